@@ -1,0 +1,54 @@
+# Every target works on a fresh checkout: it makes its own .venv (with uv if it is there, else with pip).
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(shell command -v uv 2>/dev/null)
+
+ifdef UV
+INSTALL := $(UV) pip install --quiet --python $(BIN)/python
+else
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+endif
+
+.PHONY: demo test lint types unit bench lock clean
+
+demo: .venv/run.stamp  ## start a daemon, create 2,000 containers, kill it, prove that nothing was lost
+	$(BIN)/python -m examples.demo
+
+test: lint types unit  ## everything that CI checks
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/dev.stamp
+	$(BIN)/mypy
+
+unit: .venv/dev.stamp
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lock: .venv/dev.stamp  ## pin the newest versions that pyproject.toml allows
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --upgrade \
+		pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --upgrade \
+		pyproject.toml --all-extras --group dev --output-file requirements-dev.lock
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis build dist
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "boatyard needs Python 3.11 or newer; set PYTHON=...")'
+ifdef UV
+	$(UV) venv --quiet --python $(PYTHON) .venv
+else
+	$(PYTHON) -m venv .venv
+endif
+
+.venv/run.stamp: .venv/bin/python requirements.lock
+	$(INSTALL) --require-hashes -r requirements.lock
+	@touch $@
+
+.venv/dev.stamp: .venv/bin/python requirements-dev.lock pyproject.toml
+	$(INSTALL) --require-hashes -r requirements-dev.lock
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@ .venv/run.stamp

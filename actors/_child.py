@@ -1,0 +1,33 @@
+"""OTP's vocabulary as frozen data: what a supervisor is told about a child."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import Generic, Literal, TypeVar
+
+import attrs
+
+A_co = TypeVar("A_co", covariant=True)
+
+Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
+"""Who is restarted when a child fails: it alone, all its siblings, or those started after it."""
+
+
+class Restart(enum.Enum):
+    """When a child that has ended is started again (OTP supervisor, `restart`)."""
+
+    PERMANENT = "always"
+    TRANSIENT = "only after a crash"
+    TEMPORARY = "never, not even with its siblings"
+
+
+@attrs.frozen(kw_only=True)
+class ChildSpec(Generic[A_co]):
+    name: str
+    factory: Callable[[], A_co]
+    """Makes a fresh incarnation; called at every start."""
+    restart: Restart
+    mailbox_capacity: int
+    stop_timeout_s: float
+    """How long a graceful stop may take, its queue included, before the incarnation is cancelled."""

@@ -1,0 +1,60 @@
+"""What happens in a tree, as typed events for one hook. The library itself logs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+
+@attrs.frozen
+class ChildStarted:
+    supervisor: str
+    child: str
+    incarnation: int
+    """1 for the first start; each restart adds one."""
+
+
+@attrs.frozen
+class ChildCrashed:
+    supervisor: str
+    child: str
+    error: BaseException
+
+
+@attrs.frozen
+class ChildStopped:
+    supervisor: str
+    child: str
+
+
+@attrs.frozen
+class StopTimeout:
+    """A child did not finish its queue in time and was cancelled."""
+
+    supervisor: str
+    child: str
+    stop_timeout_s: float
+
+
+@attrs.frozen
+class RefusedTell:
+    """A handler refused a message that nobody waits for."""
+
+    supervisor: str
+    child: str
+    method: str
+    error: BaseException
+
+
+@attrs.frozen
+class Undelivered:
+    """A tell or send was accepted, and its actor stopped before reading it."""
+
+    supervisor: str
+    child: str
+    method: str
+
+
+Event = ChildStarted | ChildCrashed | ChildStopped | StopTimeout | RefusedTell | Undelivered
+EventHook = Callable[[Event], None]

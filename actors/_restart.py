@@ -1,0 +1,48 @@
+"""The restart decision, pure: who is stopped, who is started again, when is it enough.
+
+The clauses are those of OTP's supervisor (stdlib `supervisor`, "Supervision Principles").
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import TypeVar
+
+from actors._child import Restart, Strategy
+
+T = TypeVar("T")
+
+
+def is_restarted(restart: Restart, *, crashed: bool) -> bool:
+    """Whether a child that ended by itself is started again."""
+    return restart is Restart.PERMANENT or (restart is Restart.TRANSIENT and crashed)
+
+
+def affected_siblings(strategy: Strategy, children: Sequence[T], failed: T) -> Sequence[T]:
+    """The children to stop and start again because `failed` is restarted, itself included, in start order."""
+    if strategy == "one_for_one":
+        return (failed,)
+    if strategy == "one_for_all":
+        return tuple(children)
+    return tuple(children[children.index(failed) :])
+
+
+class Intensity:
+    """A budget of restarts: at most `restarts_max` in any window of `period_s` seconds."""
+
+    def __init__(self, restarts_max: int, period_s: float) -> None:
+        if restarts_max < 0 or period_s <= 0:
+            raise ValueError(f"intensity needs restarts >= 0 and a period > 0, not ({restarts_max}, {period_s})")
+        self.restarts_max = restarts_max
+        self.period_s = period_s
+        self._restarts: deque[float] = deque()
+
+    def allows(self, now: float) -> bool:
+        """Spend one restart; false when the budget is exhausted."""
+        while self._restarts and self._restarts[0] <= now - self.period_s:
+            self._restarts.popleft()
+        if len(self._restarts) >= self.restarts_max:
+            return False
+        self._restarts.append(now)
+        return True

@@ -1,0 +1,46 @@
+"""What can go wrong for a caller, one kind per cause. Knows no HTTP: `api/errors` turns a kind into a status.
+
+Every kind is a `Refused`: raised inside an actor it is an answer to whoever asked, not a crash. Texts that reach a client
+of the Docker API are Moby's, byte for byte; ours are lower case, end without a full stop and name the thing.
+The kinds are those of Moby's `errdefs` package (api/server/httpstatus/status.go).
+"""
+
+from __future__ import annotations
+
+from actors import Refused
+
+
+class DaemonError(Refused):
+    """The base of everything a caller may be told; `str(error)` is the whole text."""
+
+
+class NotFound(DaemonError):
+    """The thing named by the caller does not exist."""
+
+
+class InvalidParameter(DaemonError):
+    """The request can never succeed as it was put."""
+
+
+class Conflict(DaemonError):
+    """The request collides with the present state: a taken name, an image in use."""
+
+
+class Forbidden(DaemonError):
+    """The caller may not do this."""
+
+
+class Unavailable(DaemonError):
+    """Not now: overloaded, starting or stopping. The same request may succeed later."""
+
+
+class NotImplementedHere(DaemonError):
+    """A part of the Docker API that this daemon does not offer."""
+
+
+class System(DaemonError):
+    """The world failed us: a full disk, a corrupt file. Never the caller's fault."""
+
+
+class Cancelled(DaemonError):
+    """The work was called off by someone else, as a create is by a remove of its name."""

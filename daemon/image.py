@@ -1,0 +1,67 @@
+"""An image as the daemon knows it: an immutable record, found by its id or by the references that point at it.
+
+The id is the digest of the image's configuration, as in Docker; content lives in `storage/content` and is named by digest.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from daemon.container import ContainerConfig
+
+
+@attrs.frozen(kw_only=True)
+class Layer:
+    """One file-system layer of an image."""
+
+    digest: str
+    """`sha256:<hex>` of the blob as it is stored."""
+    media_type: str
+    blob_bytes: int
+    diff_id: str
+    """`sha256:<hex>` of the uncompressed tar."""
+    chain_id: str
+    """`sha256:<hex>` of this layer on all those below it; names the unpacked directory (OCI image-spec, config.md, ChainID)."""
+    unpacked_bytes: int
+    """Sum of the sizes of the regular files in it."""
+
+
+@attrs.frozen(kw_only=True)
+class History:
+    created: str = ""
+    created_by: str = ""
+    author: str = ""
+    comment: str = ""
+    is_empty_layer: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Image:
+    id: str
+    """`sha256:<hex>`, the digest of the configuration blob."""
+    manifest_digest: str
+    manifest_bytes: int
+    created: str
+    """RFC 3339, or empty where the image does not say."""
+    architecture: str
+    os: str
+    variant: str = ""
+    author: str = ""
+    comment: str = ""
+    config: ContainerConfig
+    layers: tuple[Layer, ...]
+    """Lowest first."""
+    history: tuple[History, ...] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(layer.unpacked_bytes for layer in self.layers)
+
+
+@attrs.frozen(kw_only=True)
+class LoadedImage:
+    """An image whose content is stored and durable, and what it asks to be called."""
+
+    image: Image
+    references: tuple[str, ...]
+    """As written in the archive, not yet normalised; may be empty."""

@@ -1,0 +1,157 @@
+"""The house rules that a machine can check: who may import whom, how long a file and a function may be, what is banned."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted(path for package in ("actors", "daemon", "loadtest") for path in (ROOT / package).rglob("*.py"))
+ALL_FILES = [*SOURCES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "examples").rglob("*.py"))]
+
+FILE_LINES_MAX = 400
+FUNCTION_LINES_MAX = 50
+
+# For each part of the house: what of the house it may import (itself always), and which libraries. The longest prefix counts.
+MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
+    "actors": (set(), {"anyio", "attrs"}),
+    "actors._trio": (set(), {"trio"}),
+    "daemon.errors": ({"actors"}, set()),
+    "daemon.container": (set(), {"attrs"}),
+    "daemon.image": ({"daemon.container"}, {"attrs"}),
+    "daemon.config": ({"daemon.errors"}, {"attrs"}),
+    "daemon.reference": ({"daemon.errors"}, {"attrs"}),
+    "daemon.http": ({"daemon.errors"}, {"anyio", "attrs", "httptools"}),
+    "daemon.storage": (
+        {"actors", "daemon.errors", "daemon.container", "daemon.image", "daemon.reference"},
+        {"anyio", "attrs", "msgspec"},
+    ),
+    "daemon.services": (
+        {"actors", "daemon.errors", "daemon.container", "daemon.image", "daemon.reference", "daemon.storage"},
+        {"anyio", "attrs"},
+    ),
+    "daemon.create": (
+        {
+            "actors",
+            "daemon.errors",
+            "daemon.container",
+            "daemon.image",
+            "daemon.reference",
+            "daemon.config",
+            "daemon.services",
+            "daemon.storage",
+        },
+        {"anyio", "attrs"},
+    ),
+    "daemon.engine": ({"actors", "daemon"}, {"anyio", "attrs"}),
+    "daemon.supervision": ({"actors", "daemon"}, {"anyio", "attrs"}),
+    "daemon.api": (
+        {
+            "actors",
+            "daemon.errors",
+            "daemon.container",
+            "daemon.image",
+            "daemon.reference",
+            "daemon.config",
+            "daemon.services",
+            "daemon.create",
+            "daemon.engine",
+            "daemon.http",
+            "daemon.storage.database",
+        },
+        {"anyio", "attrs", "msgspec"},
+    ),
+    "daemon.__main__": ({"daemon"}, {"anyio"}),
+    "daemon": (set(), set()),
+    "loadtest": (set(), {"attrs", "httptools", "rich", "msgspec"}),
+}
+
+BANNED = {
+    r"except Exception:\s*\n\s*pass": "handle the error where something can be done about it",
+    r"\bextractall\b": "daemon/storage/unpack.py is the safe way to unpack",
+    r"\btime\.sleep\(": "wait for a condition, not for a time",
+    r"\bcreate_memory_object_stream\b": "an actor's mailbox, or `Deferred`",
+}
+"""Patterns that must not appear in the sources, each with what to use instead."""
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def rule_for(module: str) -> tuple[str, set[str], set[str]]:
+    prefix = max((key for key in MAY_IMPORT if is_within(module, key)), key=len)
+    return prefix, *MAY_IMPORT[prefix]
+
+
+def is_within(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            assert node.module is not None
+            known = {module_of(source) for source in SOURCES}
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield full if full in known else node.module
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_of)
+def test_a_module_imports_only_what_the_table_allows(path: Path) -> None:
+    module = module_of(path)
+    prefix, house, libraries = rule_for(module)
+    for imported in imports_of(path):
+        top = imported.partition(".")[0]
+        if top in sys.stdlib_module_names:
+            continue
+        allowed = {prefix if prefix != "daemon" else module, *house}
+        if prefix == "actors._trio":
+            allowed.add("actors")
+        is_house = top in ("actors", "daemon", "loadtest")
+        fits = any(is_within(imported, package) for package in allowed) if is_house else top in libraries
+        assert fits, f"{module} may not import {imported}"
+
+
+def test_only_the_backend_imports_trio_and_only_when_it_runs() -> None:
+    importers = {module_of(path) for path in SOURCES if "trio" in {name.partition(".")[0] for name in imports_of(path)}}
+    assert importers == {"actors._trio"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_of)
+def test_files_and_functions_stay_readable_in_one_go(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= FILE_LINES_MAX
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            assert node.end_lineno - node.lineno < FUNCTION_LINES_MAX, f"{node.name} is too long"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_of)
+def test_a_module_says_what_it_is_and_uses_no_banned_way(path: Path) -> None:
+    text = path.read_text()
+    assert ast.get_docstring(ast.parse(text)), f"{path.name} needs a docstring"
+    for pattern, instead in BANNED.items():
+        assert not re.search(pattern, text), f"{path.name}: {instead}"
+
+
+@pytest.mark.parametrize("path", ALL_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_type_ignore_names_its_code(path: Path) -> None:
+    for line in path.read_text().splitlines():
+        assert not re.search(r"#\s*type:\s*ignore(?!\[)", line), line
+
+
+def test_there_is_no_init_file_under_tests() -> None:
+    # With one, `import daemon` would find tests/daemon.
+    assert not list((ROOT / "tests").rglob("__init__.py"))
