@@ -44,3 +44,11 @@ class System(DaemonError):
 
 class Cancelled(DaemonError):
     """The work was called off by someone else, as a create is by a remove of its name."""
+
+
+def name_in_use(name: str, holder_id: str) -> Conflict:
+    """The text that clients look for (moby daemon/names.go reserveName)."""
+    return Conflict(
+        f'Conflict. The container name "/{name}" is already in use by container "{holder_id}". '
+        "You have to remove (or rename) that container to be able to reuse that name."
+    )

@@ -57,6 +57,16 @@ class Image:
     def size_bytes(self) -> int:
         return sum(layer.unpacked_bytes for layer in self.layers)
 
+    @property
+    def chain_ids(self) -> tuple[str, ...]:
+        """Lowest first."""
+        return tuple(layer.chain_id for layer in self.layers)
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """Every blob it consists of."""
+        return frozenset({self.id, self.manifest_digest, *(layer.digest for layer in self.layers)})
+
 
 @attrs.frozen(kw_only=True)
 class LoadedImage:

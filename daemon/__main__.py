@@ -1,0 +1,115 @@
+"""`boatyardd`: arguments to a Config, the engine on its event loop, the socket last. Exit codes: 0 stopped, 1 failed, 2 usage."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib.util
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio
+import anyio.abc
+
+from actors import ActorError
+from daemon.api.routes import Router
+from daemon.api.system import VERSION
+from daemon.config import BACKENDS, SOCKET_PATH_BYTES_MAX, Config
+from daemon.engine import Engine
+from daemon.errors import DaemonError
+from daemon.http.server import Server
+from daemon.http.sockets import listening
+
+_log = logging.getLogger("daemon")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    config = parse(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    backend = "trio" if config.backend == "trio" else "asyncio"
+    options = {"use_uvloop": config.backend == "uvloop"} if backend == "asyncio" else {}
+    try:
+        anyio.run(serve, config, backend=backend, backend_options=options)
+    except* (DaemonError, ActorError) as group:
+        for error in leaves(group):
+            print(f"boatyardd: {error}", file=sys.stderr)
+        return_code = 1
+    else:
+        return_code = 0
+    return return_code
+
+
+async def serve(config: Config) -> None:
+    """Until SIGTERM or SIGINT."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(stop_on_signal, tasks.cancel_scope)
+        async with Engine(config) as engine:
+            router = Router(engine)
+            server = Server(
+                router,
+                router.error,
+                head_bytes_max=config.head_bytes_max,
+                headers_max=config.headers_max,
+                connections_max=config.connections_max,
+                read_timeout_s=config.read_timeout_s,
+            )
+            with listening(config.socket) as listener:
+                gc.freeze()  # what has been made so far stays: no collection needs to look at it again
+                _log.info("boatyardd %s is listening on %s", VERSION, config.socket)
+                await server.run(listener)
+
+
+async def stop_on_signal(scope: anyio.CancelScope) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            _log.info("stopping on %s", number.name)
+            scope.cancel()
+            return
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """The exceptions in a group of groups."""
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
+
+
+def parse(arguments: Sequence[str] | None) -> Config:
+    parser = argparse.ArgumentParser(
+        prog="boatyardd", description="Docker's container create, on a Unix socket that speaks the Docker Engine API."
+    )
+    parser.add_argument("--version", action="version", version=f"boatyardd {VERSION}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve_parser = commands.add_parser(
+        "serve",
+        help="run the daemon in the foreground",
+        description="Run the daemon in the foreground until SIGTERM or SIGINT.",
+        epilog="Whoever may write to the socket is root on this machine. Then: docker -H unix://SOCKET ps -a",
+    )
+    serve_parser.add_argument(
+        "--data-root",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="where everything durable is; made if it is missing",
+    )
+    serve_parser.add_argument(
+        "--socket", required=True, type=Path, metavar="PATH", help="where to listen; a stale socket there is replaced"
+    )
+    serve_parser.add_argument(
+        "--backend", choices=BACKENDS, default="uvloop", help="the event loop (default: %(default)s)"
+    )
+    given = parser.parse_args(arguments)
+    if len(bytes(given.socket)) > SOCKET_PATH_BYTES_MAX:
+        parser.error(f"the path of a socket has at most {SOCKET_PATH_BYTES_MAX} bytes: {given.socket}")
+    if given.backend != "asyncio" and importlib.util.find_spec(given.backend) is None:
+        parser.error(f"the backend {given.backend} is not installed: pip install 'boatyard[{given.backend}]'")
+    return Config(data_root=given.data_root.absolute(), socket=given.socket.absolute(), backend=given.backend)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The Docker Engine API: decode, call, encode. No decisions about containers are made here."""

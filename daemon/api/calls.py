@@ -1,0 +1,167 @@
+"""A request that has found its route, and the ways to answer one. Texts and header values are Docker's (spec: C2)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+from urllib.parse import parse_qsl
+
+import attrs
+import msgspec
+
+from daemon.api.codec import Json
+from daemon.config import Config
+from daemon.engine import Engine
+from daemon.errors import (
+    Cancelled,
+    Conflict,
+    DaemonError,
+    Forbidden,
+    InvalidParameter,
+    NotFound,
+    NotImplementedHere,
+    System,
+    Unavailable,
+)
+from daemon.http.connection import HeadTooLarge, TooLarge
+from daemon.http.message import Request, Response
+
+STATUS: Mapping[type[DaemonError], int] = {
+    NotFound: 404,
+    InvalidParameter: 400,
+    HeadTooLarge: 431,
+    TooLarge: 413,
+    Conflict: 409,
+    Forbidden: 403,
+    Unavailable: 503,
+    NotImplementedHere: 501,
+    System: 500,
+    Cancelled: 409,
+}
+"""Which kind of failure becomes which status (moby api/server/httpstatus/status.go)."""
+
+RETRY_AFTER_S = 1
+
+_JSON = ("Content-Type", "application/json")
+_FALSE = ("", "0", "no", "false", "none")
+
+
+@attrs.frozen(kw_only=True)
+class Call:
+    """One request to one route."""
+
+    engine: Engine
+    request: Request
+    version: tuple[int, int]
+    """Of the API, as the client wants it spoken."""
+    name: str = ""
+    """The part of the path that names a thing, decoded."""
+
+    @property
+    def config(self) -> Config:
+        return self.engine.config
+
+    def query(self) -> Query:
+        return Query(self.request.query)
+
+    async def json(self) -> Json:
+        """The body, which must be one JSON document.
+
+        Raises:
+            InvalidParameter, in Docker's words; TooLarge.
+        """
+        content_type = self.request.headers.get("content-type", "")
+        if not self.request.has_body and not content_type:
+            raise InvalidParameter("invalid JSON: got EOF while reading request body")
+        if not content_type:
+            raise InvalidParameter("malformed Content-Type header (): mime: no media type")
+        if content_type.partition(";")[0].strip().lower() != "application/json":
+            raise InvalidParameter(f"unsupported Content-Type header ({content_type}): must be 'application/json'")
+        return decode_json(await self.request.body.read(self.config.body_bytes_max))
+
+
+class Query:
+    """The query string: of a key that comes twice, the first, as Go's `Form.Get`."""
+
+    def __init__(self, text: str) -> None:
+        self._values: dict[str, str] = {}
+        for key, value in parse_qsl(text, keep_blank_values=True) if text else ():
+            self._values.setdefault(key, value)
+
+    def text(self, key: str) -> str:
+        return self._values.get(key, "")
+
+    def has(self, key: str) -> bool:
+        return key in self._values
+
+    def flag(self, key: str) -> bool:
+        return self._values.get(key, "").strip().lower() not in _FALSE
+
+    def integer(self, key: str) -> int:
+        """0 where it is not given. Raises InvalidParameter."""
+        value = self._values.get(key, "")
+        try:
+            return int(value) if value else 0
+        except ValueError:
+            raise InvalidParameter(f'strconv.Atoi: parsing "{value}": invalid syntax') from None
+
+    def filters(self, known: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
+        """`{"name": {"web": true}}`, or the older `{"name": ["web"]}`. Raises InvalidParameter for one not in `known`."""
+        text = self.text("filters")
+        if not text:
+            return {}
+        try:
+            raw = json.loads(text)
+        except ValueError:
+            raise InvalidParameter(f"invalid filter: {text[:100]}") from None
+        if not isinstance(raw, dict):
+            raise InvalidParameter(f"invalid filter: {text[:100]}")
+        filters = {}
+        for key, values in raw.items():
+            if key not in known:
+                raise InvalidParameter(f"invalid filter '{key}'")
+            if not isinstance(values, dict | list):
+                raise InvalidParameter(f"invalid filter: {text[:100]}")
+            filters[key] = tuple(str(value) for value in values)
+        return filters
+
+
+def decode_json(content: bytes) -> Json:
+    """Raises InvalidParameter. Fractions where Docker has whole numbers are refused later, by type."""
+    if not content.strip():
+        raise InvalidParameter("invalid JSON: got EOF while reading request body")
+    try:
+        return msgspec.json.decode(content)
+    except msgspec.DecodeError as error:
+        if "trailing characters" in str(error):
+            raise InvalidParameter("unexpected content after JSON") from error
+        raise InvalidParameter(f"invalid JSON: {error}") from error
+    except RecursionError as error:
+        raise InvalidParameter("invalid JSON: exceeded max depth") from error
+
+
+def encode_json(payload: Json) -> bytes:
+    return msgspec.json.encode(payload) + b"\n"
+
+
+def json_response(payload: Json, status: int = 200) -> Response:
+    return Response(status=status, headers=(_JSON,), body=encode_json(payload))
+
+
+def no_content() -> Response:
+    return Response(status=204)
+
+
+def stream_response(lines: AsyncGenerator[bytes, None]) -> Response:
+    """JSON documents, one a line, as they come."""
+    return Response(status=200, headers=(_JSON,), body=lines)
+
+
+def error_response(status: int, text: str) -> Response:
+    headers = (_JSON, ("Retry-After", str(RETRY_AFTER_S))) if status == 503 else (_JSON,)
+    return Response(status=status, headers=headers, body=encode_json({"message": text}))
+
+
+def refusal(error: DaemonError) -> Response:
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    return error_response(status, str(error))

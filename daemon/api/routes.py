@@ -1,0 +1,127 @@
+"""The route table, and the way from a request to its handler: version, path, handler, status.
+
+Rules: moby v28 api/server/middleware/version.go, api/server/router. Paths are matched as they were sent: `//` is answered with a
+redirect and `%2F` stays what it is, so that a proxy in front that filters by path sees the same path (spec: C2 of reliability).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from urllib.parse import unquote
+
+import attrs
+
+from actors import ActorCrashed, ActorStopped, AskTimeout
+from daemon.api import containers, images, system
+from daemon.api.calls import Call, error_response, refusal
+from daemon.api.system import API_VERSION, API_VERSION_MIN, VERSION, dotted
+from daemon.engine import Engine
+from daemon.errors import DaemonError, InvalidParameter, NotFound, Unavailable
+from daemon.http.message import Request, Response
+
+_log = logging.getLogger(__name__)
+
+Handle = Callable[[Call], Awaitable[Response]]
+
+ROUTES: tuple[tuple[str, str, Handle], ...] = (
+    ("GET", "/_ping", system.ping),
+    ("HEAD", "/_ping", system.ping),
+    ("GET", "/version", system.version),
+    ("GET", "/info", system.info),
+    ("GET", "/events", system.events),
+    ("POST", "/images/load", images.load),
+    ("POST", "/images/create", images.create),
+    ("GET", "/images/json", images.list_images),
+    ("GET", "/images/{name}/json", images.inspect),
+    ("POST", "/containers/create", containers.create),
+    ("GET", "/containers/json", containers.list_containers),
+    ("GET", "/containers/{name}/json", containers.inspect),
+    ("POST", "/containers/{name}/rename", containers.rename),
+    ("DELETE", "/containers/{name}", containers.remove),
+)
+"""A name may hold slashes. The first that fits counts."""
+
+_VERSIONED = re.compile(r"/v([0-9.]+)(/.*)", re.ASCII)
+_VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})", re.ASCII)
+
+ENVELOPE = (
+    ("Api-Version", dotted(API_VERSION)),
+    ("Docker-Experimental", "false"),
+    ("Ostype", "linux"),
+    ("Server", f"Docker/{VERSION} (linux)"),
+)
+"""In every response."""
+
+
+class Router:
+    """The handler of the HTTP server."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._fixed = {(method, path): handle for method, path, handle in ROUTES if "{" not in path}
+        self._patterns = [
+            (method, re.compile(path.replace("{name}", "(.+)")), handle)
+            for method, path, handle in ROUTES
+            if "{" in path
+        ]
+
+    async def __call__(self, request: Request) -> Response:
+        try:
+            response = await self._respond(request)
+        except DaemonError as error:
+            response = refusal(error)
+        except (ActorCrashed, ActorStopped, AskTimeout):
+            response = refusal(Unavailable("a service of the daemon is restarting, try again"))
+        except Exception:  # noqa: BLE001 - a defect of ours: one answer lost, not the daemon
+            _log.exception("%s %s failed", request.method, printable(request.path))
+            response = error_response(500, "internal error: see the log of the daemon")
+        return attrs.evolve(response, headers=(*ENVELOPE, *response.headers))
+
+    def error(self, status: int, text: str) -> Response:
+        """The answer to what is no request."""
+        response = error_response(status, text)
+        return attrs.evolve(response, headers=(*ENVELOPE, *response.headers))
+
+    async def _respond(self, request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return Response(status=200)
+        if "//" in request.path:
+            return Response(status=301, headers=(("Location", re.sub("/+", "/", request.path)),))
+        version, path = _split_version(request.path)
+        handle = self._fixed.get((request.method, path))
+        name = ""
+        if handle is None:
+            handle, name = self._match(request.method, path)
+        return await handle(Call(engine=self._engine, request=request, version=version, name=name))
+
+    def _match(self, method: str, path: str) -> tuple[Handle, str]:
+        for wanted, pattern, handle in self._patterns:
+            if method == wanted and (match := pattern.fullmatch(path)) is not None:
+                return handle, unquote(match[1])
+        raise NotFound("page not found")
+
+
+def _split_version(path: str) -> tuple[tuple[int, int], str]:
+    """The API version that the path asks for, the newest where it names none, and the rest of the path."""
+    match = _VERSIONED.fullmatch(path)
+    if match is None:
+        return API_VERSION, path
+    numbers = _VERSION.fullmatch(match[1])
+    version = (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)
+    if version > API_VERSION:
+        raise InvalidParameter(
+            f"client version {match[1]} is too new. Maximum supported API version is {dotted(API_VERSION)}"
+        )
+    if version < API_VERSION_MIN:
+        raise InvalidParameter(
+            f"client version {match[1]} is too old. Minimum supported API version is {dotted(API_VERSION_MIN)}, "
+            "please upgrade your client to a newer version"
+        )
+    return version, match[2]
+
+
+def printable(text: str, length_max: int = 200) -> str:
+    """A stranger's text for a log line: no control characters, and not too much of it."""
+    return text[:length_max].encode("unicode_escape").decode("ascii")

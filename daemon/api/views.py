@@ -1,0 +1,216 @@
+"""What inspect and the lists show: records as Docker's JSON. Names of fields that are no record's are known here."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from pathlib import Path
+
+from daemon.api.codec import Json
+from daemon.api.schema import CONFIG, ENDPOINT, HOST_CONFIG
+from daemon.container import Container, ContainerSummary, EndpointSettings, Mount
+from daemon.image import Image
+from daemon.reference import parse_reference
+from daemon.services.image_store import NamedImage
+
+NEVER = "0001-01-01T00:00:00Z"
+DRIVER = "overlay2"
+
+_STATE: Mapping[str, Json] = {
+    "Status": "created",
+    "Running": False,
+    "Paused": False,
+    "Restarting": False,
+    "OOMKilled": False,
+    "Dead": False,
+    "Pid": 0,
+    "ExitCode": 0,
+    "Error": "",
+    "StartedAt": NEVER,
+    "FinishedAt": NEVER,
+}
+_NO_ADDRESSES: Mapping[str, Json] = {
+    "Bridge": "",
+    "SandboxID": "",
+    "SandboxKey": "",
+    "Ports": {},
+    "HairpinMode": False,
+    "LinkLocalIPv6Address": "",
+    "LinkLocalIPv6PrefixLen": 0,
+    "SecondaryIPAddresses": None,
+    "SecondaryIPv6Addresses": None,
+    "EndpointID": "",
+    "Gateway": "",
+    "GlobalIPv6Address": "",
+    "GlobalIPv6PrefixLen": 0,
+    "IPAddress": "",
+    "IPPrefixLen": 0,
+    "IPv6Gateway": "",
+    "MacAddress": "",
+}
+
+
+def inspect_view(container: Container, image: Image | None, root: Path, *, with_size: bool) -> dict[str, Json]:
+    home = root / "containers" / container.id
+    lower = (
+        [str(root / "layers" / chain.removeprefix("sha256:") / "diff") for chain in reversed(image.chain_ids)]
+        if image
+        else []
+    )
+    view: dict[str, Json] = {
+        "Id": container.id,
+        "Created": rfc3339(container.created_ns),
+        "Path": container.path,
+        "Args": list(container.args),
+        "State": _STATE,
+        "Image": container.image_id,
+        "ResolvConfPath": "",
+        "HostnamePath": "",
+        "HostsPath": "",
+        "LogPath": "",
+        "Name": f"/{container.name}",
+        "RestartCount": 0,
+        "Driver": DRIVER,
+        "Platform": container.platform,
+        "MountLabel": container.security.mount_label,
+        "ProcessLabel": container.security.process_label,
+        "AppArmorProfile": container.security.apparmor_profile,
+        "ExecIDs": None,
+        "HostConfig": HOST_CONFIG.encode(container.host_config),
+        "GraphDriver": {
+            "Data": {
+                "ID": container.id,
+                "LowerDir": ":".join(lower),
+                "MergedDir": str(home / "merged"),
+                "UpperDir": str(home / "diff"),
+                "WorkDir": str(home / "work"),
+            },
+            "Name": DRIVER,
+        },
+        "Mounts": mounts_view(container.mounts, root),
+        "Config": CONFIG.encode(container.config),
+        "NetworkSettings": {**_NO_ADDRESSES, "Networks": networks_view(container.networks)},
+    }
+    if with_size:  # nothing has been written to it yet, as nothing has run in it
+        view |= {"SizeRw": 0, "SizeRootFs": image.size_bytes if image else 0}
+    return view
+
+
+def summary_view(summary: ContainerSummary, images: Mapping[str, NamedImage], root: Path) -> dict[str, Json]:
+    host_config: dict[str, Json] = {"NetworkMode": summary.network_mode}
+    if summary.annotations:
+        host_config["Annotations"] = dict(summary.annotations)
+    return {
+        "Id": summary.id,
+        "Names": [f"/{summary.name}"],
+        "Image": _shown_image(summary, images),
+        "ImageID": summary.image_id,
+        "Command": _command(summary.path, summary.args),
+        "Created": summary.created_ns // 1_000_000_000,
+        "Ports": [],
+        "Labels": dict(summary.labels),
+        "State": "created",
+        "Status": "Created",
+        "HostConfig": host_config,
+        "NetworkSettings": {"Networks": networks_view(summary.networks)},
+        "Mounts": mounts_view(summary.mounts, root),
+    }
+
+
+def networks_view(networks: Mapping[str, EndpointSettings]) -> dict[str, Json]:
+    return {name: ENDPOINT.encode(endpoint) for name, endpoint in networks.items()}
+
+
+def mounts_view(mounts: tuple[Mount, ...], root: Path) -> list[Json]:
+    views = []
+    for mount in mounts:
+        view: dict[str, Json] = {"Type": mount.type}
+        if mount.name:
+            view["Name"] = mount.name
+        view["Source"] = str(root / "volumes" / mount.name / "_data") if mount.name else mount.source
+        view["Destination"] = mount.destination
+        if mount.driver:
+            view["Driver"] = mount.driver
+        view |= {"Mode": mount.mode, "RW": mount.rw, "Propagation": mount.propagation}
+        views.append(view)
+    return views
+
+
+def image_view(named: NamedImage) -> dict[str, Json]:
+    image = named.image
+    tags, digests = _names(named)
+    view: dict[str, Json] = {
+        "Id": image.id,
+        "RepoTags": tags,
+        "RepoDigests": digests,
+        "Parent": "",
+        "Comment": image.comment,
+        "Created": image.created or NEVER,
+        "DockerVersion": "",
+        "Author": image.author,
+        "Config": CONFIG.encode(image.config),
+        "Architecture": image.architecture,
+        "Os": image.os,
+        "Size": image.size_bytes,
+        "GraphDriver": {"Data": None, "Name": DRIVER},
+        "RootFS": {"Type": "layers", "Layers": [layer.diff_id for layer in image.layers]},
+        "Metadata": {"LastTagTime": NEVER},
+    }
+    if image.variant:
+        view["Variant"] = image.variant
+    return view
+
+
+def image_summary_view(named: NamedImage, containers: int) -> dict[str, Json]:
+    tags, digests = _names(named)
+    return {
+        "Id": named.image.id,
+        "ParentId": "",
+        "RepoTags": tags,
+        "RepoDigests": digests,
+        "Created": unix_time(named.image.created),
+        "Size": named.image.size_bytes,
+        "SharedSize": -1,
+        "Labels": dict(named.image.config.labels or {}),
+        "Containers": containers,
+    }
+
+
+def rfc3339(time_ns: int) -> str:
+    """As Go's RFC3339Nano in UTC: no trailing zeros in the fraction."""
+    seconds, fraction = divmod(time_ns, 1_000_000_000)
+    text = datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    digits = f"{fraction:09d}".rstrip("0")
+    return f"{text}.{digits}Z" if digits else f"{text}Z"
+
+
+def unix_time(text: str) -> int:
+    """Seconds since the epoch of an RFC 3339 time; Go's zero time where there is none or it is none."""
+    try:
+        return int(datetime.datetime.fromisoformat(text).timestamp())
+    except ValueError:
+        return -62135596800
+
+
+def _names(named: NamedImage) -> tuple[list[str], list[str]]:
+    references = [parse_reference(text) for text in named.references]
+    return (
+        [reference.familiar for reference in references if not reference.digest],
+        [reference.familiar for reference in references if reference.digest],
+    )
+
+
+def _shown_image(summary: ContainerSummary, images: Mapping[str, NamedImage]) -> str:
+    """As the user typed it, if that still means the same image; else the image's id."""
+    named = images.get(summary.image_id)
+    if named is None:
+        return summary.image_id or summary.image
+    if summary.image.removeprefix("sha256:") in summary.image_id:
+        return summary.image
+    is_still_so = str(parse_reference(summary.image).tagged()) in named.references or "@" in summary.image
+    return summary.image if is_still_so else summary.image_id
+
+
+def _command(path: str, args: tuple[str, ...]) -> str:
+    """Arguments with spaces in single quotes (moby container/view.go)."""
+    return " ".join([path, *(f"'{arg}'" if " " in arg else arg for arg in args)])

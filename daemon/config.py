@@ -1,0 +1,37 @@
+"""What an operator decides, frozen: paths, limits, timeouts. Every limit has its reason here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, get_args
+
+import attrs
+
+Backend = Literal["uvloop", "asyncio", "trio"]
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+
+SOCKET_PATH_BYTES_MAX = 107
+"""What fits into `sockaddr_un` (unix(7)); a longer one cannot be bound."""
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    data_root: Path
+    """Everything durable; created 0700 if it is missing."""
+    socket: Path
+    backend: Backend = "uvloop"
+    default_log_driver: str = "json-file"
+    default_runtime: str = "runc"
+    body_bytes_max: int = 4 << 20
+    """Of a JSON request: far above the largest real create, far below what hurts."""
+    head_bytes_max: int = 64 << 10
+    headers_max: int = 200
+    read_timeout_s: float = 30.0
+    """Between two reads of one request. A connection that is idle between requests has no limit, as in Docker."""
+    ask_timeout_s: float = 30.0
+    """How long a request may wait for a service that restarts or is overloaded before it is answered 503."""
+    undo_timeout_s: float = 30.0
+    """How long the clean-up of a failed create may take: it is shielded, and a shield needs an end."""
+    events_kept_max: int = 256
+    """Past events for `since`, as in Docker."""
+    connections_max: int = 1024

@@ -1,0 +1,1 @@
+"""Creating a container, and what can be done to one that is created. `pipeline` is the page to read first."""

@@ -1,0 +1,56 @@
+"""The container's own configuration. Rules and texts: moby v28 daemon/container.go validateContainerConfig."""
+
+from __future__ import annotations
+
+import re
+import signal
+
+from daemon.create.request import CreateRequest
+from daemon.host import Host
+
+HEALTHCHECK_NS_MIN = 1_000_000
+SIGNAL_MAX = 64
+
+
+def working_dir_is_absolute(request: CreateRequest, host: Host) -> str | None:
+    working_dir = request.config.working_dir
+    if working_dir and not working_dir.startswith("/"):
+        return f"the working directory '{working_dir}' is invalid, it needs to be an absolute path"
+    return None
+
+
+def stop_signal_exists(request: CreateRequest, host: Host) -> str | None:
+    text = request.config.stop_signal
+    return f"invalid signal: {text}" if text and not _is_signal(text) else None
+
+
+def environment_variables_have_names(request: CreateRequest, host: Host) -> str | None:
+    for entry in request.config.env or ():
+        if not entry.partition("=")[0]:
+            return f"invalid environment variable: {entry}"
+    return None
+
+
+def healthcheck_is_not_too_fast(request: CreateRequest, host: Host) -> str | None:
+    check = request.config.healthcheck
+    if check is None:
+        return None
+    durations = (
+        ("Interval", check.interval_ns),
+        ("Timeout", check.timeout_ns),
+        ("StartPeriod", check.start_period_ns),
+        ("StartInterval", check.start_interval_ns),
+    )
+    for name, duration_ns in durations:
+        if duration_ns != 0 and duration_ns < HEALTHCHECK_NS_MIN:
+            return f"{name} in Healthcheck cannot be less than 1ms"
+    return "Retries in Healthcheck cannot be negative" if check.retries < 0 else None
+
+
+def _is_signal(text: str) -> bool:
+    """A name with or without SIG, in any case, RTMIN+n and RTMAX-n included, or a number from 1 on (moby/sys/signal)."""
+    if text.isdecimal():
+        return 0 < int(text) <= SIGNAL_MAX
+    name = text.upper().removeprefix("SIG")
+    real_time = re.fullmatch(r"RTMIN(\+([1-9]|1[0-5]))?|RTMAX(-([1-9]|1[0-4]))?", name)
+    return bool(real_time) or f"SIG{name}" in signal.Signals.__members__

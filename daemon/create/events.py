@@ -1,0 +1,48 @@
+"""The events of containers and volumes, and the two ways to speak to a service once there is no way back."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from actors import ActorCrashed, MailboxFull, Ref
+from daemon.container import ContainerSummary
+from daemon.services.event_bus import Event, EventBus
+from daemon.storage.database import Volume
+
+T = TypeVar("T")
+
+INSIST_MAX = 3
+"""As many restarts as a supervisor grants."""
+
+
+async def insist(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask again if the actor crashes: it has rebuilt itself from the database, and the message must be harmless twice."""
+    for _ in range(INSIST_MAX):
+        try:
+            return await ask()
+        except ActorCrashed:
+            continue
+    return await ask()
+
+
+async def publish(events: Ref[EventBus], event: Event) -> None:
+    """Put the event into the bus's mailbox, waiting for room only if there is none."""
+    try:
+        events.tell(EventBus.publish, event)
+    except MailboxFull:
+        await events.send(EventBus.publish, event)
+
+
+def container_event(summary: ContainerSummary, action: str, time_ns: int, **attributes: str) -> Event:
+    return Event(
+        type="container",
+        action=action,
+        actor_id=summary.id,
+        attributes={**summary.labels, "image": summary.image, "name": summary.name, **attributes},
+        time_ns=time_ns,
+    )
+
+
+def volume_event(volume: Volume, action: str, time_ns: int) -> Event:
+    return Event(type="volume", action=action, actor_id=volume.name, attributes={"driver": "local"}, time_ns=time_ns)

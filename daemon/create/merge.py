@@ -1,0 +1,135 @@
+"""What the image says where the user does not. Pure; the user wins.
+
+Rules: moby v28 daemon/commit.go merge, daemon/create.go mergeAndVerifyConfig, daemon/logs.go mergeAndVerifyLogConfig.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from daemon.container import ContainerConfig, Healthcheck, LogConfig
+from daemon.errors import InvalidParameter
+
+LOG_DRIVER_OPTIONS: Mapping[str, frozenset[str]] = {
+    "json-file": frozenset(
+        [
+            "max-file",
+            "max-size",
+            "compress",
+            "labels",
+            "labels-regex",
+            "env",
+            "env-regex",
+            "tag",
+            "mode",
+            "max-buffer-size",
+        ]
+    ),
+    "local": frozenset(["max-file", "max-size", "compress", "mode", "max-buffer-size"]),
+}
+"""The log drivers there are, and the options each knows. `none` takes whatever it is given and ignores it."""
+
+_UNKNOWN_OPTION = {
+    "json-file": "unknown log opt '{}' for json-file log driver",
+    "local": "unknown log opt '{}' for log driver local",
+}
+
+
+def merge_config(user: ContainerConfig, image: ContainerConfig | None) -> ContainerConfig:
+    """The container's configuration.
+
+    Raises:
+        InvalidParameter: there is nothing to run.
+    """
+    if image is not None:
+        entrypoint, cmd = _merge_command(user, image)
+        user = attrs.evolve(
+            user,
+            entrypoint=entrypoint,
+            cmd=cmd,
+            user=user.user or image.user,
+            exposed_ports=_union(user.exposed_ports, image.exposed_ports),
+            env=_merge_env(user.env, image.env),
+            labels={**(image.labels or {}), **(user.labels or {})},
+            healthcheck=_merge_healthcheck(user.healthcheck, image.healthcheck),
+            working_dir=user.working_dir or image.working_dir,
+            volumes=_union(user.volumes, image.volumes),
+            stop_signal=user.stop_signal or image.stop_signal,
+        )
+    elif user.labels is None:
+        user = attrs.evolve(user, labels={})
+    entrypoint = None if user.entrypoint == ("",) else user.entrypoint
+    if not entrypoint and not user.cmd:
+        raise InvalidParameter("no command specified")
+    return attrs.evolve(user, entrypoint=entrypoint)
+
+
+def path_and_args(config: ContainerConfig) -> tuple[str, tuple[str, ...]]:
+    """What is run: the entrypoint with the command as its arguments, or else the command."""
+    entrypoint, cmd = config.entrypoint or (), config.cmd or ()
+    path, *args = (*entrypoint, *cmd)
+    return path, tuple(args)
+
+
+def merge_log_config(user: LogConfig, default_driver: str) -> LogConfig:
+    """The log configuration with the daemon's default driver where none is named.
+
+    Raises:
+        InvalidParameter: there is no such driver, or it has no such option.
+    """
+    driver = user.type or default_driver
+    if driver != "none":
+        if driver not in LOG_DRIVER_OPTIONS:
+            raise InvalidParameter(f"logger: no log driver named '{driver}' is registered")
+        _check_log_options(driver, user.config or {})
+    return LogConfig(type=driver, config=user.config or {})
+
+
+def _check_log_options(driver: str, options: Mapping[str, str]) -> None:
+    mode = options.get("mode", "")
+    if mode not in ("", "blocking", "non-blocking"):
+        raise InvalidParameter(f"logger: logging mode not supported: {mode}")
+    if "max-buffer-size" in options and mode != "non-blocking":
+        raise InvalidParameter("logger: max-buffer-size option is only supported with 'mode=non-blocking'")
+    for option in options:
+        if option not in LOG_DRIVER_OPTIONS[driver]:
+            raise InvalidParameter(_UNKNOWN_OPTION[driver].format(option))
+
+
+def _merge_command(
+    user: ContainerConfig, image: ContainerConfig
+) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+    """Entrypoint and command. A user's entrypoint suppresses the image's command; `()` clears the image's entrypoint."""
+    entrypoint, cmd = user.entrypoint, user.cmd
+    if not entrypoint:
+        if not cmd:
+            cmd = image.cmd
+        if entrypoint is None:
+            entrypoint = image.entrypoint
+    return entrypoint, cmd
+
+
+def _merge_env(user: tuple[str, ...] | None, image: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if not user:
+        return image
+    known = {entry.partition("=")[0] for entry in user}
+    return (*user, *(entry for entry in image or () if entry.partition("=")[0] not in known))
+
+
+def _merge_healthcheck(user: Healthcheck | None, image: Healthcheck | None) -> Healthcheck | None:
+    if user is None or image is None:
+        return user or image
+    return Healthcheck(
+        test=user.test or image.test,
+        interval_ns=user.interval_ns or image.interval_ns,
+        timeout_ns=user.timeout_ns or image.timeout_ns,
+        start_period_ns=user.start_period_ns or image.start_period_ns,
+        start_interval_ns=user.start_interval_ns or image.start_interval_ns,
+        retries=user.retries or image.retries,
+    )
+
+
+def _union(user: tuple[str, ...] | None, image: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    return user if not image else tuple(sorted({*(user or ()), *image}))

@@ -1,0 +1,24 @@
+"""What a client asks for, decoded and not yet judged; what it gets back."""
+
+from __future__ import annotations
+
+import attrs
+
+from daemon.container import ContainerConfig, HostConfig, NetworkingConfig
+
+
+@attrs.frozen(kw_only=True)
+class CreateRequest:
+    name: str = ""
+    """As given, perhaps with a leading slash; empty for a generated one."""
+    platform: str = ""
+    config: ContainerConfig
+    host_config: HostConfig = HostConfig()
+    networking: NetworkingConfig = NetworkingConfig()
+    api_version: tuple[int, int] = (1, 50)
+
+
+@attrs.frozen(kw_only=True)
+class Created:
+    id: str
+    warnings: tuple[str, ...] = ()

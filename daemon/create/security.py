@@ -1,0 +1,42 @@
+"""What `--security-opt` means, pure. Rules and texts: moby v28 daemon_unix.go parseSecurityOpt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from daemon.container import SecurityOptions
+from daemon.errors import InvalidParameter
+
+_TRUE = ("1", "t", "T", "TRUE", "true", "True")
+_FALSE = ("0", "f", "F", "FALSE", "false", "False")
+
+
+def parse_security_options(options: Iterable[str]) -> SecurityOptions:
+    """Raises InvalidParameter for one that is not understood. Unlike Moby, where that is a 500."""
+    security = SecurityOptions()
+    for option in options:
+        security = _with(security, option)
+    return security
+
+
+def _with(security: SecurityOptions, option: str) -> SecurityOptions:
+    if option == "no-new-privileges":
+        return attrs.evolve(security, no_new_privileges=True)
+    if option == "disable":  # of SELinux labels, which this daemon does not set
+        return security
+    separator = "=" if "=" in option else ":"  # the colon is the form of Docker 1.10 and before
+    key, found, value = option.partition(separator)
+    if not found:
+        raise InvalidParameter(f'invalid --security-opt 1: "{option}"')
+    match key:
+        case "label":
+            return security
+        case "apparmor":
+            return attrs.evolve(security, apparmor_profile=value)
+        case "seccomp":
+            return attrs.evolve(security, seccomp_profile=value)
+        case "no-new-privileges" if value in (*_TRUE, *_FALSE):
+            return attrs.evolve(security, no_new_privileges=value in _TRUE)
+    raise InvalidParameter(f'invalid --security-opt 2: "{option}"')

@@ -1,0 +1,137 @@
+"""The defaults that Docker fills in, pure: what goes into the record where the request says nothing.
+
+Rules: moby v28 daemon_unix.go adaptContainerSettings, container_routes.go (by API version), docker-create's table of defaults.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+
+import attrs
+
+from daemon.container import ContainerConfig, EndpointSettings, HostConfig, NetworkingConfig, RestartPolicy, short_id
+from daemon.create.checks.conflicts import is_container_mode
+from daemon.create.request import CreateRequest
+from daemon.host import Host
+
+SHM_BYTES = 64 << 20
+DEFAULT_NETWORK = "bridge"
+
+MASKED_PATHS = (
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+)
+READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+
+def adapt(request: CreateRequest, host: Host, *, default_runtime: str) -> tuple[CreateRequest, tuple[str, ...]]:
+    """The request with every default in its place, and the warnings for the client."""
+    host_config = _by_api_version(request.host_config, request.api_version)
+    warnings = _warnings(host_config, host)
+    config = request.config
+    if config.working_dir:
+        config = attrs.evolve(config, working_dir=_clean(config.working_dir))
+    adapted = attrs.evolve(
+        request,
+        config=config,
+        host_config=_with_defaults(host_config, host, default_runtime),
+        networking=_with_default_network(request.networking),
+    )
+    return adapted, warnings
+
+
+def with_hostname(config: ContainerConfig, *, container_id: str, network_mode: str, host: Host) -> ContainerConfig:
+    if config.hostname:
+        return config
+    return attrs.evolve(config, hostname=host.name if network_mode == "host" else short_id(container_id))
+
+
+def networks_of(
+    config: ContainerConfig, network_mode: str, networking: NetworkingConfig
+) -> Mapping[str, EndpointSettings]:
+    """The networks the container will join, by name: those asked for, or else the one its mode names."""
+    if config.network_disabled or is_container_mode(network_mode):
+        return {}
+    asked_for = {
+        name: endpoint for name, endpoint in (networking.endpoints_config or {}).items() if endpoint is not None
+    }
+    return asked_for or {network_mode: EndpointSettings(mac_address=config.mac_address)}
+
+
+def _by_api_version(host_config: HostConfig, api_version: tuple[int, int]) -> HostConfig:
+    """What an old client means by what it does not say, or says and its daemon would not have known."""
+    if api_version < (1, 25):
+        host_config = attrs.evolve(host_config, auto_remove=False)
+    if api_version < (1, 40) and not host_config.ipc_mode:
+        host_config = attrs.evolve(host_config, ipc_mode="shareable")
+    if api_version < (1, 42):
+        host_config = attrs.evolve(host_config, console_size=(0, 0))
+    if api_version >= (1, 42):
+        host_config = attrs.evolve(host_config, kernel_memory=0)
+    if api_version < (1, 43):
+        host_config = attrs.evolve(host_config, annotations=None)
+    return host_config
+
+
+def _with_defaults(given: HostConfig, host: Host, default_runtime: str) -> HostConfig:
+    is_swap_default = given.memory > 0 and given.memory_swap == 0
+    pids_limit = given.pids_limit if given.pids_limit is not None and given.pids_limit > 0 else None
+    masked, readonly = given.masked_paths, given.readonly_paths
+    if not given.privileged:
+        masked = (*MASKED_PATHS, *host.thermal_throttle_paths) if masked is None else masked
+        readonly = READONLY_PATHS if readonly is None else readonly
+    return attrs.evolve(
+        given,
+        network_mode=DEFAULT_NETWORK if given.network_mode in ("", "default") else given.network_mode,
+        restart_policy=RestartPolicy(
+            name=given.restart_policy.name or "no", maximum_retry_count=given.restart_policy.maximum_retry_count
+        ),
+        memory_swap=2 * given.memory if is_swap_default else given.memory_swap,
+        memory_swappiness=None if given.memory_swappiness == -1 else given.memory_swappiness,
+        shm_size=given.shm_size or SHM_BYTES,
+        ipc_mode=given.ipc_mode or "private",
+        cgroupns_mode=given.cgroupns_mode or ("private" if host.is_cgroup_v2 else "host"),
+        oom_kill_disable=bool(given.oom_kill_disable),
+        pids_limit=pids_limit,
+        runtime=given.runtime or default_runtime,
+        port_bindings=given.port_bindings or {},
+        masked_paths=masked,
+        readonly_paths=readonly,
+    )
+
+
+def _with_default_network(networking: NetworkingConfig) -> NetworkingConfig:
+    endpoints = networking.endpoints_config or {}
+    return NetworkingConfig(
+        endpoints_config={DEFAULT_NETWORK if name == "default" else name: value for name, value in endpoints.items()}
+    )
+
+
+def _warnings(host_config: HostConfig, host: Host) -> tuple[str, ...]:
+    warnings = []
+    if host_config.oom_kill_disable and host_config.memory == 0:
+        warnings.append(
+            "OOM killer is disabled for the container, but no memory limit is set, "
+            "this can result in the system running out of resources."
+        )
+    if not host.is_ipv4_forwarding and host_config.network_mode not in ("host", "none"):
+        warnings.append("IPv4 forwarding is disabled. Networking will not work.")
+    if host_config.network_mode == "host" and host_config.port_bindings:
+        warnings.append("Published ports are discarded when using host network mode")
+    return tuple(warnings)
+
+
+def _clean(path: str) -> str:
+    """As Go's path.Clean: a leading double slash is one slash."""
+    return posixpath.normpath(path).replace("//", "/", 1)

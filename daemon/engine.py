@@ -1,0 +1,128 @@
+"""The daemon without a socket: everything that can create a container, in anybody's event loop.
+
+async with Engine(Config(data_root=..., socket=...)) as engine:
+    created = await engine.create(CreateRequest(config=ContainerConfig(image="busybox", cmd=("true",))))
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from random import SystemRandom
+from types import TracebackType
+from typing import Self
+
+import anyio.to_thread
+
+from actors import Ref
+from daemon.config import Config
+from daemon.create.changes import Changer
+from daemon.create.pipeline import Creator
+from daemon.create.request import Created, CreateRequest
+from daemon.errors import System
+from daemon.host import Host, detect
+from daemon.services import Services
+from daemon.storage.database import Database
+from daemon.storage.recovery import (
+    Stores,
+    leave_clean_marker,
+    locked,
+    open_stores,
+    read_engine_id,
+    recover,
+    take_clean_marker,
+)
+from daemon.supervision import database_tree, service_tree
+
+_log = logging.getLogger(__name__)
+
+
+class Engine:
+    """Enter it to recover the data root and start the actors; leave it to stop them in reverse.
+
+    Raises:
+        System: the data root cannot be used, or another daemon uses it.
+        TooManyRestarts: an actor crashed too often; the engine has been stopped in good order.
+    """
+
+    services: Services
+    host: Host
+    id: str
+    """Of this data root, for good."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._is_tidy = True
+        """Whether no clean-up has failed; else the next start must look at everything."""
+
+    async def __aenter__(self) -> Self:
+        root = self.config.data_root
+        async with AsyncExitStack() as stack:
+            stack.enter_context(locked(root))
+            self.host = detect()
+            self.id = read_engine_id(root)
+            stores = open_stores(root)
+            is_clean = take_clean_marker(root)
+            stack.push(self._leave_marker)
+            database = await stack.enter_async_context(database_tree(root / "boatyard.db"))
+            if not is_clean:
+                await self._recover(stores, database)
+            self.services = await stack.enter_async_context(service_tree(self.config, database, stores, SystemRandom()))
+            self._creator = Creator(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
+            self._changer = Changer(services=self.services, config=self.config, now_ns=self.now_ns)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        return await self._stack.__aexit__(kind, error, traceback)
+
+    def now_ns(self) -> int:
+        """The wall clock, since the epoch."""
+        return time.time_ns()
+
+    async def create(self, request: CreateRequest) -> Created:
+        """See `Creator.create`."""
+        with self._noting_residue():
+            return await self._creator.create(request)
+
+    async def remove(self, name_or_id: str, *, with_volumes: bool = False) -> None:
+        """See `Changer.remove`."""
+        with self._noting_residue():
+            await self._changer.remove(name_or_id, with_volumes=with_volumes)
+
+    async def rename(self, name_or_id: str, new_name: str) -> None:
+        """See `Changer.rename`."""
+        with self._noting_residue():
+            await self._changer.rename(name_or_id, new_name)
+
+    @contextmanager
+    def _noting_residue(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            for note in getattr(error, "__notes__", ()):  # an undo that failed
+                self._is_tidy = False
+                _log.error("clean-up is left to the next start: %s", note)
+            if isinstance(error, System):
+                self._is_tidy = False
+            raise
+
+    async def _recover(self, stores: Stores, database: Ref[Database]) -> None:
+        containers = await database.ask(Database.containers)
+        images = await database.ask(Database.images)
+        volumes = await database.ask(Database.volumes)
+        root = self.config.data_root
+        done = await anyio.to_thread.run_sync(lambda: recover(root, stores, containers, images, volumes))
+        if done.removed or done.remade:
+            _log.warning("recovered: %d leftovers removed, %d directories made again", done.removed, done.remade)
+
+    def _leave_marker(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # After a failure of any kind the next start looks at everything. A cancellation is how a daemon is stopped.
+        if self._is_tidy and not isinstance(error, Exception):
+            leave_clean_marker(self.config.data_root)

@@ -1,0 +1,52 @@
+"""A request and a response as the rest of the house sees them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from http import HTTPStatus
+from typing import Protocol
+
+import attrs
+
+
+class Body(Protocol):
+    """The body of a request, read once."""
+
+    async def receive(self) -> bytes:
+        """The next bytes, empty at the end.
+
+        Raises:
+            Cancelled: the client has gone away.
+            InvalidParameter: what arrives is no HTTP.
+        """
+        ...
+
+    async def read(self, bytes_max: int) -> bytes:
+        """All of it. Raises TooLarge, before reading if the length was declared; and as `receive`."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class Request:
+    method: str
+    path: str
+    """As it was sent, still percent-encoded."""
+    query: str
+    headers: Mapping[str, str]
+    """Names in lower case; of a header that comes twice, the last."""
+    body: Body
+    has_body: bool
+
+
+@attrs.frozen(kw_only=True)
+class Response:
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes | AsyncGenerator[bytes, None] = b""
+    """Bytes, sent with their length; or chunks, sent as they come, and closed when the client goes."""
+    is_last: bool = False
+    """Whether the connection is closed after it."""
+
+    @property
+    def reason(self) -> str:
+        return HTTPStatus(self.status).phrase

@@ -1,0 +1,224 @@
+"""Accepts connections and serves each in one task: read a request, call the handler, write its response, again.
+
+A client that closes its socket cancels the handler of its request. What a handler raises is its own affair: it returns a Response
+for everything a client may be told.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import logging
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, closing, suppress
+
+import anyio
+import anyio.abc
+
+from daemon.errors import Cancelled, InvalidParameter
+from daemon.http.connection import (
+    CONTINUE,
+    LAST_CHUNK,
+    Connection,
+    Data,
+    End,
+    Event,
+    Head,
+    HeadTooLarge,
+    TooLarge,
+    encode_chunk,
+    encode_head,
+)
+from daemon.http.message import Request, Response
+from daemon.http.sockets import OUT_OF_DESCRIPTORS, HangupWatcher, receive, send
+
+Handler = Callable[[Request], Awaitable[Response]]
+ErrorResponse = Callable[[int, str], Response]
+
+_log = logging.getLogger(__name__)
+
+ACCEPT_PAUSE_S = 0.1
+"""When there are no descriptors left: accepting again at once would only spin."""
+
+
+class Server:
+    """Serves `listener` until its `run` is cancelled.
+
+    Args:
+        handler: answers a request.
+        error_response: makes the answer to what is no request: a status and a text.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        error_response: ErrorResponse,
+        *,
+        head_bytes_max: int,
+        headers_max: int,
+        connections_max: int,
+        read_timeout_s: float,
+    ) -> None:
+        self._handler = handler
+        self._error_response = error_response
+        self._head_bytes_max = head_bytes_max
+        self._headers_max = headers_max
+        self._connections_max = connections_max
+        self._read_timeout_s = read_timeout_s
+        self._connections = 0
+        self._hangups = HangupWatcher()
+        self._date = (0, "")
+
+    async def run(self, listener: socket.socket) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._hangups.run)
+            while True:
+                await anyio.wait_readable(listener)
+                try:
+                    peer, _ = listener.accept()
+                except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                    continue
+                except OSError as error:
+                    if error.errno not in OUT_OF_DESCRIPTORS:
+                        raise
+                    _log.warning("cannot accept connections: %s", error.strerror)
+                    await anyio.sleep(ACCEPT_PAUSE_S)
+                    continue
+                peer.setblocking(False)
+                tasks.start_soon(self._serve, peer)
+
+    async def _serve(self, peer: socket.socket) -> None:
+        self._connections += 1
+        try:
+            with (
+                suppress(Cancelled),  # the client has gone: there is nobody to tell
+                closing(peer),
+                anyio.CancelScope() as scope,
+                self._hangups.watching(peer, scope.cancel),
+            ):
+                await self._serve_requests(peer)
+        finally:
+            self._connections -= 1
+
+    async def _serve_requests(self, peer: socket.socket) -> None:
+        connection = Connection(head_bytes_max=self._head_bytes_max, headers_max=self._headers_max)
+        exchange = _Exchange(peer, connection, self._read_timeout_s)
+        try:
+            if self._connections > self._connections_max:
+                await self._respond(peer, None, self._error_response(503, "too many connections"), keeps_alive=False)
+                return
+            while (head := await exchange.next_head()) is not None:
+                response = await self._handler(exchange.request(head))
+                keeps_alive = head.keeps_alive and not response.is_last and exchange.is_complete and not head.is_upgrade
+                await self._respond(peer, head, response, keeps_alive=keeps_alive)
+                if not keeps_alive:
+                    return
+        except InvalidParameter as error:
+            status = 431 if isinstance(error, HeadTooLarge) else 400
+            await self._respond(peer, None, self._error_response(status, str(error)), keeps_alive=False)
+        except TimeoutError:
+            await self._respond(
+                peer, None, self._error_response(408, "the request did not arrive in time"), keeps_alive=False
+            )
+
+    async def _respond(self, peer: socket.socket, head: Head | None, response: Response, *, keeps_alive: bool) -> None:
+        is_head = head is not None and head.method == "HEAD"
+        is_http10 = head is not None and head.is_http10
+        is_stream = not isinstance(response.body, bytes)
+        if is_http10 and is_stream:
+            keeps_alive = False  # the end of the connection is the end of the body
+        encoded = encode_head(
+            response, is_head=is_head, is_http10=is_http10, keeps_alive=keeps_alive, date=self._http_date()
+        )
+        if isinstance(response.body, bytes):
+            await send(peer, encoded if is_head else encoded + response.body)
+            return
+        await send(peer, encoded)
+        async with aclosing(response.body) as body:
+            async for content in body:
+                await send(peer, content if is_http10 else encode_chunk(content))
+        if not is_http10:
+            await send(peer, LAST_CHUNK)
+
+    def _http_date(self) -> str:
+        now = int(time.time())
+        if self._date[0] != now:
+            self._date = (now, email.utils.formatdate(now, usegmt=True))
+        return self._date[1]
+
+
+class _Exchange:
+    """The reading half of a connection: the next head, and as a request's body what follows it."""
+
+    def __init__(self, peer: socket.socket, connection: Connection, read_timeout_s: float) -> None:
+        self._peer = peer
+        self._connection = connection
+        self._read_timeout_s = read_timeout_s
+        self._head: Head | None = None
+        self._is_continue_owed = False
+        self.is_complete = True
+        """Whether the request has been read to its end."""
+
+    async def next_head(self) -> Head | None:
+        """None when the client is done."""
+        event = await self._next_event()
+        if event is None:
+            return None
+        assert isinstance(event, Head), "a body is read before the next head is asked for"
+        self._head, self.is_complete, self._is_continue_owed = event, False, event.expects_continue
+        if event.content_length == 0 or event.is_upgrade:
+            self._take_end()
+        return event
+
+    def request(self, head: Head) -> Request:
+        return Request(
+            method=head.method,
+            path=head.path,
+            query=head.query,
+            headers=head.headers,
+            body=self,
+            has_body=head.content_length != 0,
+        )
+
+    async def receive(self) -> bytes:
+        if self.is_complete:
+            return b""
+        if self._is_continue_owed:
+            self._is_continue_owed = False
+            await send(self._peer, CONTINUE)
+        event = await self._next_event()
+        if event is None:
+            raise Cancelled("the client has gone away in the middle of a request")
+        if isinstance(event, Data):
+            return event.content
+        self.is_complete = True
+        return b""
+
+    async def read(self, bytes_max: int) -> bytes:
+        assert self._head is not None
+        if self._head.content_length is not None and self._head.content_length > bytes_max:
+            raise TooLarge(f"request body is larger than {bytes_max} bytes")
+        chunks = bytearray()
+        while content := await self.receive():
+            chunks += content
+            if len(chunks) > bytes_max:
+                raise TooLarge(f"request body is larger than {bytes_max} bytes")
+        return bytes(chunks)
+
+    def _take_end(self) -> None:
+        event = self._connection.next_event()
+        assert event is None or isinstance(event, End), "there is no body"
+        self.is_complete = True
+
+    async def _next_event(self) -> Event | None:
+        while (event := self._connection.next_event()) is None:
+            if self._connection.is_idle:
+                data = await receive(self._peer)
+            else:  # in the middle of a request: the rest must come, and soon
+                with anyio.fail_after(self._read_timeout_s):
+                    data = await receive(self._peer)
+            if not data:
+                return None
+            self._connection.receive(data)
+        return event

@@ -1,0 +1,126 @@
+"""Unix sockets: bound so that there is no moment with wrong permissions, read and written without blocking."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import grp
+import os
+import select
+import socket
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import anyio
+
+from daemon.errors import Cancelled, System
+
+BACKLOG = 1024
+READ_BYTES = 64 << 10
+"""One read: above a typical request, and small enough for a thousand connections."""
+
+_UMASK = 0o117
+"""Leaves 0660: who may write to the socket is root on this machine, as with Docker's."""
+
+OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+@contextlib.contextmanager
+def listening(path: Path) -> Iterator[socket.socket]:
+    """A listening socket at `path`, owned by the group `docker` if there is one; the path is removed at the end.
+
+    Raises:
+        System: something else is at that path, or another daemon listens there.
+    """
+    _remove_stale(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    with contextlib.closing(listener):
+        previous = os.umask(_UMASK)
+        try:
+            listener.bind(str(path))
+        except OSError as error:
+            raise System(f"cannot listen on {path}: {error.strerror or error}") from error
+        finally:
+            os.umask(previous)
+        identity = path.stat().st_ino
+        try:
+            with contextlib.suppress(KeyError, PermissionError):  # no such group, or not ours to give
+                os.chown(path, -1, grp.getgrnam("docker").gr_gid)
+            listener.listen(BACKLOG)
+            yield listener
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_ino == identity:  # else somebody has put another there
+                    path.unlink()
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise System(f"cannot listen on {path}: there is something that is not a socket")
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+        else:
+            raise System(f"cannot listen on {path}: another daemon listens there")
+
+
+async def receive(peer: socket.socket) -> bytes:
+    """The next bytes, empty when the peer sends no more. Raises Cancelled if it has gone."""
+    while True:
+        try:
+            return peer.recv(READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            await anyio.wait_readable(peer)
+        except OSError as error:
+            raise Cancelled("the client has gone away") from error
+
+
+async def send(peer: socket.socket, data: bytes) -> None:
+    """Raises Cancelled if the peer has gone."""
+    left = memoryview(data)
+    while left:
+        try:
+            left = left[peer.send(left, socket.MSG_NOSIGNAL) :]
+        except (BlockingIOError, InterruptedError):
+            await anyio.wait_writable(peer)
+        except OSError as error:
+            raise Cancelled("the client has gone away") from error
+
+
+class HangupWatcher:
+    """Tells when a peer has closed its socket for good, at no cost per request: one epoll for all connections.
+
+    A peer that only shuts its sending side down still reads its answer, and is not reported: that is EPOLLRDHUP, not EPOLLHUP.
+    """
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._callbacks: dict[int, Callable[[], None]] = {}
+
+    @contextlib.contextmanager
+    def watching(self, peer: socket.socket, on_hangup: Callable[[], None]) -> Iterator[None]:
+        descriptor = peer.fileno()
+        self._callbacks[descriptor] = on_hangup
+        self._epoll.register(descriptor, select.EPOLLONESHOT)  # EPOLLHUP is always reported
+        try:
+            yield
+        finally:
+            self._epoll.unregister(descriptor)
+            del self._callbacks[descriptor]
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        try:
+            while True:
+                await anyio.wait_readable(self._epoll.fileno())
+                for descriptor, _ in self._epoll.poll(0):
+                    self._callbacks[descriptor]()
+        finally:
+            self._epoll.close()

@@ -1,0 +1,147 @@
+"""The authority over names and ids: nobody else says yes to a name.
+
+`NameIndex` is the synchronous core, one dictionary each way; `Allocator` is the actor around it. A name is *reserved* from
+the start of a create and *kept* once its record is durable; what is not kept is released by the create's undo. After a crash
+the index is rebuilt from the database, so reservations are forgotten; the database's UNIQUE is the fence for that moment.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from random import Random
+from typing import Self
+
+import attrs
+
+from actors import Deferred, Ref
+from daemon.container import SHORT_ID_LENGTH
+from daemon.errors import Conflict, name_in_use
+from daemon.services.names import candidate_names, check_name
+from daemon.storage.database import Database
+
+
+def new_container_id() -> str:
+    """64 hex digits. Redrawn while the first twelve are all decimal: such a short id would pass for a number (moby#3869)."""
+    while True:
+        container_id = secrets.token_hex(32)
+        if not container_id[:SHORT_ID_LENGTH].isdecimal():
+            return container_id
+
+
+class NameIndex:
+    """Which container holds which name. A container holds one, and during a rename two."""
+
+    def __init__(self, names: Iterable[tuple[str, str]] = ()) -> None:
+        self._holders = {name: container_id for container_id, name in names}
+
+    def __len__(self) -> int:
+        return len(self._holders)
+
+    def reserve(self, container_id: str, name: str) -> None:
+        """Idempotent for the same holder.
+
+        Raises:
+            Conflict: another container holds it.
+        """
+        holder = self._holders.setdefault(name, container_id)
+        if holder != container_id:
+            raise name_in_use(name, holder)
+
+    def reserve_any(self, container_id: str, candidates: Iterable[str]) -> str:
+        """The first candidate that is free.
+
+        Raises:
+            Conflict: none is.
+        """
+        for name in candidates:
+            if self._holders.setdefault(name, container_id) == container_id:
+                return name
+        raise Conflict("no free name was found for the container")
+
+    def holder(self, name: str) -> str | None:
+        return self._holders.get(name)
+
+    def release(self, container_id: str, name: str) -> None:
+        if self._holders.get(name) == container_id:
+            del self._holders[name]
+
+
+@attrs.define
+class _Creation:
+    """A create on its way: its name is taken, its container not yet there."""
+
+    name: str
+    call_off: Callable[[], None]
+    waiters: list[Deferred[bool]] = attrs.field(factory=list)
+
+
+class Allocator:
+    def __init__(self, database: Ref[Database], rng: Random) -> None:
+        self._database = database
+        self._rng = rng
+        self._names = NameIndex()
+        self._creations: dict[str, _Creation] = {}
+
+    async def __aenter__(self) -> Self:
+        self._names = NameIndex(await self._database.ask(Database.container_names))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+    async def reserve(self, container_id: str, requested: str, call_off: Callable[[], None]) -> str:
+        """The container's name: the one requested, or a generated one where that is empty.
+
+        `call_off` is called if somebody removes the name before the create is through.
+
+        Raises:
+            InvalidParameter: the name breaks the rules.
+            Conflict: another container holds it.
+        """
+        if requested:
+            name = check_name(requested)
+            self._names.reserve(container_id, name)
+        else:
+            name = self._names.reserve_any(container_id, candidate_names(container_id, self._rng))
+        self._creations[container_id] = _Creation(name, call_off)
+        return name
+
+    async def keep(self, container_id: str) -> None:
+        """The container is durable: its name is no longer that of a create on its way."""
+        self._finish(container_id, is_created=True)
+
+    async def release(self, container_id: str) -> None:
+        """The create failed: its name is free. Harmless twice, and for an id that never reserved."""
+        creation = self._creations.get(container_id)
+        if creation is not None:
+            self._names.release(container_id, creation.name)
+            self._finish(container_id, is_created=False)
+
+    async def reserve_new_name(self, container_id: str, requested: str) -> str:
+        """A second name for a container that is being renamed."""
+        name = check_name(requested)
+        self._names.reserve(container_id, name)
+        return name
+
+    async def release_name(self, container_id: str, name: str) -> None:
+        """Harmless twice, and for a name that somebody else holds by now."""
+        self._names.release(container_id, name)
+
+    def call_off(self, name_or_id: str) -> Deferred[bool]:
+        """Whether a create of that name or id was on its way and has been called off; answered when it is over."""
+        answer: Deferred[bool] = Deferred()
+        container_id = self._names.holder(name_or_id.removeprefix("/")) or name_or_id
+        creation = self._creations.get(container_id)
+        if creation is None:
+            answer.resolve(False)
+        else:
+            creation.waiters.append(answer)
+            creation.call_off()
+        return answer
+
+    def _finish(self, container_id: str, *, is_created: bool) -> None:
+        creation = self._creations.pop(container_id, None)
+        if creation is not None:
+            for waiter in creation.waiters:
+                waiter.resolve(not is_created)

@@ -1,0 +1,118 @@
+"""Takes in archives, one after another: the content store and the layer store are changed by this actor alone.
+
+The work is done in a thread, which reads the client's bytes as they come. What was stored for an image that could not be
+recorded is taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+
+from actors import Ref
+from daemon.container import ContainerConfig
+from daemon.image import LoadedImage
+from daemon.reference import parse_reference
+from daemon.services.image_store import ImageStore, NamedImage
+from daemon.storage.archive import import_rootfs, load_archive
+from daemon.storage.content import ContentStore
+from daemon.storage.layers import LayerStore
+from daemon.storage.oci import Descriptor, IndexEntry, Platform
+
+
+class ByteStream(Protocol):
+    """A body that is still arriving."""
+
+    async def receive(self) -> bytes:
+        """The next bytes, empty at the end. Raises a DaemonError if the client goes away."""
+        ...
+
+
+class ImageLoader:
+    def __init__(self, images: Ref[ImageStore], content: ContentStore, layers: LayerStore) -> None:
+        self._images = images
+        self._content = content
+        self._layers = layers
+
+    async def load(self, body: ByteStream) -> tuple[LoadedImage, ...]:
+        """The images of an archive as `docker save` writes it, durable, under the names it gives them.
+
+        Raises:
+            InvalidParameter: the archive is damaged, hostile or too large.
+            System: the disk failed.
+        """
+        loaded = await anyio.to_thread.run_sync(
+            lambda: load_archive(_BlockingReader(body), self._content, self._layers)
+        )
+        await self._record(loaded)
+        return loaded
+
+    async def import_rootfs(
+        self, body: ByteStream, *, config: ContainerConfig, created: str, message: str, reference: str
+    ) -> LoadedImage:
+        """An image of one layer from the tar of a root file system; `reference` may be empty. Raises as `load`."""
+        references = (reference,) if reference else ()
+        loaded = await anyio.to_thread.run_sync(
+            lambda: import_rootfs(
+                _BlockingReader(body),
+                self._content,
+                self._layers,
+                config=config,
+                created=created,
+                message=message,
+                references=references,
+            )
+        )
+        await self._record((loaded,))
+        return loaded
+
+    async def _record(self, loaded: Sequence[LoadedImage]) -> None:
+        try:
+            for item in loaded:
+                references = tuple(str(parse_reference(text).tagged()) for text in item.references)
+                await self._images.ask(ImageStore.add, item.image, references)
+        except BaseException:
+            with anyio.CancelScope(shield=True):  # short: it removes what was just written
+                await self._take_back()
+            raise
+        await anyio.to_thread.run_sync(
+            self._content.write_index, index_entries(await self._images.ask(ImageStore.list))
+        )
+
+    async def _take_back(self) -> None:
+        known = await self._images.ask(ImageStore.list)
+
+        def sweep() -> None:
+            self._content.recover({digest for named in known for digest in named.image.digests})
+            self._layers.recover({chain_id for named in known for chain_id in named.image.chain_ids})
+
+        await anyio.to_thread.run_sync(sweep)
+
+
+class _BlockingReader:
+    """The body as a file, for the thread that unpacks it."""
+
+    def __init__(self, body: ByteStream) -> None:
+        self._body = body
+        self._left = b""
+
+    def read(self, size: int, /) -> bytes:
+        if not self._left:
+            self._left = anyio.from_thread.run(self._body.receive)
+        data, self._left = self._left[:size], self._left[size:]
+        return data
+
+
+def index_entries(images: Sequence[NamedImage]) -> list[IndexEntry]:
+    return [
+        IndexEntry(
+            manifest=Descriptor(named.image.manifest_digest, named.image.manifest_bytes),
+            references=named.references,
+            platform=Platform(os=named.image.os, architecture=named.image.architecture, variant=named.image.variant),
+        )
+        for named in images
+    ]

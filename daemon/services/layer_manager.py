@@ -1,0 +1,65 @@
+"""Makes and removes the directories of containers, in one thread that takes them in batches.
+
+An event loop must not wait for a disk, and a thread switch for each directory costs as much as the directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+from actors import BatchThread, Deferred
+from daemon.errors import DaemonError
+from daemon.storage.layers import LayerStore
+from daemon.storage.trees import ContainerTrees
+
+BATCH_MAX = 64
+"""Containers whose directories are made in a row before the first is answered: about 10 ms."""
+
+
+class LayerManager:
+    def __init__(self, trees: ContainerTrees, layers: LayerStore) -> None:
+        self._trees = trees
+        self._layers = layers
+        self._thread: BatchThread[Callable[[], None], None] = BatchThread(do_each, name="layers", batch_max=BATCH_MAX)
+
+    async def __aenter__(self) -> Self:
+        await self._thread.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._thread.__aexit__(kind, error, traceback)
+
+    def create(self, container_id: str, chain_ids: tuple[str, ...], working_dir: str) -> Deferred[None]:
+        """The container's directory 0700, its checkpoints directory, its read-write layer, its working directory.
+
+        `chain_ids` are those of the image, lowest first.
+
+        Raises:
+            System: the disk failed, or the working directory is a file in the image.
+        """
+
+        def work() -> None:
+            layers = tuple(self._layers.path(chain_id) for chain_id in reversed(chain_ids))
+            self._trees.create(container_id, layers, working_dir)
+
+        return self._thread.submit(work)
+
+    def remove(self, container_id: str) -> Deferred[None]:
+        """Harmless twice, and for an id that was never created."""
+        return self._thread.submit(lambda: self._trees.remove(container_id))
+
+
+def do_each(jobs: Sequence[Callable[[], None]]) -> list[Exception | None]:
+    """Each job by itself: what one is refused does not touch the others. A defect ends the batch, and the actor."""
+    outcomes: list[Exception | None] = []
+    for job in jobs:
+        try:
+            job()
+            outcomes.append(None)
+        except DaemonError as error:
+            outcomes.append(error)
+    return outcomes

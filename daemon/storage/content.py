@@ -1,0 +1,187 @@
+"""Content named by its digest: an OCI image layout that other tools read, too.
+
+    root/               0700, as every directory in it
+      oci-layout        the layout's version
+      index.json        the manifests and their names: written from the database, which is the truth
+      blobs/sha256/<hex>
+      ingest/<random>   content that is arriving; residue after a crash
+
+A blob is there whole or not at all: it arrives in `ingest` while it is hashed, is synced, renamed into place, and the directory
+is synced before anybody is told. A digest is validated before it becomes a path. Knows bytes and digests, not images.
+Source of the format: OCI image-spec v1.1, image-layout.md.
+
+One thread at a time changes what is stored (`commit`, `delete`, `write_index`, `recover`): the image store's actor sees to it.
+Ingests are private to their writer until the commit, so any number of them may run beside that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from daemon.errors import InvalidParameter, System
+from daemon.storage.disk import disk, sync_directory, sync_file
+from daemon.storage.oci import LAYOUT_FILE, Descriptor, IndexEntry, checked_digest, encode_index, is_digest
+
+__all__ = ["ContentStore", "Descriptor", "Ingest"]
+
+
+class ContentStore:
+    """The image layout below `root`, which is made if it is missing."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._blobs = root / "blobs" / "sha256"
+        self._ingests = root / "ingest"
+        with disk("open the content store"):
+            self._blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._ingests.mkdir(mode=0o700, exist_ok=True)
+            # `parents=True` makes parents with the umask's mode.
+            for directory in (root, root / "blobs"):
+                directory.chmod(0o700)
+            if not (root / "oci-layout").exists():
+                self._replace("oci-layout", LAYOUT_FILE)
+            if not (root / "index.json").exists():
+                self._replace("index.json", encode_index(()))
+
+    def ingest(self) -> Ingest:
+        """A writer of one new blob. Use it as a context manager: left without a commit, nothing stays."""
+        return Ingest(self._ingests, self._blobs)
+
+    def open(self, digest: str) -> BinaryIO:
+        """The blob for reading. Raises System when it is not there: the record that led here says that it is."""
+        with disk(f"read content {digest[:100]}"):
+            return self._path(digest).open("rb")
+
+    def read(self, digest: str, *, bytes_max: int) -> bytes:
+        """The whole blob. Raises System when it is missing or longer than `bytes_max`."""
+        with self.open(digest) as blob, disk(f"read content {digest}"):
+            content = blob.read(bytes_max + 1)
+        if len(content) > bytes_max:
+            raise System(f"content {digest} is larger than {bytes_max} bytes")
+        return content
+
+    def contains(self, digest: str) -> bool:
+        return self._path(digest).is_file()
+
+    def delete(self, digest: str) -> None:
+        """Remove the blob; harmless when there is none. Not synced: `recover` removes what a power cut brings back."""
+        with disk(f"delete content {digest[:100]}"):
+            self._path(digest).unlink(missing_ok=True)
+
+    def digests(self) -> Iterator[str]:
+        """The digest of every blob, in no order."""
+        with disk("list the content store"), os.scandir(self._blobs) as blobs:
+            for blob in blobs:
+                digest = f"sha256:{blob.name}"
+                if is_digest(digest):
+                    yield digest
+
+    def write_index(self, entries: Iterable[IndexEntry]) -> None:
+        """Replace `index.json` so that it lists `entries`: a reader sees the old one or the new one, whole."""
+        with disk("write the image index"):
+            self._replace("index.json", encode_index(entries))
+
+    def recover(self, keep: Collection[str]) -> tuple[str, ...]:
+        """Remove what a crash left: ingests, and blobs that are not in `keep`. Call it before anything arrives.
+
+        Returns the names of what was removed, sorted: digests and ingests.
+        """
+        with disk("recover the content store"):
+            residue = [blob for blob in self._blobs.iterdir() if f"sha256:{blob.name}" not in keep]
+            residue += self._ingests.iterdir()
+            residue += self._root.glob(".replace-*")
+            for path in residue:
+                path.unlink()
+        return tuple(sorted(path.name for path in residue))
+
+    def _path(self, digest: str) -> Path:
+        return self._blobs / checked_digest(digest).removeprefix("sha256:")
+
+    def _replace(self, name: str, content: bytes) -> None:
+        descriptor, temporary_name = tempfile.mkstemp(prefix=".replace-", dir=self._root)
+        temporary = Path(temporary_name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self._root / name)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_directory(self._root)
+
+
+class Ingest:
+    """One blob that is arriving: hashed while it is written, nothing until it is committed."""
+
+    def __init__(self, ingests: Path, blobs: Path) -> None:
+        self._blobs = blobs
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self._is_committed = False
+        with disk("begin an ingest"):
+            descriptor, name = tempfile.mkstemp(dir=ingests)
+            self._path = Path(name)
+            self._file = os.fdopen(descriptor, "wb", buffering=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.discard()
+
+    def write(self, data: bytes) -> None:
+        """Append all of `data`. Raises System."""
+        self._hash.update(data)
+        self._size += len(data)
+        rest = memoryview(data)
+        with disk("write content"):
+            while rest:
+                rest = rest[self._file.write(rest) :]
+
+    def seal(self) -> Descriptor:
+        """Close the file to further writes: what has been written. Many sealed ingests cost no file descriptor."""
+        with disk("write content"):
+            self._file.close()
+        return Descriptor(f"sha256:{self._hash.hexdigest()}", self._size)
+
+    def open(self) -> BinaryIO:
+        """What has been written, for reading."""
+        with disk("read content"):
+            return self._path.open("rb")
+
+    def commit(self, expected: str | None = None) -> Descriptor:
+        """Make the blob part of the store, durably.
+
+        Raises InvalidParameter if it is not the content that `expected` names, System if the disk fails.
+        """
+        blob = self.seal()
+        if expected is not None and checked_digest(expected) != blob.digest:
+            raise InvalidParameter(f"content has digest {blob.digest}, expected {expected}")
+        target = self._blobs / blob.digest.removeprefix("sha256:")
+        with disk("commit content"):
+            if target.exists():
+                self._path.unlink()
+            else:
+                sync_file(self._path)
+                self._path.rename(target)
+            # Also for a blob that was there: whoever put it there may not have come this far.
+            sync_directory(self._blobs)
+        self._is_committed = True
+        return blob
+
+    def discard(self) -> None:
+        """Remove what is not committed; harmless twice."""
+        with disk("discard content"):
+            self._file.close()
+            if not self._is_committed:
+                self._path.unlink(missing_ok=True)

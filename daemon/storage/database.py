@@ -1,0 +1,259 @@
+"""The one truth: which containers, images, references and volumes there are. SQLite with a group commit.
+
+    containers         id PRIMARY KEY | name UNIQUE | record        record: a Container as JSON, without its name
+    images             id PRIMARY KEY | record                      record: an Image as JSON
+    image_references   reference PRIMARY KEY | image_id             docker.io/library/busybox:latest -> sha256:...
+    volumes            name PRIMARY KEY | record                    record: a Volume as JSON
+
+One writer thread drains its queue into one transaction (`BatchThread`), and nobody is answered before its commit has
+returned: with WAL and synchronous=FULL that is one fsync for all who waited. One reader thread reads beside it.
+`name UNIQUE` is the second fence behind the allocator, for the moment after that has crashed and forgotten what it reserved.
+
+A full disk refuses the writes of that batch and the daemon lives on. Any other error of the disk raises, which crashes this
+actor, and its supervisor has no budget for that: the daemon ends and recovers at its next start. An fsync that failed is
+never tried again (its pages count as clean afterwards: "Can applications recover from fsync failures?", ATC 20).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import attrs
+import msgspec
+
+from actors import BatchThread, Deferred
+from daemon.container import Container
+from daemon.errors import DaemonError, NotFound, System, name_in_use
+from daemon.image import Image
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE containers (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, record BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE images (id TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE image_references (reference TEXT PRIMARY KEY, image_id TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE volumes (name TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+COMMIT_BATCH_MAX = 256
+"""Writes in one transaction: more would let the first wait for the last without saving a measurable part of the fsync."""
+
+READ_BATCH_MAX = 64
+
+Statement = tuple[str, tuple[object, ...]]
+T = TypeVar("T")
+
+
+@attrs.frozen(kw_only=True)
+class Volume:
+    """A named directory that outlives containers."""
+
+    name: str
+    created_ns: int
+    labels: Mapping[str, str] | None = None
+    options: Mapping[str, str] | None = None
+    is_anonymous: bool = False
+
+
+@attrs.frozen
+class Write:
+    """Statements that become durable together or not at all."""
+
+    statements: tuple[Statement, ...]
+    must_change: str = ""
+    """If set, the first statement must change a row, or the write is refused as NotFound with this text."""
+    name: str = ""
+    """The container name that the first statement claims."""
+
+
+class Database:
+    """The actor that owns the file. Every method answers when the thing is done, and a write when it is durable."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            self._connection = stack.enter_context(closing(open_database(self._path)))
+            self._reading = stack.enter_context(closing(_open_for_reading(self._path)))
+            self._writer: BatchThread[Write, None] = await stack.enter_async_context(
+                BatchThread(self._commit, name="database writer", batch_max=COMMIT_BATCH_MAX)
+            )
+            self._reader: BatchThread[Callable[[sqlite3.Connection], object], object]
+            self._reader = await stack.enter_async_context(
+                BatchThread(self._read, name="database reader", batch_max=READ_BATCH_MAX)
+            )
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._stack.__aexit__(kind, error, traceback)
+
+    def insert_container(self, container: Container, volumes: Sequence[Volume] = ()) -> Deferred[None]:
+        """The container and the volumes that were made for it, or neither.
+
+        Raises:
+            Conflict: its name is taken.
+            System: the disk is full.
+        """
+        insert = ("INSERT INTO containers VALUES (?, ?, ?)", (container.id, container.name, _encode(container)))
+        made = [("INSERT OR IGNORE INTO volumes VALUES (?, ?)", (volume.name, _encode(volume))) for volume in volumes]
+        return self._writer.submit(Write((insert, *made), name=container.name))
+
+    def rename_container(self, container_id: str, name: str) -> Deferred[None]:
+        update = ("UPDATE containers SET name = ? WHERE id = ?", (name, container_id))
+        return self._writer.submit(Write((update,), must_change=f"No such container: {container_id}", name=name))
+
+    def delete_container(self, container_id: str, volume_names: Sequence[str] = ()) -> Deferred[None]:
+        delete = ("DELETE FROM containers WHERE id = ?", (container_id,))
+        return self._writer.submit(
+            Write(
+                (delete, *(("DELETE FROM volumes WHERE name = ?", (name,)) for name in volume_names)),
+                must_change=f"No such container: {container_id}",
+            )
+        )
+
+    def insert_image(self, image: Image, references: Sequence[str]) -> Deferred[None]:
+        """The image, and each reference pointing at it, wherever it pointed before."""
+        insert = ("INSERT OR REPLACE INTO images VALUES (?, ?)", (image.id, _encode(image)))
+        point = [("INSERT OR REPLACE INTO image_references VALUES (?, ?)", (name, image.id)) for name in references]
+        return self._writer.submit(Write((insert, *point)))
+
+    def container(self, container_id: str) -> Deferred[Container | None]:
+        def read(connection: sqlite3.Connection) -> Container | None:
+            query = "SELECT name, record FROM containers WHERE id = ?"
+            row = connection.execute(query, (container_id,)).fetchone()
+            return _container(*row) if row else None
+
+        return self._submit_read(read)
+
+    def containers(self) -> Deferred[tuple[Container, ...]]:
+        return self._submit_read(
+            lambda connection: tuple(
+                _container(*row) for row in connection.execute("SELECT name, record FROM containers")
+            )
+        )
+
+    def container_names(self) -> Deferred[tuple[tuple[str, str], ...]]:
+        """(id, name) of every container."""
+        return self._submit_read(lambda connection: tuple(connection.execute("SELECT id, name FROM containers")))
+
+    def images(self) -> Deferred[tuple[Image, ...]]:
+        return self._submit_read(
+            lambda connection: tuple(
+                msgspec.json.decode(record, type=Image) for (record,) in connection.execute("SELECT record FROM images")
+            )
+        )
+
+    def image_references(self) -> Deferred[tuple[tuple[str, str], ...]]:
+        """(reference, image id) of every reference."""
+        return self._submit_read(
+            lambda connection: tuple(connection.execute("SELECT reference, image_id FROM image_references"))
+        )
+
+    def volumes(self) -> Deferred[tuple[Volume, ...]]:
+        return self._submit_read(
+            lambda connection: tuple(
+                msgspec.json.decode(record, type=Volume)
+                for (record,) in connection.execute("SELECT record FROM volumes")
+            )
+        )
+
+    def _submit_read(self, read: Callable[[sqlite3.Connection], T]) -> Deferred[T]:
+        # The reader's jobs differ in what they return; each Deferred is typed by its own.
+        return self._reader.submit(read)  # type: ignore[return-value]
+
+    def _read(self, jobs: Sequence[Callable[[sqlite3.Connection], object]]) -> list[object]:
+        return [job(self._reading) for job in jobs]
+
+    def _commit(self, writes: Sequence[Write]) -> list[Exception | None]:
+        connection = self._connection
+        outcomes: list[Exception | None] = []
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for write in writes:
+                outcomes.append(_apply(connection, write))
+            connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                raise
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            return [System("no space left for the database") for _ in writes]
+        return outcomes
+
+
+def _apply(connection: sqlite3.Connection, write: Write) -> DaemonError | None:
+    """One write inside the batch's transaction; a refusal undoes it alone."""
+    is_compound = len(write.statements) > 1  # a single statement that fails leaves nothing to undo
+    if is_compound:
+        connection.execute("SAVEPOINT write")
+    refusal: DaemonError | None = None
+    try:
+        for number, (statement, values) in enumerate(write.statements):
+            changed = connection.execute(statement, values).rowcount
+            if number == 0 and write.must_change and not changed:
+                refusal = NotFound(write.must_change)
+                break
+    except sqlite3.IntegrityError as error:
+        holder = connection.execute("SELECT id FROM containers WHERE name = ?", (write.name,)).fetchone()
+        if holder is None:
+            raise  # an id drawn twice: a defect, not an answer
+        refusal = name_in_use(write.name, holder[0])
+        refusal.__cause__ = error
+    if is_compound:
+        if refusal is not None:
+            connection.execute("ROLLBACK TO write")
+        connection.execute("RELEASE write")
+    return refusal
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """The database at `path`, made if there is none, durable from the first commit on.
+
+    Raises:
+        System: it was written by a newer version.
+    """
+    is_new = not path.exists()
+    connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    try:
+        path.chmod(0o600)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        with closing(connection.execute("PRAGMA user_version")) as cursor:
+            version = cursor.fetchone()[0]
+        if version == 0:
+            connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        elif version != SCHEMA_VERSION:
+            raise System(f"the database has version {version}, this program knows {SCHEMA_VERSION}")
+    except BaseException:
+        connection.close()
+        raise
+    if is_new:
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)  # SQLite syncs the files, not their names
+        finally:
+            os.close(directory)
+    return connection
+
+
+def _open_for_reading(path: Path) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
+
+
+def _encode(record: Container | Image | Volume) -> bytes:
+    return msgspec.json.encode(record)
+
+
+def _container(name: str, record: bytes) -> Container:
+    container = msgspec.json.decode(record, type=Container)
+    return container if container.name == name else attrs.evolve(container, name=name)

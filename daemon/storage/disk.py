@@ -1,0 +1,66 @@
+"""The disk's failures as one kind of error, and the ways to make bytes durable.
+
+An fsync is never tried a second time: after a failure the kernel may have dropped the pages and reports success.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from daemon.errors import System
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@contextlib.contextmanager
+def disk(purpose: str) -> Iterator[None]:
+    """Turns an OSError into System, without the host's paths: the text may reach a client."""
+    try:
+        yield
+    except OSError as error:
+        raise System(f"cannot {purpose}: {error.strerror or error}") from error
+
+
+def sync_file(path: Path) -> None:
+    """Make a file's content durable. Raises OSError."""
+    with _opened(path, os.O_RDONLY) as descriptor:
+        os.fsync(descriptor)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable: a rename is not, before this. Raises OSError."""
+    with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
+        os.fsync(descriptor)
+
+
+def sync_file_system(path: Path) -> None:
+    """Make everything on the file system of `path` durable: for a tree, one journal commit instead of one per file.
+
+    Raises OSError.
+    """
+    with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
+        if _libc.syncfs(descriptor) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a file or a whole tree; harmless when there is none. Symbolic links are removed, not followed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,185 @@
+"""What one load or import brings in, all or nothing: checked and unpacked aside first, committed together at the end.
+
+Owns the order of the checks and of the commit, blobs before layers, and the way back. Knows what an image consists of,
+not how an archive says so (`archive.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Self
+
+import attrs
+
+from daemon.errors import InvalidParameter
+from daemon.image import Image, Layer, LoadedImage
+from daemon.storage.content import ContentStore, Descriptor, Ingest
+from daemon.storage.image_config import ImageConfig, decode_config
+from daemon.storage.layers import LayerBuild, LayerStore
+from daemon.storage.oci import (
+    CONFIG_TYPE,
+    LAYER_GZIP_TYPE,
+    LAYER_TYPE,
+    Manifest,
+    Reference,
+    chain_ids,
+    encode_manifest,
+)
+from daemon.storage.received import ReceivedFiles
+from daemon.storage.streams import Plain
+from daemon.storage.unpack import ENTRIES_MAX, FILE_BYTES_MAX, Limits, Unpacked, measure_layer, unpack_layer
+
+INTAKE_ENTRIES_MAX = 10 * ENTRIES_MAX
+INTAKE_FILE_BYTES_MAX = 4 * FILE_BYTES_MAX
+"""All layers of one intake: a small archive can ask for one blob as many layers, each unpacked anew on what is below it."""
+
+
+@attrs.frozen(kw_only=True)
+class FoundImage:
+    """An image in an archive: its files, not yet checked against one another."""
+
+    config: Ingest
+    layers: tuple[Ingest, ...]
+    """Lowest first."""
+    references: tuple[str, ...]
+    manifest: Ingest | None = None
+    """None where the archive has none, and one is made."""
+
+
+class Intake:
+    """A context manager: what is not committed when it is left is removed."""
+
+    def __init__(
+        self, files: ReceivedFiles, store: ContentStore, layers: LayerStore, limits: Limits | None = None
+    ) -> None:
+        self._files = files
+        self._store = store
+        self._layers = layers
+        self._limits = limits or Limits()
+        self._left = Limits(entries=INTAKE_ENTRIES_MAX, file_bytes=INTAKE_FILE_BYTES_MAX)
+        self._work = contextlib.ExitStack()
+        self._blobs: dict[str, Ingest] = {}
+        self._builds: dict[str, LayerBuild] = {}
+        self._unpacked: dict[Ingest, Unpacked] = {}
+        self._media_types: dict[Ingest, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._work.close()
+
+    def take(self, found: FoundImage) -> LoadedImage:
+        """Check an image and unpack its layers aside. Raises InvalidParameter, System."""
+        config = decode_config(self._files.read_json(found.config, "image configuration"))
+        if config.os not in ("", "linux"):
+            raise InvalidParameter(f"cannot load {config.os} image on linux")
+        if len(found.layers) != len(config.diff_ids):
+            raise InvalidParameter(
+                f"invalid manifest, layers length mismatch: expected {len(found.layers)}, got {len(config.diff_ids)}"
+            )
+        chain = chain_ids(config.diff_ids)
+        layers = tuple(
+            self._layer(number, blob, diff_id=config.diff_ids[number], chain_id=chain[number])
+            for number, blob in enumerate(found.layers)
+        )
+        manifest = self._manifest(found, layers)
+        return LoadedImage(
+            image=_image(self._add_blob(found.config), manifest, config, layers), references=found.references
+        )
+
+    def unpack_root(self, blob: Ingest) -> Unpacked:
+        """Unpack a layer that nothing else tells about, and that has none below it. Raises InvalidParameter, System."""
+        build = self._work.enter_context(self._layers.build())
+        unpacked = self._unpack(blob, build, is_end_required=True)
+        # A layer of its own is its own chain. If the store has it already, this one is discarded on the way out.
+        if not self._layers.contains(unpacked.diff_id):
+            self._builds[unpacked.diff_id] = build
+        return unpacked
+
+    def commit(self) -> None:
+        """Make everything taken part of the stores, durably; or nothing. Raises System."""
+        with contextlib.ExitStack() as undo:
+            for digest, blob in self._blobs.items():
+                if not self._store.contains(digest):
+                    undo.callback(self._store.delete, digest)
+                blob.commit(digest)
+            for chain_id, build in self._builds.items():
+                if not self._layers.contains(chain_id):
+                    undo.callback(self._layers.delete, chain_id)
+                build.commit(chain_id)
+            undo.pop_all()
+
+    def _layer(self, number: int, blob: Ingest, *, diff_id: str, chain_id: str) -> Layer:
+        if chain_id not in self._builds and not self._layers.contains(chain_id):
+            build = self._work.enter_context(self._layers.build())
+            self._unpack(blob, build, is_end_required=False)
+            self._builds[chain_id] = build
+        elif blob not in self._unpacked:
+            # Unpacked under another name, or long ago: still, this blob has to be that layer.
+            with blob.open() as opened:
+                self._remember(blob, plain := Plain(opened), measure_layer(plain, limits=self._limits))
+        unpacked = self._unpacked[blob]
+        if unpacked.diff_id != diff_id:
+            raise InvalidParameter(f'invalid diffID for layer {number}: expected "{diff_id}", got "{unpacked.diff_id}"')
+        stored = self._add_blob(blob)
+        return Layer(
+            digest=stored.digest,
+            media_type=self._media_types[blob],
+            blob_bytes=stored.size,
+            diff_id=diff_id,
+            chain_id=chain_id,
+            unpacked_bytes=unpacked.file_bytes,
+        )
+
+    def _unpack(self, blob: Ingest, build: LayerBuild, *, is_end_required: bool) -> Unpacked:
+        limits = Limits(
+            entries=min(self._limits.entries, self._left.entries),
+            file_bytes=min(self._limits.file_bytes, self._left.file_bytes),
+        )
+        with blob.open() as opened:
+            plain = Plain(opened)
+            unpacked = unpack_layer(plain, build.target, limits=limits, is_end_required=is_end_required)
+        self._left = Limits(
+            entries=self._left.entries - unpacked.entries, file_bytes=self._left.file_bytes - unpacked.file_bytes
+        )
+        self._remember(blob, plain, unpacked)
+        return unpacked
+
+    def _remember(self, blob: Ingest, plain: Plain, unpacked: Unpacked) -> None:
+        self._unpacked[blob] = unpacked
+        self._media_types[blob] = LAYER_GZIP_TYPE if plain.is_gzip else LAYER_TYPE
+
+    def _manifest(self, found: FoundImage, layers: tuple[Layer, ...]) -> Descriptor:
+        if found.manifest is not None:
+            return self._add_blob(found.manifest)
+        config = self._files.content(found.config)
+        manifest = Manifest(
+            config=Reference(media_type=CONFIG_TYPE, digest=config.digest, size=config.size),
+            layers=tuple(
+                Reference(media_type=layer.media_type, digest=layer.digest, size=layer.blob_bytes) for layer in layers
+            ),
+        )
+        return self._add_blob(self._files.add(encode_manifest(manifest)))
+
+    def _add_blob(self, blob: Ingest) -> Descriptor:
+        content = self._files.content(blob)
+        self._blobs.setdefault(content.digest, blob)
+        return content
+
+
+def _image(config_blob: Descriptor, manifest: Descriptor, config: ImageConfig, layers: tuple[Layer, ...]) -> Image:
+    return Image(
+        id=config_blob.digest,
+        manifest_digest=manifest.digest,
+        manifest_bytes=manifest.size,
+        created=config.created,
+        architecture=config.architecture,
+        os=config.os or "linux",
+        variant=config.variant,
+        author=config.author,
+        comment=config.comment,
+        config=config.config,
+        layers=layers,
+        history=config.history,
+    )

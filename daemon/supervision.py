@@ -1,0 +1,88 @@
+"""The tree of actors: what is started, in which order, and what happens when one crashes.
+
+    storage   one_for_one, no restarts     database: if the disk fails it, the daemon ends and recovers at its next start
+    services  rest_for_one, 3 in 5 s       events -> registrar -> allocator -> images -> loader -> volumes -> layers
+
+Each rebuilds its state from the database when it starts, so the later ones are restarted with an earlier one. When `services` has
+used up its restarts the daemon ends, too: a third supervisor above, that would start the services again within the same process,
+could only repeat what has just failed, while the next process begins with recovery.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+from typing import TypeVar
+
+from actors import ChildCrashed, Event, Ref, RefusedTell, StopTimeout, Supervisor, Undelivered
+from daemon.config import Config
+from daemon.services import Services
+from daemon.services.allocator import Allocator
+from daemon.services.event_bus import EventBus
+from daemon.services.image_loader import ImageLoader
+from daemon.services.image_store import ImageStore
+from daemon.services.layer_manager import LayerManager
+from daemon.services.registrar import Registrar
+from daemon.services.volumes import Volumes
+from daemon.storage.database import Database
+from daemon.storage.recovery import Stores
+
+A = TypeVar("A")
+
+_log = logging.getLogger(__name__)
+
+MAILBOX_CAPACITY = 8192
+"""Requests that may wait for one actor: more than connections there can be, so that none is refused here first."""
+
+STOP_TIMEOUT_S = 10.0
+
+
+@asynccontextmanager
+async def database_tree(path: Path) -> AsyncIterator[Ref[Database]]:
+    async with Supervisor("one_for_one", intensity=(0, 1.0), name="storage", on_event=log_event) as supervisor:
+        yield await supervisor.start(
+            lambda: Database(path), name="database", mailbox_capacity=MAILBOX_CAPACITY, stop_timeout_s=STOP_TIMEOUT_S
+        )
+
+
+@asynccontextmanager
+async def service_tree(config: Config, database: Ref[Database], stores: Stores, rng: Random) -> AsyncIterator[Services]:
+    async with Supervisor("rest_for_one", intensity=(3, 5.0), name="services", on_event=log_event) as supervisor:
+
+        async def start(name: str, factory: Callable[[], A]) -> Ref[A]:
+            return await supervisor.start(
+                factory, name=name, mailbox_capacity=MAILBOX_CAPACITY, stop_timeout_s=STOP_TIMEOUT_S
+            )
+
+        events = await start("events", lambda: EventBus(config.events_kept_max))
+        registrar = await start("registrar", lambda: Registrar(database))
+        allocator = await start("allocator", lambda: Allocator(database, rng))
+        images = await start("images", lambda: ImageStore(database))
+        loader = await start("loader", lambda: ImageLoader(images, stores.content, stores.layers))
+        volumes = await start("volumes", lambda: Volumes(database, stores.volumes, stores.layers))
+        layers = await start("layers", lambda: LayerManager(stores.containers, stores.layers))
+        yield Services(
+            database=database,
+            events=events,
+            registrar=registrar,
+            allocator=allocator,
+            images=images,
+            loader=loader,
+            volumes=volumes,
+            layers=layers,
+        )
+
+
+def log_event(event: Event) -> None:
+    match event:
+        case ChildCrashed(supervisor, child, error):
+            _log.error("%s: %s crashed", supervisor, child, exc_info=error)
+        case StopTimeout(supervisor, child, stop_timeout_s):
+            _log.warning("%s: %s did not stop within %g s and was cancelled", supervisor, child, stop_timeout_s)
+        case RefusedTell(supervisor, child, method, error):
+            _log.warning("%s: %s.%s refused a message: %s", supervisor, child, method, error)
+        case Undelivered(supervisor, child, method):
+            _log.warning("%s: %s stopped before it read a message to %s", supervisor, child, method)
