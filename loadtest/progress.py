@@ -1,0 +1,92 @@
+"""Shows how far a run has come, on standard error: a bar on a terminal, plain lines elsewhere.
+
+Drawing a bar takes rich a millisecond, which the answers of that millisecond would have to wait for. So the bar is drawn by a
+process of its own, to which the load sends a few bytes 4 times a second.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from loadtest.runner import Progress
+
+LINE_INTERVAL_S = 1.0
+
+
+@contextmanager
+def progress_shown(count: int) -> Iterator[Callable[[Progress], None]]:
+    """What to call with each `Progress`. On leaving, the bar is finished and its process gone."""
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    # Forked, not spawned: a new interpreter would spend a quarter of a second importing while the load runs.
+    drawer = multiprocessing.get_context("fork").Process(target=_draw, args=(receiver, sender, count), daemon=True)
+    # Ctrl-C reaches the whole group, but the load decides when to end: blocked from its birth, the drawer never sees one.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        drawer.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    receiver.close()
+    # A terminal that is held up (Ctrl-S) loses steps of the bar; the load goes on.
+    os.set_blocking(sender.fileno(), False)
+
+    def show(progress: Progress) -> None:
+        with suppress(BlockingIOError, BrokenPipeError):
+            sender.send(progress)
+
+    try:
+        yield show
+    finally:
+        sender.close()
+        drawer.join()
+
+
+def _lines() -> Callable[[Progress], None]:
+    next_line_s = LINE_INTERVAL_S
+
+    def show(progress: Progress) -> None:
+        nonlocal next_line_s
+        if progress.elapsed_s >= next_line_s:
+            next_line_s = progress.elapsed_s + LINE_INTERVAL_S
+            sys.stderr.write(f"{progress.done:,} of {progress.count:,} answered{_errors(progress)}\n")
+            sys.stderr.flush()
+
+    return show
+
+
+def _draw(receiver: Connection, sender: Connection, count: int) -> None:
+    """The drawing process, until the other end of the pipe is closed."""
+    sender.close()
+    columns = (
+        TextColumn("creating"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[rate]}[red]{task.fields[errors]}"),
+    )
+    with Bar(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as bar:
+        task = bar.add_task("", total=count, rate="", errors="")
+        while True:
+            try:
+                progress: Progress = receiver.recv()
+            except EOFError:
+                return
+            rate = f"{progress.done / progress.elapsed_s:,.0f}/s" if progress.elapsed_s else ""
+            bar.update(task, completed=progress.done, rate=rate, errors=_errors(progress), refresh=True)
+
+
+def _errors(progress: Progress) -> str:
+    return f", {progress.errors:,} errors" if progress.errors else ""
