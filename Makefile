@@ -44,8 +44,9 @@ else
 	$(PYTHON) -m venv .venv
 endif
 
-.venv/run.stamp: .venv/bin/python requirements.lock
+.venv/run.stamp: .venv/bin/python requirements.lock pyproject.toml
 	$(INSTALL) --require-hashes -r requirements.lock
+	$(INSTALL) --no-deps --editable .
 	@touch $@
 
 .venv/dev.stamp: .venv/bin/python requirements-dev.lock pyproject.toml

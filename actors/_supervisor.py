@@ -194,6 +194,9 @@ class Supervisor:
                 self.name, cell.name, self._intensity.restarts_max, self._intensity.period_s
             )
             self._failure.__cause__ = crash
+            for down in self._children:
+                if not down.is_up:
+                    down.close()  # the host may be waiting for it behind a shield, and we for the host
             self._tasks.cancel_scope.cancel()
             return
         group = affected_siblings(self._strategy, self._children, cell)

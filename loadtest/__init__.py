@@ -23,7 +23,7 @@ from loadtest.outcome import Ack, ErrorGroup
 from loadtest.runner import Load, Progress, Result, run
 from loadtest.scenario import Names, Naming, Scenario
 from loadtest.statistics import Distribution, Percentile, Sample, Samples, Statistics
-from loadtest.target import Cleanup, clean, load_image
+from loadtest.target import Cleanup, clean, listed, load_image
 
 __all__ = [
     "Ack",
@@ -47,6 +47,7 @@ __all__ = [
     "TargetUnreachable",
     "clean",
     "image_tar",
+    "listed",
     "load_image",
     "rootfs_tar",
     "run",

@@ -15,7 +15,7 @@ import msgspec
 from loadtest.client import Client, request_bytes
 from loadtest.errors import ErrorKind, Failure, TargetRefused, TargetUnreachable
 from loadtest.image import REFERENCE, image_tar
-from loadtest.outcome import refusal_text
+from loadtest.outcome import Ack, refusal_text
 from loadtest.response import Response
 from loadtest.scenario import RUN_LABEL, Scenario, check_run_id, default_host, socket_path
 
@@ -31,6 +31,7 @@ class _Version(msgspec.Struct):
 
 class _Listed(msgspec.Struct):
     id: str = msgspec.field(name="Id")
+    names: list[str] = msgspec.field(name="Names")
 
 
 class _Progress(msgspec.Struct):
@@ -76,6 +77,14 @@ def clean(run_id: str | None, host: str | None = None) -> Cleanup:
     return _sweep(_client(host), run_id)
 
 
+def listed(run_id: str | None, host: str | None = None) -> tuple[Ack, ...]:
+    """The containers of a run that the target has now, found by its label; None: those of all runs.
+
+    Raises `TargetUnreachable`, `TargetRefused`, `BadScenario`.
+    """
+    return _listed(_client(host), run_id)
+
+
 def clean_up(scenario: Scenario, ids: Sequence[str]) -> Cleanup:
     """Removes the containers of a run by id, then by label those whose id was never told. Raises nothing of the target's."""
     client = Client(socket_path(scenario.host), concurrency=scenario.concurrency, timeout_s=scenario.timeout_s)
@@ -119,7 +128,7 @@ def _sweep(client: Client, run_id: str | None) -> Cleanup:
     removed = 0
     failures: tuple[Failure, ...] = ()
     for _ in range(SWEEPS_MAX):
-        ids = _list_ids(client, run_id)
+        ids = [ack.id for ack in _listed(client, run_id)]
         if not ids:
             return Cleanup(removed)
         step = _remove(client, ids)
@@ -130,16 +139,17 @@ def _sweep(client: Client, run_id: str | None) -> Cleanup:
     return Cleanup(removed, failures)
 
 
-def _list_ids(client: Client, run_id: str | None) -> list[str]:
+def _listed(client: Client, run_id: str | None) -> tuple[Ack, ...]:
     label = RUN_LABEL if run_id is None else f"{RUN_LABEL}={check_run_id(run_id)}"
     filters = quote(json.dumps({"label": [label]}, separators=(",", ":")))
     response = _ask(client, request_bytes("GET", f"/containers/json?all=1&filters={filters}"))
     if response.status != 200:
         raise TargetRefused(f"containers could not be listed: {response.status} {refusal_text(response.body)}")
     try:
-        return [container.id for container in msgspec.json.decode(response.body, type=list[_Listed])]
+        containers = msgspec.json.decode(response.body, type=list[_Listed])
     except msgspec.DecodeError as error:
         raise TargetRefused(f"containers could not be listed: {error}") from error
+    return tuple(Ack("".join(container.names[:1]).removeprefix("/"), container.id) for container in containers)
 
 
 def _remove(client: Client, ids: Sequence[str]) -> Cleanup:

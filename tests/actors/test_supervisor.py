@@ -152,6 +152,16 @@ async def test_one_restart_more_than_the_intensity_leaves_the_async_with_as_itse
     assert journal[-1] == "-z"
 
 
+async def test_an_ask_to_the_child_that_was_given_up_fails_at_once_even_behind_a_shield() -> None:
+    with pytest.raises(TooManyRestarts):
+        async with Supervisor(intensity=(0, 5.0)) as supervisor:
+            ref = await start(supervisor, "a", [])
+            ref.tell(Service.crash)
+            with anyio.CancelScope(shield=True), pytest.raises(ActorStopped):
+                await ref.ask(Service.ping)
+            await anyio.sleep_forever()
+
+
 async def test_crashes_outside_the_window_are_forgiven() -> None:
     async with Supervisor(intensity=(1, 0.0001)) as supervisor:
         ref = await start(supervisor, "a", [])

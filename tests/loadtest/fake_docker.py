@@ -153,7 +153,7 @@ class FakeDocker:
         if request.path == "/containers/json":
             (label,) = json.loads(request.query["filters"])["label"]
             found = [container for container in self.containers.values() if _has_label(container, label)]
-            return http(200, [{"Id": container.id} for container in found])
+            return http(200, [{"Id": container.id, "Names": [f"/{container.name}"]} for container in found])
         if request.path == "/images/load":
             self.images |= set(_references(request.body))
             return self.load_reply

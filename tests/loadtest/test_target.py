@@ -6,7 +6,7 @@ from loadtest.errors import BadScenario, TargetRefused, TargetUnreachable
 from loadtest.image import REFERENCE
 from loadtest.runner import run
 from loadtest.scenario import Scenario
-from loadtest.target import clean, load_image, server_version
+from loadtest.target import clean, listed, load_image, server_version
 from tests.loadtest.fake_docker import FakeDocker, Reply, Request, http
 
 
@@ -47,6 +47,13 @@ def test_clean_removes_the_containers_of_one_run_or_of_all(docker: FakeDocker) -
     create(docker, "c")
     assert clean(None, docker.host).removed == 6
     assert docker.names == []
+
+
+def test_the_containers_of_a_run_are_listed_with_names_and_ids(docker: FakeDocker) -> None:
+    result = run(Scenario(host=docker.host, run_id="a", count=3, keep=True))
+    create(docker, "b")
+    assert sorted(listed("a", docker.host)) == sorted(result.created)
+    assert len(listed(None, docker.host)) == 6
 
 
 def test_containers_are_removed_by_force_and_with_their_volumes(docker: FakeDocker) -> None:

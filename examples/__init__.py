@@ -1,0 +1,1 @@
+"""Programs that show Boatyard at work; each is run by a test."""
