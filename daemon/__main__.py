@@ -6,6 +6,7 @@ import argparse
 import gc
 import importlib.util
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ _log = logging.getLogger("daemon")
 def main(arguments: Sequence[str] | None = None) -> int:
     config = parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    os.umask(0o022)  # as dockerd: modes are those of images and of our own tables, not of whoever starts us
     backend = "trio" if config.backend == "trio" else "asyncio"
     options = {"use_uvloop": config.backend == "uvloop"} if backend == "asyncio" else {}
     try:

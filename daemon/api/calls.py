@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncGenerator, Mapping
 from urllib.parse import parse_qsl
 
@@ -23,7 +24,7 @@ from daemon.errors import (
     System,
     Unavailable,
 )
-from daemon.http.connection import HeadTooLarge, TooLarge
+from daemon.http.connection import HeadTooLarge, TooLarge, TooSlow
 from daemon.http.message import Request, Response
 
 STATUS: Mapping[type[DaemonError], int] = {
@@ -31,6 +32,7 @@ STATUS: Mapping[type[DaemonError], int] = {
     InvalidParameter: 400,
     HeadTooLarge: 431,
     TooLarge: 413,
+    TooSlow: 408,
     Conflict: 409,
     Forbidden: 403,
     Unavailable: 503,
@@ -44,6 +46,7 @@ RETRY_AFTER_S = 1
 
 _JSON = ("Content-Type", "application/json")
 _FALSE = ("", "0", "no", "false", "none")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 
 
 @attrs.frozen(kw_only=True)
@@ -100,10 +103,9 @@ class Query:
     def integer(self, key: str) -> int:
         """0 where it is not given. Raises InvalidParameter."""
         value = self._values.get(key, "")
-        try:
-            return int(value) if value else 0
-        except ValueError:
-            raise InvalidParameter(f'strconv.Atoi: parsing "{value}": invalid syntax') from None
+        if value and not _INTEGER.fullmatch(value):
+            raise InvalidParameter(f'strconv.Atoi: parsing "{value}": invalid syntax')
+        return int(value or "0")
 
     def filters(self, known: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
         """`{"name": {"web": true}}`, or the older `{"name": ["web"]}`. Raises InvalidParameter for one not in `known`."""
@@ -112,7 +114,7 @@ class Query:
             return {}
         try:
             raw = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise InvalidParameter(f"invalid filter: {text[:100]}") from None
         if not isinstance(raw, dict):
             raise InvalidParameter(f"invalid filter: {text[:100]}")
@@ -132,6 +134,8 @@ def decode_json(content: bytes) -> Json:
         raise InvalidParameter("invalid JSON: got EOF while reading request body")
     try:
         return msgspec.json.decode(content)
+    except UnicodeDecodeError as error:
+        raise InvalidParameter("invalid JSON: invalid UTF-8") from error
     except msgspec.DecodeError as error:
         if "trailing characters" in str(error):
             raise InvalidParameter("unexpected content after JSON") from error

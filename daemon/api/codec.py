@@ -27,6 +27,8 @@ Decode = Callable[[Json, str], Any]
 Encode = Callable[[Any], Json]
 
 INT_MAX = 2**63 - 1
+NUMBER_SHOWN_MAX = 10**40
+"""In a complaint: Python refuses to write a number of some thousand digits, and nobody wants to read it."""
 
 
 @attrs.frozen
@@ -36,6 +38,8 @@ class Codec:
     decode: Decode
     encode: Encode | None = None
     """None where the value is JSON as it is."""
+    zero: object = None
+    """What Go makes of a null in a list of these."""
 
 
 @attrs.frozen
@@ -44,6 +48,11 @@ class _Field:
     name: str
     codec: Codec
     is_left_out_if_empty: bool
+    is_pointer: bool
+    """A scalar that may be None: then 0 and False say something, and only None is empty."""
+
+    def is_left_out(self, value: object) -> bool:
+        return self.is_left_out_if_empty and (value is None if self.is_pointer else not value)
 
 
 class Record(Generic[T]):
@@ -69,6 +78,7 @@ class Record(Generic[T]):
                 (names or {}).get(attribute.name) or camel_case(attribute.name),
                 (codecs or {}).get(attribute.name) or codec_for(hints[attribute.name]),
                 attribute.name in left_out_if_empty,
+                any(hints[attribute.name] == scalar | None for scalar in _SCALARS),
             )
             for attribute in attrs.fields(kind)
         )
@@ -79,24 +89,24 @@ class Record(Generic[T]):
     def has_field(self, key: str) -> bool:
         return key in self._by_name or key.lower() in self._by_folded_name
 
-    def decode(self, raw: Json, path: str = "") -> T:
-        """Raises InvalidParameter in Go's words; `path` is where in the request this record is."""
+    def decode(self, raw: Json, where: str = "") -> T:
+        """Raises InvalidParameter in Go's words; `where` is the field that holds this record, after the type that has it."""
         if type(raw) is not dict:
-            raise _complaint(raw, self.go_name, path)
+            raise _complaint(raw, f"container.{self.go_name}", where)
         values = {}
+        path = where.partition(".")[2]
         prefix = f"{path}." if path else ""
         for key, value in raw.items():
             field = self._by_name.get(key) or self._by_folded_name.get(key.lower())
             if field is not None and value is not None:
-                where = f"{self.go_name}.{prefix}{field.name}"
-                values[field.attribute] = field.codec.decode(value, where)
+                values[field.attribute] = field.codec.decode(value, f"{self.go_name}.{prefix}{field.name}")
         return typing.cast("T", self.kind(**values))
 
     def encode(self, record: T) -> dict[str, Json]:
         encoded = {}
         for field in self._fields:
             value = getattr(record, field.attribute)
-            if field.is_left_out_if_empty and not value:
+            if field.is_left_out(value):
                 continue
             encode = field.codec.encode
             encoded[field.name] = value if encode is None or value is None else encode(value)
@@ -151,23 +161,19 @@ def _scalar(kind: type) -> Codec:
             raise _complaint(raw, go_type, where)
         return raw
 
-    return Codec(decode_integer if kind is int else decode)
+    return Codec(decode_integer if kind is int else decode, zero=kind())
 
 
 def _sequence(item: Codec, go_type: str) -> Codec:
     def decode(raw: Json, where: str) -> Json:
         if type(raw) is not list:
             raise _complaint(raw, go_type, where)
-        return tuple(_ZERO.get(go_type, "") if value is None else item.decode(value, where) for value in raw)
+        return tuple(item.zero if value is None else item.decode(value, where) for value in raw)
 
     encode_item = item.encode
     if encode_item is None:
-        return Codec(decode, list)
-    return Codec(decode, lambda values: [encode_item(value) for value in values])
-
-
-_ZERO: Mapping[str, object] = {"[]int64": 0, "[]bool": False}
-"""What Go makes of a null in a list: the zero of its items."""
+        return Codec(decode, list, zero=())
+    return Codec(decode, lambda values: [encode_item(value) for value in values], zero=())
 
 
 def _mapping(item: Codec, go_type: str) -> Codec:
@@ -190,10 +196,7 @@ def _mapping(item: Codec, go_type: str) -> Codec:
 
 
 def _nested(record: Record[Any]) -> Codec:
-    def decode(raw: Json, where: str) -> Json:
-        return record.decode(raw, where.partition(".")[2])
-
-    return Codec(decode, record.encode)
+    return Codec(record.decode, record.encode, zero=record.kind())
 
 
 def _decode_string_or_list(raw: Json, where: str) -> tuple[str, ...]:
@@ -218,8 +221,8 @@ def camel_case(attribute: str) -> str:
 
 
 def _complaint(raw: Json, go_type: str, where: str) -> InvalidParameter:
-    value = {str: "string", bool: "bool", list: "array", dict: "object"}.get(type(raw)) or (
-        "number" if go_type not in ("int64",) else f"number {raw}"
-    )
+    value = {str: "string", bool: "bool", list: "array", dict: "object"}.get(type(raw), "number")
+    if value == "number" and go_type == "int64" and abs(raw) < NUMBER_SHOWN_MAX:
+        value = f"number {raw}"
     field = f"Go struct field {where}" if where else "Go value"
     return InvalidParameter(f"invalid JSON: json: cannot unmarshal {value} into {field} of type {go_type}")

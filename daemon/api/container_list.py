@@ -89,7 +89,7 @@ def _is_in(pattern: str, text: str) -> bool:
         return True
     try:
         return re.search(pattern, text) is not None
-    except re.error:
+    except (re.error, RecursionError, OverflowError):
         return pattern in text
 
 

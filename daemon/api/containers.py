@@ -16,6 +16,8 @@ from daemon.services.registrar import Registrar
 from daemon.storage.database import Database
 
 _PLATFORM_SINCE = (1, 41)
+_BODY = "CreateRequest"
+"""What Go calls the body in its complaints."""
 
 
 async def create(call: Call) -> Response:
@@ -42,8 +44,12 @@ def decode_create(raw: Json, query: Query, version: tuple[int, int]) -> CreateRe
         name=query.text("name"),
         platform=query.text("platform") if version >= _PLATFORM_SINCE else "",
         config=CONFIG.decode(body),
-        host_config=HostConfig() if host_config is None else HOST_CONFIG.decode(host_config, HOST_CONFIG_KEY),
-        networking=NetworkingConfig() if networking is None else NETWORKING.decode(networking, NETWORKING_KEY),
+        host_config=HostConfig()
+        if host_config is None
+        else HOST_CONFIG.decode(host_config, f"{_BODY}.{HOST_CONFIG_KEY}"),
+        networking=(
+            NetworkingConfig() if networking is None else NETWORKING.decode(networking, f"{_BODY}.{NETWORKING_KEY}")
+        ),
         api_version=version,
     )
 

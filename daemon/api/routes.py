@@ -88,7 +88,8 @@ class Router:
         if request.method == "OPTIONS":
             return Response(status=200)
         if "//" in request.path:
-            return Response(status=301, headers=(("Location", re.sub("/+", "/", request.path)),))
+            query = f"?{request.query}" if request.query else ""
+            return Response(status=301, headers=(("Location", re.sub("/+", "/", request.path) + query),))
         version, path = _split_version(request.path)
         handle = self._fixed.get((request.method, path))
         name = ""

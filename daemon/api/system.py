@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import platform
+import re
 from collections.abc import AsyncGenerator, Mapping
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
@@ -17,6 +18,7 @@ from daemon.api.views import DRIVER
 from daemon.errors import DaemonError, InvalidParameter
 from daemon.host import Host
 from daemon.http.message import Response
+from daemon.reference import parse_reference
 from daemon.services.event_bus import Event, EventBus, Subscription
 from daemon.services.image_store import ImageStore
 from daemon.services.registrar import Registrar
@@ -28,6 +30,9 @@ EVENT_FILTERS = frozenset(
     "config container daemon event id image label name network node plugin scope secret service type volume".split()
 )
 _LEGACY_EVENT_FIELDS = (1, 52)
+
+_SECONDS = re.compile(r"([0-9]{1,18})(?:\.([0-9]*))?", re.ASCII)
+_RFC3339 = re.compile(r"([0-9-]{10}T[0-9:]{8})(?:\.([0-9]+))?(Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII)
 
 _UNCACHED = (("Cache-Control", "no-cache, no-store, must-revalidate"), ("Pragma", "no-cache"))
 
@@ -173,7 +178,7 @@ _INFO: Mapping[str, Json] = {
 
 async def events(call: Call) -> Response:
     query = call.query()
-    since_ns, until_ns = _time_ns(query.text("since")), _time_ns(query.text("until"))
+    since_ns, until_ns = parse_time(query.text("since")), parse_time(query.text("until"))
     filters = query.filters(EVENT_FILTERS)
     subscription = Subscription()
     past = await call.engine.services.events.ask(EventBus.subscribe, subscription)
@@ -190,7 +195,7 @@ async def _event_lines(
 ) -> AsyncGenerator[bytes, None]:
     def lines(batch: list[Event]) -> bytes:
         wanted = [
-            event for event in batch if (until_ns is None or event.time_ns <= until_ns) and _passes(event, filters)
+            event for event in batch if (until_ns is None or event.time_ns <= until_ns) and passes(event, filters)
         ]
         return b"".join(encode_json(event_view(event, call.version)) for event in wanted)
 
@@ -228,9 +233,13 @@ def event_view(event: Event, api_version: tuple[int, int]) -> dict[str, Json]:
     }
 
 
-def _passes(event: Event, filters: Mapping[str, tuple[str, ...]]) -> bool:
-    """Rules: moby daemon/events/filter.go."""
-    return all(any(_is_match(event, key, value) for value in values) for key, values in filters.items() if values)
+def passes(event: Event, filters: Mapping[str, tuple[str, ...]]) -> bool:
+    """Rules: moby daemon/events/filter.go. Any value of a key will do, but of labels all are wanted."""
+    for key, values in filters.items():
+        matches = [_is_match(event, key, value) for value in values]
+        if matches and not (all(matches) if key == "label" else any(matches)):
+            return False
+    return True
 
 
 def _is_match(event: Event, key: str, value: str) -> bool:
@@ -250,21 +259,31 @@ def _is_match(event: Event, key: str, value: str) -> bool:
         case "name":
             return name == value
         case "image":
-            return (event.type == "image" and value in (event.actor_id, name)) or event.attributes.get("image") == value
-    return event.type == key and (event.actor_id.startswith(value) or name == value.removeprefix("/"))
+            image = name if event.type == "image" else event.attributes.get("image", "")
+            return value in (event.actor_id, image, _without_tag(image))
+    return event.type == key and (event.actor_id.startswith(value) or name.startswith(value.removeprefix("/")))
 
 
-def _time_ns(text: str) -> int | None:
-    """Of seconds since the epoch with a fraction, or of an RFC 3339 time. Raises InvalidParameter."""
+def _without_tag(image: str) -> str:
+    try:
+        return parse_reference(image).familiar_name
+    except InvalidParameter:
+        return image
+
+
+def parse_time(text: str) -> int | None:
+    """In nanoseconds since the epoch: of seconds with a fraction, or of an RFC 3339 time. Raises InvalidParameter."""
     if not text:
         return None
-    seconds, _, fraction = text.partition(".")
-    if seconds.isdecimal() and (fraction or "0").isdecimal():
-        return int(seconds) * 1_000_000_000 + int(fraction[:9].ljust(9, "0"))
+    if match := _SECONDS.fullmatch(text):
+        return int(match[1]) * 1_000_000_000 + int((match[2] or "")[:9].ljust(9, "0"))
     try:
-        return int(datetime.datetime.fromisoformat(text).timestamp() * 1e9)
+        if match := _RFC3339.fullmatch(text):  # the fraction apart: a datetime stops at microseconds
+            moment = datetime.datetime.fromisoformat(match[1] + match[3])
+            return int(moment.timestamp()) * 1_000_000_000 + int((match[2] or "")[:9].ljust(9, "0"))
     except ValueError:
-        raise InvalidParameter(f'failed to parse value "{text}" as time') from None
+        pass  # the 31st of February
+    raise InvalidParameter(f'failed to parse value "{text}" as time')
 
 
 def dotted(api_version: tuple[int, int]) -> str:

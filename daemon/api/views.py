@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from daemon.reference import parse_reference
 from daemon.services.image_store import NamedImage
 
 NEVER = "0001-01-01T00:00:00Z"
+_NEVER_S = -62_135_596_800
 DRIVER = "overlay2"
 
 _STATE: Mapping[str, Json] = {
@@ -187,9 +189,10 @@ def rfc3339(time_ns: int) -> str:
 def unix_time(text: str) -> int:
     """Seconds since the epoch of an RFC 3339 time; Go's zero time where there is none or it is none."""
     try:
-        return int(datetime.datetime.fromisoformat(text).timestamp())
+        moment = datetime.datetime.fromisoformat(text)
     except ValueError:
-        return -62135596800
+        return _NEVER_S
+    return math.floor(moment.timestamp()) if moment.tzinfo is not None else _NEVER_S
 
 
 def _names(named: NamedImage) -> tuple[list[str], list[str]]:
@@ -205,7 +208,7 @@ def _shown_image(summary: ContainerSummary, images: Mapping[str, NamedImage]) ->
     named = images.get(summary.image_id)
     if named is None:
         return summary.image_id or summary.image
-    if summary.image.removeprefix("sha256:") in summary.image_id:
+    if summary.image_id.startswith(f"sha256:{summary.image.removeprefix('sha256:')}"):
         return summary.image
     is_still_so = str(parse_reference(summary.image).tagged()) in named.references or "@" in summary.image
     return summary.image if is_still_so else summary.image_id

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
-from daemon.container import ContainerConfig, HostConfig, Mount, MountRequest
+from daemon.container import BindOptions, ContainerConfig, HostConfig, Mount, MountRequest, VolumeOptions
 from daemon.errors import InvalidParameter
 from daemon.services.volumes import VolumeUse, check_volume_name
 
@@ -22,7 +22,7 @@ _ACCESS = frozenset({"rw", "ro"})
 _LABEL = frozenset({"z", "Z"})
 _PROPAGATION = frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"})
 _COPY = frozenset({"nocopy"})
-_CONSISTENCY = frozenset({"consistent", "cached", "delegated", "default"})
+_CONSISTENCY = frozenset({"consistent", "cached", "delegated"})
 _MODES = (_ACCESS, _LABEL, _PROPAGATION, _COPY, _CONSISTENCY)
 
 
@@ -79,13 +79,14 @@ def plan_mounts(
     planner = _Planner(host_config.tmpfs or {})
     for mounts, mode in inherited:
         for mount in mounts:
-            planner.inherit(attrs.evolve(mount, rw=mount.rw and mode != "ro", is_anonymous=False))
+            rw = mount.rw and "ro" not in mode.split(",")
+            planner.inherit(attrs.evolve(mount, mode="", rw=rw, is_anonymous=False))
     for text in host_config.binds or ():
         _plan_bind(planner, text, host_config.volume_driver)
     for request in host_config.mounts or ():
         _plan_mount(planner, request)
     for destination in config.volumes or ():
-        destination = _clean(destination)
+        destination = _clean(f"/{destination}")  # a path in the container, whatever an image's VOLUME says
         if destination not in planner.mounts and destination not in planner.tmpfs:
             _plan_anonymous(planner, destination, is_filled=True)
     return MountPlan(
@@ -96,27 +97,56 @@ def plan_mounts(
 
 
 def parse_volumes_from(text: str) -> tuple[str, str]:
-    """Container and mode of `name[:mode]`."""
+    """Container and mode of `name[:mode]`. Propagation and copying are the other container's affair."""
     if not text:
         raise InvalidParameter("volumes-from specification cannot be an empty string")
     name, _, mode = text.partition(":")
-    if not _is_mode(mode or "rw"):
+    if not _is_mode(mode) or not (_PROPAGATION | _COPY).isdisjoint(mode.split(",")):
         raise InvalidParameter(f"invalid mode: {mode}")
     return name, mode or "rw"
+
+
+def mount_complaint(request: MountRequest) -> str | None:
+    """What is wrong with an entry of `Mounts` (volume/mounts/linux_parser.go validateMountConfigImpl)."""
+    if not request.target:
+        return "field Target must not be empty"
+    if (complaint := destination_complaint(request.target)) is not None:
+        return complaint
+    match request.type:
+        case "bind":
+            return _bind_complaint(request)
+        case "volume":
+            return _volume_complaint(request)
+        case "tmpfs":
+            return _tmpfs_complaint(request)
+    return "mount type unknown"
+
+
+def destination_complaint(destination: str) -> str | None:
+    if not destination.startswith("/"):
+        return f"invalid mount path: '{destination}' mount path must be absolute"
+    return "invalid specification: destination can't be '/'" if _clean(destination) == "/" else None
 
 
 def _plan_bind(planner: _Planner, text: str, driver: str) -> None:
     source, destination, mode = _split_bind(text)
     if not _is_mode(mode):
         raise InvalidParameter(f"invalid mode: {mode}")
-    kind = "bind" if source.startswith("/") else "volume"
-    if (complaint := _destination_complaint(destination)) is not None:
-        raise InvalidParameter(
-            f"invalid volume specification: '{text}': invalid mount config for type \"{kind}\": {complaint}"
-        )
-    destination, letters = _clean(destination), set(mode.split(","))
+    letters = set(mode.split(","))
     propagation = next(iter(letters & _PROPAGATION), "")
-    if kind == "bind":
+    request = MountRequest(
+        type="bind" if source.startswith("/") else "volume",
+        source=source,
+        target=destination,
+        bind_options=BindOptions(propagation=propagation) if propagation else None,
+        volume_options=VolumeOptions(no_copy=True) if "nocopy" in letters else None,
+    )
+    if (complaint := mount_complaint(request)) is not None:
+        raise InvalidParameter(
+            f"invalid volume specification: '{text}': invalid mount config for type \"{request.type}\": {complaint}"
+        )
+    destination = _clean(destination)
+    if request.type == "bind":
         planner.add(
             Mount(
                 type="bind",
@@ -128,7 +158,7 @@ def _plan_bind(planner: _Planner, text: str, driver: str) -> None:
             )
         )
     elif not source:
-        _plan_anonymous(planner, destination, is_filled="nocopy" not in letters)
+        _plan_anonymous(planner, destination, is_filled=True, mode="z")
     else:
         use = VolumeUse(name=source, destination=destination, is_anonymous=False, is_filled="nocopy" not in letters)
         mount = Mount(
@@ -147,15 +177,15 @@ def _split_bind(text: str) -> tuple[str, str, str]:
     match text.split(":"):
         case [destination] if destination:
             return "", destination, ""
-        case [source, destination] if source and not _is_mode(destination or " "):
+        case [source, destination] if source and not _is_mode(destination):
             return source, destination, ""
-        case [source, destination, mode] if source and mode:
+        case [source, destination, mode] if source:
             return source, destination, mode
     raise InvalidParameter(f"invalid volume specification: '{text}'")
 
 
 def _plan_mount(planner: _Planner, request: MountRequest) -> None:
-    complaint = _mount_complaint(request)
+    complaint = mount_complaint(request)
     if complaint is not None:
         raise InvalidParameter(f'invalid mount config for type "{request.type}": {complaint}')
     destination, rw = _clean(request.target), not request.read_only
@@ -224,31 +254,41 @@ def _plan_anonymous(
     )
 
 
-def _mount_complaint(request: MountRequest) -> str | None:
-    """What is wrong with an entry of `Mounts` (volume/mounts/linux_parser.go validateMountConfigImpl)."""
-    if request.type not in ("bind", "volume", "tmpfs"):
-        return "mount type unknown"
-    if not request.target:
-        return "field Target must not be empty"
-    options = {"bind": request.bind_options, "volume": request.volume_options, "tmpfs": request.tmpfs_options}
-    for kind, option in options.items():
-        if kind != request.type and option is not None:
-            return f"field {kind.capitalize()}Options must not be specified"
-    if request.type == "bind" and not request.source:
+def _bind_complaint(request: MountRequest) -> str | None:
+    if not request.source:
         return "field Source must not be empty"
-    if request.type == "bind" and not request.source.startswith("/"):
-        return f"invalid mount path: '{request.source}' mount path must be absolute"
-    if request.type == "tmpfs" and request.source:
-        return "field Source must not be specified"
     if request.bind_options and request.bind_options.propagation not in ("", *_PROPAGATION):
         return f"invalid propagation mode: {request.bind_options.propagation}"
-    return _destination_complaint(request.target)
+    if request.volume_options is not None:
+        return "field VolumeOptions must not be specified"
+    if request.tmpfs_options is not None:
+        return "field TmpfsOptions must not be specified"
+    if not request.source.startswith("/"):
+        return f"invalid mount path: '{request.source}' mount path must be absolute"
+    return None
 
 
-def _destination_complaint(destination: str) -> str | None:
-    if not destination.startswith("/"):
-        return f"invalid mount path: '{destination}' mount path must be absolute"
-    return "invalid specification: destination can't be '/'" if _clean(destination) == "/" else None
+def _volume_complaint(request: MountRequest) -> str | None:
+    if request.bind_options is not None:
+        return "field BindOptions must not be specified"
+    if request.tmpfs_options is not None:
+        return "field TmpfsOptions must not be specified"
+    subpath = request.volume_options.subpath if request.volume_options else ""
+    if subpath and not request.source:
+        return "must not set Subpath when using anonymous volumes"
+    if subpath and (subpath.startswith("/") or _clean(subpath).partition("/")[0] == ".."):
+        return "subpath must be a relative path within the volume"
+    if request.read_only and not request.source:
+        return "must not set ReadOnly mode when using anonymous volumes"
+    return None
+
+
+def _tmpfs_complaint(request: MountRequest) -> str | None:
+    if request.bind_options is not None:
+        return "field BindOptions must not be specified"
+    if request.volume_options is not None:
+        return "field VolumeOptions must not be specified"
+    return "field Source must not be specified" if request.source else None
 
 
 def _is_mode(text: str) -> bool:

@@ -205,9 +205,9 @@ class Creator:
         await services.database.ask(Database.insert_container, container, made)
         undo.commit()
         await insist(partial(services.registrar.ask, Registrar.register, summary))
-        await insist(partial(services.allocator.ask, Allocator.keep, container.id))
-        if container.mounts:
-            await insist(partial(services.volumes.ask, Volumes.keep, container.id))
+        await insist(partial(services.allocator.ask, Allocator.keep, container.id, container.name))
+        if names := tuple(mount.name for mount in container.mounts if mount.name):
+            await insist(partial(services.volumes.ask, Volumes.keep, container.id, names, made))
         for volume in made:
             await publish(services.events, volume_event(volume, "create", self.now_ns()))
         await publish(services.events, container_event(summary, "create", self.now_ns()))

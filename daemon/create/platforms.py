@@ -10,9 +10,16 @@ from daemon.errors import InvalidParameter, NotFound
 from daemon.host import ARCHITECTURES, Host
 from daemon.image import Image
 
+_OS = re.compile(r"([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.-]*)\))?", re.ASCII)
+"""A system, for Windows with its version, which says nothing here."""
+
 _PART = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 _SYSTEMS = frozenset({"linux", "windows", "darwin", "freebsd"})
-_VARIANTS = {("arm64", "v8"): "", ("amd64", "v1"): ""}
+_ARCHITECTURES = frozenset(
+    "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x".split()
+)
+_ALIASES = {**ARCHITECTURES, "x86-64": "amd64", "i386": "386", "armhf": "arm"}
+_VARIANTS = {("arm64", "v8"): "", ("arm64", "8"): "", ("amd64", "v1"): ""}
 """The variants that mean the same as none."""
 
 
@@ -28,20 +35,44 @@ class Platform:
 
 def parse_platform(text: str, host: Host) -> Platform:
     """`os`, `arch`, `os/arch` or `os/arch/variant`; what is not said is the host's. Raises InvalidParameter."""
-    parts = [part.lower() for part in text.split("/")]
-    if len(parts) > 3 or not all(_PART.fullmatch(part) for part in parts):
-        raise InvalidParameter(f'"{text}": invalid argument: invalid platform specifier')
-    if len(parts) == 1:
-        system, architecture = (parts[0], host.architecture) if parts[0] in _SYSTEMS else ("linux", parts[0])
-    else:
-        system, architecture = parts[0], parts[1]
-    architecture = ARCHITECTURES.get(architecture, architecture)
-    variant = parts[2] if len(parts) == 3 else ""
+    if "*" in text:
+        raise InvalidParameter(f'"{text}": wildcards not yet supported: invalid argument')
+    system, *rest = text.split("/", 3)
+    if (match := _OS.fullmatch(system)) is None:
+        raise InvalidParameter(
+            f'"{system}" is an invalid OS component of "{text}": '
+            f'OSAndVersion specifier component must match "^{_OS.pattern}$": invalid argument'
+        )
+    for part in rest:
+        if not _PART.fullmatch(part):
+            raise InvalidParameter(
+                f'"{part}" is an invalid component of "{text}": '
+                f'platform specifier component must match "^{_PART.pattern}$": invalid argument'
+            )
+    system = match[1].lower()
+    match [part.lower() for part in rest]:
+        case [architecture]:
+            return _platform(system, architecture)
+        case [architecture, variant]:
+            return _platform(system, architecture, variant)
+        case [] if system in _SYSTEMS:
+            return Platform(system, host.architecture)
+        case [] if (platform := _platform("linux", system)).architecture in _ARCHITECTURES:
+            return platform
+        case []:
+            raise InvalidParameter(f'"{text}": unknown operating system or architecture: invalid argument')
+    raise InvalidParameter(f'"{text}": cannot parse platform specifier: invalid argument')
+
+
+def _platform(system: str, architecture: str, variant: str = "") -> Platform:
+    if architecture == "armel":
+        return Platform(system, "arm", "v6")
+    architecture = _ALIASES.get(architecture, architecture)
     return Platform(system, architecture, _VARIANTS.get((architecture, variant), variant))
 
 
 def platform_of(image: Image) -> Platform:
-    return Platform(image.os, image.architecture, _VARIANTS.get((image.architecture, image.variant), image.variant))
+    return _platform(image.os, image.architecture, image.variant)
 
 
 def check_platform(image: Image, requested: Platform, reference: str) -> None:

@@ -10,7 +10,15 @@ from collections.abc import Mapping
 
 import attrs
 
-from daemon.container import ContainerConfig, EndpointSettings, HostConfig, NetworkingConfig, RestartPolicy, short_id
+from daemon.container import (
+    ContainerConfig,
+    EndpointSettings,
+    HostConfig,
+    MountRequest,
+    NetworkingConfig,
+    RestartPolicy,
+    short_id,
+)
 from daemon.create.checks.conflicts import is_container_mode
 from daemon.create.request import CreateRequest
 from daemon.host import Host
@@ -37,7 +45,8 @@ READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysr
 
 def adapt(request: CreateRequest, host: Host, *, default_runtime: str) -> tuple[CreateRequest, tuple[str, ...]]:
     """The request with every default in its place, and the warnings for the client."""
-    host_config = _by_api_version(request.host_config, request.api_version)
+    request = for_api_version(request)
+    host_config = request.host_config
     warnings = _warnings(host_config, host)
     config = request.config
     if config.working_dir:
@@ -49,6 +58,25 @@ def adapt(request: CreateRequest, host: Host, *, default_runtime: str) -> tuple[
         networking=_with_default_network(request.networking),
     )
     return adapted, warnings
+
+
+def for_api_version(request: CreateRequest) -> CreateRequest:
+    """What an old client means by what it does not say, or says and its daemon would not have known. Twice is once."""
+    config, host_config, api_version = request.config, request.host_config, request.api_version
+    if api_version < (1, 25):
+        host_config = attrs.evolve(host_config, auto_remove=False)
+    if api_version < (1, 40) and not host_config.ipc_mode:
+        host_config = attrs.evolve(host_config, ipc_mode="shareable")
+    if api_version < (1, 42):
+        mounts = host_config.mounts and tuple(_mount_for(mount, api_version) for mount in host_config.mounts)
+        host_config = attrs.evolve(host_config, console_size=(0, 0), mounts=mounts)
+    else:
+        host_config = attrs.evolve(host_config, kernel_memory=0)
+    if api_version < (1, 43):
+        host_config = attrs.evolve(host_config, annotations=None)
+    if api_version < (1, 44) and config.healthcheck is not None:
+        config = attrs.evolve(config, healthcheck=attrs.evolve(config.healthcheck, start_interval_ns=0))
+    return attrs.evolve(request, config=config, host_config=host_config)
 
 
 def with_hostname(config: ContainerConfig, *, container_id: str, network_mode: str, host: Host) -> ContainerConfig:
@@ -69,19 +97,18 @@ def networks_of(
     return asked_for or {network_mode: EndpointSettings(mac_address=config.mac_address)}
 
 
-def _by_api_version(host_config: HostConfig, api_version: tuple[int, int]) -> HostConfig:
-    """What an old client means by what it does not say, or says and its daemon would not have known."""
-    if api_version < (1, 25):
-        host_config = attrs.evolve(host_config, auto_remove=False)
-    if api_version < (1, 40) and not host_config.ipc_mode:
-        host_config = attrs.evolve(host_config, ipc_mode="shareable")
-    if api_version < (1, 42):
-        host_config = attrs.evolve(host_config, console_size=(0, 0))
-    if api_version >= (1, 42):
-        host_config = attrs.evolve(host_config, kernel_memory=0)
-    if api_version < (1, 43):
-        host_config = attrs.evolve(host_config, annotations=None)
-    return host_config
+def _mount_for(mount: MountRequest, api_version: tuple[int, int]) -> MountRequest:
+    if api_version < (1, 42):  # such options were ignored on the wrong type
+        mount = attrs.evolve(
+            mount,
+            volume_options=mount.volume_options if mount.type == "volume" else None,
+            tmpfs_options=mount.tmpfs_options if mount.type == "tmpfs" else None,
+        )
+        if mount.bind_options is not None:
+            is_non_recursive = mount.bind_options.non_recursive and api_version >= (1, 40)
+            bind_options = attrs.evolve(mount.bind_options, create_mountpoint=False, non_recursive=is_non_recursive)
+            mount = attrs.evolve(mount, bind_options=bind_options)
+    return mount
 
 
 def _with_defaults(given: HostConfig, host: Host, default_runtime: str) -> HostConfig:
@@ -102,7 +129,8 @@ def _with_defaults(given: HostConfig, host: Host, default_runtime: str) -> HostC
         shm_size=given.shm_size or SHM_BYTES,
         ipc_mode=given.ipc_mode or "private",
         cgroupns_mode=given.cgroupns_mode or ("private" if host.is_cgroup_v2 else "host"),
-        oom_kill_disable=bool(given.oom_kill_disable),
+        oom_kill_disable=bool(given.oom_kill_disable) and not host.is_cgroup_v2,
+        cpu_percent=0,
         pids_limit=pids_limit,
         runtime=given.runtime or default_runtime,
         port_bindings=given.port_bindings or {},
@@ -120,11 +148,15 @@ def _with_default_network(networking: NetworkingConfig) -> NetworkingConfig:
 
 def _warnings(host_config: HostConfig, host: Host) -> tuple[str, ...]:
     warnings = []
-    if host_config.oom_kill_disable and host_config.memory == 0:
+    if host_config.oom_kill_disable and host.is_cgroup_v2:  # which has no such switch
+        warnings.append("Your kernel does not support OomKillDisable. OomKillDisable discarded.")
+    elif host_config.oom_kill_disable and host_config.memory == 0:
         warnings.append(
             "OOM killer is disabled for the container, but no memory limit is set, "
             "this can result in the system running out of resources."
         )
+    if host_config.cpu_percent > 0:
+        warnings.append("linux does not support CPU percent. Percent discarded.")
     if not host.is_ipv4_forwarding and host_config.network_mode not in ("host", "none"):
         warnings.append("IPv4 forwarding is disabled. Networking will not work.")
     if host_config.network_mode == "host" and host_config.port_bindings:

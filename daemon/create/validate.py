@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from daemon.create.checks import config, conflicts, host_config, network, platform, resources
 from daemon.create.request import CreateRequest
+from daemon.create.settings import for_api_version
 from daemon.errors import InvalidParameter
 from daemon.host import Host
 
@@ -20,12 +21,15 @@ CHECKS: tuple[Callable[[CreateRequest, Host], str | None], ...] = (
     conflicts.the_hosts_network_has_no_links,
     conflicts.isolation_is_default,
     conflicts.io_limits_of_windows_are_absent,
+    conflicts.cpu_realtime_is_possible,
     conflicts.cpu_shares_are_positive,
+    host_config.mount_options_fit_their_type,
     config.working_dir_is_absolute,
     config.stop_signal_exists,
     config.environment_variables_have_names,
     config.healthcheck_is_not_too_fast,
     host_config.auto_remove_excludes_restart,
+    host_config.mounts_make_sense,
     host_config.extra_hosts_are_pairs,
     host_config.port_bindings_are_ports,
     host_config.restart_policy_is_known,
@@ -38,12 +42,17 @@ CHECKS: tuple[Callable[[CreateRequest, Host], str | None], ...] = (
     platform.shm_size_is_not_negative,
     platform.oom_score_is_in_range,
     platform.runtime_is_known,
+    platform.tmpfs_destinations_are_absolute,
     network.endpoints_are_valid,
 )
 
 
 def validate(request: CreateRequest, host: Host) -> None:
-    """Raises InvalidParameter with the first text that a check answers."""
+    """Raises InvalidParameter with the first text that a check answers.
+
+    Judged is what the request means in its version of the API: what an old client cannot have meant is not held against it.
+    """
+    request = for_api_version(request)
     for check in CHECKS:
         text = check(request, host)
         if text is not None:

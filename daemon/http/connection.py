@@ -2,9 +2,11 @@
 
 httptools (llhttp) is strict about framing but checks no size and no Host, so this file does:
 
-- a head of at most `head_bytes_max` bytes and `headers_max` headers (431)
+- a head of at most `head_bytes_max` bytes and `headers_max` headers (431); trailers and chunk extensions count like a head
 - exactly one Host in HTTP/1.1 (RFC 9112, 3.2), no transfer coding but `chunked` (RFC 9112, 6.1)
-- after anything malformed the connection is of no more use: it is answered once and closed
+- no version but 1.0 and 1.1, no fragment in a target: a proxy in front that filters by path sees the path that is served
+- after anything malformed the connection is of no more use: what came before is answered, then this, then it is closed
+- what follows a request to upgrade is another protocol's, which nobody here speaks: it is dropped, a body as well
 
 `Expect: 100-continue` is left to the server, which knows whether the body is wanted (RFC 9110, 10.1.1).
 """
@@ -29,6 +31,10 @@ class HeadTooLarge(InvalidParameter):
 
 class TooLarge(DaemonError):
     """413: more body than this resource takes."""
+
+
+class TooSlow(DaemonError):
+    """408: the rest of a request did not come in time."""
 
 
 @attrs.frozen(kw_only=True)
@@ -59,43 +65,58 @@ Event = Head | Data | End
 
 
 class Connection:
-    """Feed it bytes with `receive`, take events with `next_event`. Pipelined requests come out one after the other."""
+    """Feed it bytes with `receive`, take events with `next_event`. Pipelined requests come out one after the other.
+
+    How the bytes are cut makes no difference to the events, but for how a body is cut.
+    """
 
     def __init__(self, *, head_bytes_max: int, headers_max: int) -> None:
         self._head_bytes_max = head_bytes_max
         self._headers_max = headers_max
         self._events: deque[Event] = deque()
+        self._error: DaemonError | None = None
         self._parser = httptools.HttpRequestParser(self)
-        self._is_in_head = True
+        self._is_over = False
         self._has_begun = False
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._head_bytes = 0
+        self._unseen_bytes = 0
+        """Received since the parser last told of anything but a header, about: what it may be holding in memory."""
 
     def receive(self, data: bytes) -> None:
-        """Raises InvalidParameter if it is no HTTP, HeadTooLarge if it is too much of it."""
-        if self._is_in_head:
-            self._head_bytes += len(data)
+        """What is wrong with them `next_event` tells, after the events of the bytes before."""
+        if self._is_over:
+            return
+        self._unseen_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            pass  # the head is whole; what follows it is another protocol's, and nobody here speaks one
+            self._is_over = True
         except httptools.HttpParserCallbackError as error:
-            if isinstance(error.__context__, DaemonError):
-                raise error.__context__ from None
-            raise
+            if not isinstance(error.__context__, DaemonError):
+                raise
+            self._fail(error.__context__)
         except httptools.HttpParserError as error:
-            raise InvalidParameter(f"malformed HTTP request: {error}") from error
-        if self._is_in_head and self._head_bytes > self._head_bytes_max:
-            raise HeadTooLarge("request header fields are too large")
+            self._fail(InvalidParameter(f"malformed HTTP request: {error}"))
+        else:
+            if self._unseen_bytes > self._head_bytes_max:
+                self._fail(HeadTooLarge("request header fields are too large"))
 
     def next_event(self) -> Event | None:
-        return self._events.popleft() if self._events else None
+        """None if more bytes are needed. Raises InvalidParameter if it is no HTTP, HeadTooLarge if it is too much of it."""
+        if self._events:
+            return self._events.popleft()
+        if self._error is not None:
+            raise self._error
+        return None
 
     @property
     def is_idle(self) -> bool:
         """Whether no request has begun to arrive."""
         return not self._has_begun
+
+    def _fail(self, error: DaemonError) -> None:
+        self._error, self._is_over = error, True
 
     # Called by the parser ----------------------------------------------------------------------------------------------
 
@@ -113,23 +134,26 @@ class Connection:
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        self._is_in_head = False
-        if self._head_bytes > self._head_bytes_max and self._size_of_head() > self._head_bytes_max:
+        self._unseen_bytes = 0
+        if self._size_of_head() > self._head_bytes_max:
             raise HeadTooLarge("request header fields are too large")
         names = [name for name, _ in self._headers]
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self._headers}
-        is_http10 = self._parser.get_http_version() == "1.0"
+        version = self._parser.get_http_version()
+        if version not in ("1.0", "1.1"):
+            raise InvalidParameter(f"malformed HTTP request: the version is {version}, not 1.0 or 1.1")
+        is_http10 = version == "1.0"
         if names.count(b"host") != 1 and not (is_http10 and b"host" not in names):
             raise InvalidParameter("malformed HTTP request: there must be one Host header")
         coding = headers.get("transfer-encoding", "")
         if coding and (coding.lower() != "chunked" or names.count(b"transfer-encoding") != 1):
             raise InvalidParameter("malformed HTTP request: the only transfer encoding is chunked")
-        url = httptools.parse_url(self._url)
+        path, query = _split_target(self._url)
         self._events.append(
             Head(
                 method=self._parser.get_method().decode("ascii"),
-                path=(url.path or b"/").decode("latin-1"),
-                query=(url.query or b"").decode("latin-1"),
+                path=path.decode("latin-1"),
+                query=query.decode("latin-1"),
                 headers=headers,
                 content_length=None if coding else int(headers.get("content-length", "0")),
                 is_http10=is_http10,
@@ -140,16 +164,27 @@ class Connection:
         )
 
     def on_body(self, content: bytes) -> None:
+        self._unseen_bytes = 0
         self._events.append(Data(content))
 
     def on_message_complete(self) -> None:
         self._events.append(End())
-        self._is_in_head = True
         self._has_begun = False
-        self._head_bytes = 0
+        self._unseen_bytes = 0
 
     def _size_of_head(self) -> int:
         return len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
+
+
+def _split_target(target: bytes) -> tuple[bytes, bytes]:
+    """Path and query; of an absolute target without the host (RFC 9112, 3.2.2). Raises InvalidParameter."""
+    if b"#" in target:
+        raise InvalidParameter("malformed HTTP request: a target has no fragment")
+    try:
+        url = httptools.parse_url(target)
+    except httptools.HttpParserInvalidURLError as error:
+        raise InvalidParameter("malformed HTTP request: invalid target") from error
+    return url.path or b"/", url.query or b""
 
 
 def encode_head(response: Response, *, is_head: bool, is_http10: bool, keeps_alive: bool, date: str) -> bytes:

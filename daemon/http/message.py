@@ -18,6 +18,7 @@ class Body(Protocol):
         Raises:
             Cancelled: the client has gone away.
             InvalidParameter: what arrives is no HTTP.
+            TooSlow: nothing arrives any more.
         """
         ...
 

@@ -11,7 +11,7 @@ import logging
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing, closing, suppress
+from contextlib import aclosing, suppress
 
 import anyio
 import anyio.abc
@@ -27,11 +27,12 @@ from daemon.http.connection import (
     Head,
     HeadTooLarge,
     TooLarge,
+    TooSlow,
     encode_chunk,
     encode_head,
 )
 from daemon.http.message import Request, Response
-from daemon.http.sockets import OUT_OF_DESCRIPTORS, HangupWatcher, receive, send
+from daemon.http.sockets import OUT_OF_DESCRIPTORS, HangupWatcher, closing_peer, receive, send
 
 Handler = Callable[[Request], Awaitable[Response]]
 ErrorResponse = Callable[[int, str], Response]
@@ -93,51 +94,66 @@ class Server:
         try:
             with (
                 suppress(Cancelled),  # the client has gone: there is nobody to tell
-                closing(peer),
+                closing_peer(peer),
                 anyio.CancelScope() as scope,
                 self._hangups.watching(peer, scope.cancel),
             ):
                 await self._serve_requests(peer)
+        except Exception:  # noqa: BLE001 - a defect of ours: one connection lost, not the daemon
+            _log.exception("serving a connection failed")
         finally:
             self._connections -= 1
 
     async def _serve_requests(self, peer: socket.socket) -> None:
+        if self._connections > self._connections_max:
+            await self._refuse(peer, 503, "too many connections")
+            return
         connection = Connection(head_bytes_max=self._head_bytes_max, headers_max=self._headers_max)
         exchange = _Exchange(peer, connection, self._read_timeout_s)
-        try:
-            if self._connections > self._connections_max:
-                await self._respond(peer, None, self._error_response(503, "too many connections"), keeps_alive=False)
-                return
-            while (head := await exchange.next_head()) is not None:
-                response = await self._handler(exchange.request(head))
-                keeps_alive = head.keeps_alive and not response.is_last and exchange.is_complete and not head.is_upgrade
-                await self._respond(peer, head, response, keeps_alive=keeps_alive)
-                if not keeps_alive:
-                    return
-        except InvalidParameter as error:
-            status = 431 if isinstance(error, HeadTooLarge) else 400
-            await self._respond(peer, None, self._error_response(status, str(error)), keeps_alive=False)
-        except TimeoutError:
-            await self._respond(
-                peer, None, self._error_response(408, "the request did not arrive in time"), keeps_alive=False
+        while (head := await self._next_head(peer, exchange)) is not None:
+            response = await self._handler(exchange.request(head))
+            keeps_alive = (
+                head.keeps_alive
+                and exchange.is_complete
+                and not (response.is_last or head.is_upgrade)
+                # In HTTP/1.0 the end of a stream is the end of the connection.
+                and (isinstance(response.body, bytes) or not head.is_http10)
             )
+            await self._respond(peer, head, response, keeps_alive=keeps_alive)
+            if not keeps_alive:
+                return
+
+    async def _next_head(self, peer: socket.socket, exchange: _Exchange) -> Head | None:
+        """None when there will be no more; what is no request has then been answered."""
+        try:
+            return await exchange.next_head()
+        except HeadTooLarge as error:
+            await self._refuse(peer, 431, str(error))
+        except InvalidParameter as error:
+            await self._refuse(peer, 400, str(error))
+        except TooSlow as error:
+            await self._refuse(peer, 408, str(error))
+        return None
+
+    async def _refuse(self, peer: socket.socket, status: int, text: str) -> None:
+        await self._respond(peer, None, self._error_response(status, text), keeps_alive=False)
 
     async def _respond(self, peer: socket.socket, head: Head | None, response: Response, *, keeps_alive: bool) -> None:
         is_head = head is not None and head.method == "HEAD"
         is_http10 = head is not None and head.is_http10
-        is_stream = not isinstance(response.body, bytes)
-        if is_http10 and is_stream:
-            keeps_alive = False  # the end of the connection is the end of the body
         encoded = encode_head(
             response, is_head=is_head, is_http10=is_http10, keeps_alive=keeps_alive, date=self._http_date()
         )
         if isinstance(response.body, bytes):
             await send(peer, encoded if is_head else encoded + response.body)
             return
-        await send(peer, encoded)
         async with aclosing(response.body) as body:
+            await send(peer, encoded)
+            if is_head:
+                return
             async for content in body:
-                await send(peer, content if is_http10 else encode_chunk(content))
+                if content:  # an empty chunk would be the last
+                    await send(peer, content if is_http10 else encode_chunk(content))
         if not is_http10:
             await send(peer, LAST_CHUNK)
 
@@ -216,8 +232,11 @@ class _Exchange:
             if self._connection.is_idle:
                 data = await receive(self._peer)
             else:  # in the middle of a request: the rest must come, and soon
-                with anyio.fail_after(self._read_timeout_s):
-                    data = await receive(self._peer)
+                try:
+                    with anyio.fail_after(self._read_timeout_s):
+                        data = await receive(self._peer)
+                except TimeoutError:
+                    raise TooSlow("the request did not arrive in time") from None
             if not data:
                 return None
             self._connection.receive(data)

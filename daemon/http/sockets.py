@@ -9,7 +9,7 @@ import os
 import select
 import socket
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import anyio
@@ -33,14 +33,14 @@ def listening(path: Path) -> Iterator[socket.socket]:
     Raises:
         System: something else is at that path, or another daemon listens there.
     """
-    _remove_stale(path)
+    with _reasons_told(path):
+        _remove_stale(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     with contextlib.closing(listener):
         previous = os.umask(_UMASK)
         try:
-            listener.bind(str(path))
-        except OSError as error:
-            raise System(f"cannot listen on {path}: {error.strerror or error}") from error
+            with _reasons_told(path):
+                listener.bind(str(path))
         finally:
             os.umask(previous)
         identity = path.stat().st_ino
@@ -55,6 +55,14 @@ def listening(path: Path) -> Iterator[socket.socket]:
                     path.unlink()
 
 
+@contextlib.contextmanager
+def _reasons_told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise System(f"cannot listen on {path}: {error.strerror or error}") from error
+
+
 def _remove_stale(path: Path) -> None:
     try:
         mode = path.lstat().st_mode
@@ -62,13 +70,25 @@ def _remove_stale(path: Path) -> None:
         return
     if not stat.S_ISSOCK(mode):
         raise System(f"cannot listen on {path}: there is something that is not a socket")
-    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)) as probe:
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
             path.unlink()
-        else:
-            raise System(f"cannot listen on {path}: another daemon listens there")
+            return
+        except BlockingIOError:
+            pass  # somebody listens, and is too busy to accept
+    raise System(f"cannot listen on {path}: another daemon listens there")
+
+
+@contextlib.contextmanager
+def closing_peer(peer: socket.socket) -> Iterator[None]:
+    """Close it at the end. Whoever still waits for it, as an actor does that reads a body, learns that it has gone."""
+    try:
+        yield
+    finally:
+        anyio.notify_closing(peer)
+        peer.close()
 
 
 async def receive(peer: socket.socket) -> bytes:
@@ -77,7 +97,7 @@ async def receive(peer: socket.socket) -> bytes:
         try:
             return peer.recv(READ_BYTES)
         except (BlockingIOError, InterruptedError):
-            await anyio.wait_readable(peer)
+            await _wait(anyio.wait_readable, peer)
         except OSError as error:
             raise Cancelled("the client has gone away") from error
 
@@ -89,9 +109,16 @@ async def send(peer: socket.socket, data: bytes) -> None:
         try:
             left = left[peer.send(left, socket.MSG_NOSIGNAL) :]
         except (BlockingIOError, InterruptedError):
-            await anyio.wait_writable(peer)
+            await _wait(anyio.wait_writable, peer)
         except OSError as error:
             raise Cancelled("the client has gone away") from error
+
+
+async def _wait(until: Callable[[socket.socket], Awaitable[None]], peer: socket.socket) -> None:
+    try:
+        await until(peer)
+    except anyio.ClosedResourceError as error:
+        raise Cancelled("the connection has been closed") from error
 
 
 class HangupWatcher:
@@ -112,7 +139,8 @@ class HangupWatcher:
         try:
             yield
         finally:
-            self._epoll.unregister(descriptor)
+            if not self._epoll.closed:  # as it is when the server stops before its connections do
+                self._epoll.unregister(descriptor)
             del self._callbacks[descriptor]
 
     async def run(self) -> None:

@@ -107,8 +107,12 @@ class Allocator:
         self._creations[container_id] = _Creation(name, call_off)
         return name
 
-    async def keep(self, container_id: str) -> None:
-        """The container is durable: its name is no longer that of a create on its way."""
+    async def keep(self, container_id: str, name: str) -> None:
+        """The container is durable: its name is no longer that of a create on its way.
+
+        Named again, because this actor may have been restarted, before the commit, since it reserved the name.
+        """
+        self._names.reserve(container_id, name)
         self._finish(container_id, is_created=True)
 
     async def release(self, container_id: str) -> None:

@@ -72,8 +72,9 @@ class ImageLoader:
 
     async def _record(self, loaded: Sequence[LoadedImage]) -> None:
         try:
-            for item in loaded:
-                references = tuple(str(parse_reference(text).tagged()) for text in item.references)
+            # All names before the first record: an archive with a bad one is refused as a whole.
+            names = [tuple(str(parse_reference(text).tagged()) for text in item.references) for item in loaded]
+            for item, references in zip(loaded, names, strict=True):
                 await self._images.ask(ImageStore.add, item.image, references)
         except BaseException:
             with anyio.CancelScope(shield=True):  # short: it removes what was just written

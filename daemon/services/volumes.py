@@ -21,8 +21,8 @@ from daemon.storage.layers import LayerStore
 from daemon.storage.trees import VolumeTrees
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
-NAME_LENGTH_MAX = 255
-"""It is a file name."""
+NAME_LENGTH_MAX = 239
+"""It is a file name, and a longer one of at most 255 bytes while its tree is made or removed (`storage/trees`)."""
 
 
 @attrs.frozen(kw_only=True)
@@ -99,7 +99,8 @@ class Volumes:
                 )
                 self._provisional.add(use.name)
             self._users.setdefault(use.name, set()).add(container_id)
-        return tuple(self._volumes[use.name] for use in uses if use.name in self._provisional)
+        names = dict.fromkeys(use.name for use in uses if use.name in self._provisional)
+        return tuple(self._volumes[name] for name in names)
 
     def fill(self, uses: tuple[VolumeUse, ...], chain_ids: tuple[str, ...]) -> Deferred[None]:
         """Make the directories of acquired volumes, and copy the image's content into those that are empty.
@@ -117,9 +118,16 @@ class Volumes:
 
         return self._thread.submit(work)
 
-    async def keep(self, container_id: str) -> None:
-        """The container is durable, and with it the volumes it uses."""
-        self._provisional -= {name for name, users in self._users.items() if container_id in users}
+    async def keep(self, container_id: str, names: tuple[str, ...], made: tuple[Volume, ...]) -> None:
+        """The container is durable, and with it `made`; it uses the volumes `names`.
+
+        Told again, because this actor may have been restarted, before the commit, since they were acquired.
+        """
+        for volume in made:
+            self._volumes[volume.name] = volume
+            self._provisional.discard(volume.name)
+        for name in names:
+            self._users.setdefault(name, set()).add(container_id)
 
     async def release(self, container_id: str) -> None:
         """The container is not, or no longer. Volumes made for it alone that were not kept go with it. Harmless twice."""

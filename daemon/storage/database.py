@@ -219,8 +219,15 @@ def open_database(path: Path) -> sqlite3.Connection:
     """The database at `path`, made if there is none, durable from the first commit on.
 
     Raises:
-        System: it was written by a newer version.
+        System: it was written by a newer version, is damaged, or the disk failed.
     """
+    try:
+        return _open_database(path)
+    except sqlite3.Error as error:
+        raise System(f"cannot open the database: {error}") from error
+
+
+def _open_database(path: Path) -> sqlite3.Connection:
     is_new = not path.exists()
     connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     try:

@@ -104,7 +104,8 @@ class ContainerTrees(TreeStore):
         if working_dir:
             found = self._image_view(layers).lookup(working_dir) if layers else None
             if found is None or found.kind is not NodeKind.DIRECTORY:
-                Rootfs(layers).make_directory(upper, working_dir)
+                # An image may have no layer at all; then the empty upper directory is all there is to look into.
+                Rootfs(layers or (upper,)).make_directory(upper, working_dir)
 
 
 class VolumeTrees(TreeStore):
@@ -127,7 +128,7 @@ class VolumeTrees(TreeStore):
         """Copy the image's directory at `source` into the volume if it is empty (moby container_unix.go, copy-up)."""
         with disk("fill the volume"):
             data = self.data(name)
-            if not any(data.iterdir()):
+            if layers and not any(data.iterdir()):
                 Rootfs(layers).copy_directory(source, data)
 
 

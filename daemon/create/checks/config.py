@@ -9,7 +9,9 @@ from daemon.create.request import CreateRequest
 from daemon.host import Host
 
 HEALTHCHECK_NS_MIN = 1_000_000
-SIGNAL_MAX = 64
+
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+"""What fits into Go's int, near enough."""
 
 
 def working_dir_is_absolute(request: CreateRequest, host: Host) -> str | None:
@@ -48,9 +50,9 @@ def healthcheck_is_not_too_fast(request: CreateRequest, host: Host) -> str | Non
 
 
 def _is_signal(text: str) -> bool:
-    """A name with or without SIG, in any case, RTMIN+n and RTMAX-n included, or a number from 1 on (moby/sys/signal)."""
-    if text.isdecimal():
-        return 0 < int(text) <= SIGNAL_MAX
+    """A name with or without SIG, in any case, RTMIN+n and RTMAX-n included, or any number but 0 (moby/sys/signal)."""
+    if _NUMBER.fullmatch(text):
+        return int(text) != 0
     name = text.upper().removeprefix("SIG")
     real_time = re.fullmatch(r"RTMIN(\+([1-9]|1[0-5]))?|RTMAX(-([1-9]|1[0-4]))?", name)
     return bool(real_time) or f"SIG{name}" in signal.Signals.__members__

@@ -65,6 +65,15 @@ def io_limits_of_windows_are_absent(request: CreateRequest, host: Host) -> str |
     return None
 
 
+def cpu_realtime_is_possible(request: CreateRequest, host: Host) -> str | None:
+    period, runtime = request.host_config.cpu_realtime_period, request.host_config.cpu_realtime_runtime
+    if (period or runtime) and host.is_cgroup_v2:  # which has no such scheduler group
+        return "kernel does not support CPU real-time scheduler"
+    if period and runtime and runtime > period:
+        return "cpu real-time runtime cannot be higher than cpu real-time period"
+    return None
+
+
 def cpu_shares_are_positive(request: CreateRequest, host: Host) -> str | None:
     if request.host_config.cpu_shares < 0:
         return f"invalid CPU shares ({request.host_config.cpu_shares}): value must be a positive integer"

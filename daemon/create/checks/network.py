@@ -43,7 +43,9 @@ def _complaints(name: str, endpoint: EndpointSettings) -> list[str]:
 
 
 def _is_version(text: str, version: int) -> bool:
+    """An address of that version that is one: not 0.0.0.0 or ::, and without a zone."""
     try:
-        return ipaddress.ip_address(text).version == version
+        address = ipaddress.ip_address(text)
     except ValueError:
         return False
+    return address.version == version and not address.is_unspecified and "%" not in text

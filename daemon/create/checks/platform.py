@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from daemon.create.checks.conflicts import is_container_mode
+from daemon.create.mounts import destination_complaint
 from daemon.create.request import CreateRequest
 from daemon.host import Host
 
@@ -32,6 +33,11 @@ def oom_score_is_in_range(request: CreateRequest, host: Host) -> str | None:
 def runtime_is_known(request: CreateRequest, host: Host) -> str | None:
     runtime = request.host_config.runtime
     return None if runtime in ("", "runc") else f"unknown or invalid runtime name: {runtime}"
+
+
+def tmpfs_destinations_are_absolute(request: CreateRequest, host: Host) -> str | None:
+    complaints = map(destination_complaint, request.host_config.tmpfs or ())
+    return next((complaint for complaint in complaints if complaint is not None), None)
 
 
 def _names_container(mode: str) -> bool:

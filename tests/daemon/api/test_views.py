@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemon.api.views import (
+    NEVER,
+    image_summary_view,
+    image_view,
+    inspect_view,
+    mounts_view,
+    networks_view,
+    rfc3339,
+    summary_view,
+    unix_time,
+)
+from daemon.container import (
+    Container,
+    ContainerConfig,
+    EndpointSettings,
+    HostConfig,
+    LogConfig,
+    Mount,
+    SecurityOptions,
+    summary_of,
+)
+from daemon.image import Image, Layer
+from daemon.services.image_store import NamedImage
+
+ROOT = Path("/data")
+ZERO = -62_135_596_800
+"""Go's zero time in Unix seconds."""
+
+
+@pytest.mark.parametrize(
+    ("time_ns", "text"),
+    [
+        (0, "1970-01-01T00:00:00Z"),
+        (1, "1970-01-01T00:00:00.000000001Z"),
+        (1_700_000_000_000_000_000, "2023-11-14T22:13:20Z"),
+        (1_700_000_000_120_000_000, "2023-11-14T22:13:20.12Z"),
+        (1_700_000_000_999_999_999, "2023-11-14T22:13:20.999999999Z"),
+    ],
+)
+def test_a_time_is_written_without_trailing_zeros(time_ns: int, text: str) -> None:
+    assert rfc3339(time_ns) == text
+
+
+@pytest.fixture
+def far_from_greenwich() -> Iterator[None]:
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = "UTC-9"
+    time.tzset()
+    yield
+    os.environ.pop("TZ") if before is None else os.environ.__setitem__("TZ", before)
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_from_greenwich")
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1970-01-01T00:00:00Z", 0),
+        ("2023-11-14T22:13:20.999999999Z", 1_700_000_000),
+        ("2023-11-14T23:13:20+01:00", 1_700_000_000),
+        ("1969-12-31T23:59:59.5Z", -1),
+        (NEVER, ZERO),
+        ("", ZERO),
+        ("yesterday", ZERO),
+        ("2023-11-14T22:13:20", ZERO),  # of no time zone, so no RFC 3339
+    ],
+)
+def test_the_time_of_an_image_is_shown_in_seconds_wherever_this_machine_is(text: str, seconds: int) -> None:
+    assert unix_time(text) == seconds
+
+
+@given(st.integers(0, 2**33 * 10**9))
+@settings(derandomize=True)
+def test_a_time_that_is_written_is_read_back_to_the_second(time_ns: int) -> None:
+    assert unix_time(rfc3339(time_ns)) == time_ns // 10**9
+
+
+def a_layer(digit: str) -> Layer:
+    return Layer(
+        digest=f"sha256:{digit * 64}",
+        media_type="",
+        blob_bytes=1,
+        diff_id=f"sha256:d{digit * 63}",
+        chain_id=f"sha256:c{digit * 63}",
+        unpacked_bytes=int(digit),
+    )
+
+
+IMAGE = Image(
+    id="sha256:abc1" + "0" * 60,
+    manifest_digest="sha256:" + "b" * 64,
+    manifest_bytes=1,
+    created="2023-11-14T22:13:20Z",
+    architecture="amd64",
+    os="linux",
+    author="me",
+    config=ContainerConfig(cmd=("sh",), labels={"a": "b"}),
+    layers=(a_layer("1"), a_layer("2")),
+)
+NAMED = NamedImage(
+    IMAGE, ("docker.io/library/busybox:latest", f"quay.io/me/app@{IMAGE.manifest_digest}", "quay.io/me/app:v1")
+)
+CONTAINER = Container(
+    id="a" * 64,
+    name="web",
+    created_ns=1_700_000_000_120_000_000,
+    path="/init",
+    args=("sh", "-c", "echo hello world"),
+    config=ContainerConfig(image="busybox", labels={"tier": "front"}, cmd=("sh", "-c"), entrypoint=("/init",)),
+    host_config=HostConfig(network_mode="bridge", log_config=LogConfig(type="json-file", config={})),
+    image_id=IMAGE.id,
+    mounts=(Mount(type="volume", name="data", destination="/data", driver="local", mode="z"),),
+    networks={"bridge": EndpointSettings(mac_address="02:42:ac:11:00:02")},
+    security=SecurityOptions(apparmor_profile="mine"),
+)
+
+
+def test_a_container_is_inspected_as_one_that_never_ran() -> None:
+    view = inspect_view(CONTAINER, IMAGE, ROOT, with_size=False)
+    assert view["Id"] == CONTAINER.id
+    assert view["Name"] == "/web"
+    assert view["Created"] == "2023-11-14T22:13:20.12Z"
+    assert (view["Path"], view["Args"]) == ("/init", ["sh", "-c", "echo hello world"])
+    assert view["State"] == {
+        "Status": "created",
+        "Running": False,
+        "Paused": False,
+        "Restarting": False,
+        "OOMKilled": False,
+        "Dead": False,
+        "Pid": 0,
+        "ExitCode": 0,
+        "Error": "",
+        "StartedAt": NEVER,
+        "FinishedAt": NEVER,
+    }
+    assert view["Image"] == IMAGE.id
+    assert [view[path] for path in ("ResolvConfPath", "HostnamePath", "HostsPath", "LogPath")] == [""] * 4
+    assert (view["RestartCount"], view["Driver"], view["Platform"], view["ExecIDs"]) == (0, "overlay2", "linux", None)
+    assert (view["AppArmorProfile"], view["MountLabel"], view["ProcessLabel"]) == ("mine", "", "")
+    assert view["HostConfig"]["LogConfig"] == {"Type": "json-file", "Config": {}}
+    assert view["Config"]["Entrypoint"] == ["/init"]
+    assert view["NetworkSettings"]["Networks"]["bridge"]["MacAddress"] == "02:42:ac:11:00:02"
+    assert view["NetworkSettings"]["Ports"] == {}
+    assert not {"SizeRw", "SizeRootFs"} & set(view)
+
+
+def test_the_layers_of_a_container_are_shown_uppermost_first() -> None:
+    data = inspect_view(CONTAINER, IMAGE, ROOT, with_size=False)["GraphDriver"]["Data"]
+    home = f"/data/containers/{CONTAINER.id}"
+    assert data == {
+        "ID": CONTAINER.id,
+        "LowerDir": f"/data/layers/c{'2' * 63}/diff:/data/layers/c{'1' * 63}/diff",
+        "MergedDir": f"{home}/merged",
+        "UpperDir": f"{home}/diff",
+        "WorkDir": f"{home}/work",
+    }
+
+
+@pytest.mark.parametrize(("image", "size"), [(IMAGE, 3), (None, 0)])
+def test_the_size_of_a_container_is_that_of_its_image(image: Image | None, size: int) -> None:
+    view = inspect_view(CONTAINER, image, ROOT, with_size=True)
+    assert (view["SizeRw"], view["SizeRootFs"]) == (0, size)
+
+
+@pytest.mark.parametrize(
+    ("mount", "expected"),
+    [
+        (
+            Mount(type="volume", name="data", destination="/dst", driver="local", mode="z"),
+            {
+                "Type": "volume",
+                "Name": "data",
+                "Source": "/data/volumes/data/_data",
+                "Destination": "/dst",
+                "Driver": "local",
+                "Mode": "z",
+                "RW": True,
+                "Propagation": "",
+            },
+        ),
+        (
+            Mount(type="bind", source="/src", destination="/dst", mode="ro", rw=False, propagation="rprivate"),
+            {
+                "Type": "bind",
+                "Source": "/src",
+                "Destination": "/dst",
+                "Mode": "ro",
+                "RW": False,
+                "Propagation": "rprivate",
+            },
+        ),
+        (
+            Mount(type="tmpfs", destination="/tmp"),
+            {"Type": "tmpfs", "Source": "", "Destination": "/tmp", "Mode": "", "RW": True, "Propagation": ""},
+        ),
+    ],
+)
+def test_a_mount_is_shown_with_where_it_comes_from(mount: Mount, expected: dict[str, object]) -> None:
+    assert mounts_view((mount,), ROOT) == [expected]
+    assert list(mounts_view((mount,), ROOT)[0]) == list(expected)
+
+
+def test_networks_are_shown_by_name() -> None:
+    assert networks_view({}) == {}
+    assert list(networks_view({"b": EndpointSettings(), "a": EndpointSettings()})) == ["b", "a"]
+
+
+def test_a_container_is_listed_as_created() -> None:
+    view = summary_view(summary_of(CONTAINER), {IMAGE.id: NAMED}, ROOT)
+    assert view == {
+        "Id": CONTAINER.id,
+        "Names": ["/web"],
+        "Image": "busybox",
+        "ImageID": IMAGE.id,
+        "Command": "/init sh -c 'echo hello world'",
+        "Created": 1_700_000_000,
+        "Ports": [],
+        "Labels": {"tier": "front"},
+        "State": "created",
+        "Status": "Created",
+        "HostConfig": {"NetworkMode": "bridge"},
+        "NetworkSettings": {"Networks": networks_view(CONTAINER.networks)},
+        "Mounts": mounts_view(CONTAINER.mounts, ROOT),
+    }
+
+
+def test_a_command_without_arguments_is_only_a_path() -> None:
+    view = summary_view(attrs.evolve(summary_of(CONTAINER), path="a b", args=()), {}, ROOT)
+    assert view["Command"] == "a b"
+
+
+@pytest.mark.parametrize(("annotations", "is_shown"), [(None, False), ({}, False), ({"a": "b"}, True)])
+def test_annotations_are_listed_if_there_are_any(annotations: dict[str, str] | None, is_shown: bool) -> None:
+    view = summary_view(attrs.evolve(summary_of(CONTAINER), annotations=annotations), {}, ROOT)
+    assert ("Annotations" in view["HostConfig"]) is is_shown
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("busybox", "busybox"),
+        ("busybox:latest", "busybox:latest"),
+        ("docker.io/library/busybox", "docker.io/library/busybox"),
+        ("quay.io/me/app:v1", "quay.io/me/app:v1"),
+        (f"quay.io/me/app@{IMAGE.manifest_digest}", f"quay.io/me/app@{IMAGE.manifest_digest}"),
+        (IMAGE.id, IMAGE.id),
+        (IMAGE.id.removeprefix("sha256:"), IMAGE.id.removeprefix("sha256:")),
+        ("abc1", "abc1"),
+        ("sha256:abc", "sha256:abc"),
+        ("alpine", IMAGE.id),  # points elsewhere by now
+        ("busybox:1.36", IMAGE.id),
+        ("c1000", IMAGE.id),  # no prefix, though somewhere in the id
+    ],
+)
+def test_an_image_is_listed_as_it_was_typed_while_that_still_means_it(typed: str, shown: str) -> None:
+    summary = attrs.evolve(summary_of(CONTAINER), image=typed)
+    assert summary_view(summary, {IMAGE.id: NAMED}, ROOT)["Image"] == shown
+
+
+def test_an_image_that_is_gone_is_listed_by_its_id_and_none_by_none() -> None:
+    assert summary_view(summary_of(CONTAINER), {}, ROOT)["Image"] == IMAGE.id
+    from_nothing = attrs.evolve(summary_of(CONTAINER), image="", image_id="")
+    assert summary_view(from_nothing, {IMAGE.id: NAMED}, ROOT)["Image"] == ""
+
+
+def test_an_image_is_inspected_with_its_names_as_people_write_them() -> None:
+    view = image_view(NAMED)
+    assert view["RepoTags"] == ["busybox:latest", "quay.io/me/app:v1"]
+    assert view["RepoDigests"] == [f"quay.io/me/app@{IMAGE.manifest_digest}"]
+    assert (view["Id"], view["Created"], view["Author"]) == (IMAGE.id, "2023-11-14T22:13:20Z", "me")
+    assert (view["Architecture"], view["Os"], view["Size"]) == ("amd64", "linux", 3)
+    assert view["RootFS"] == {"Type": "layers", "Layers": [f"sha256:d{'1' * 63}", f"sha256:d{'2' * 63}"]}
+    assert view["Config"]["Cmd"] == ["sh"]
+    assert "Variant" not in view
+
+
+def test_an_image_shows_its_variant_if_it_has_one_and_no_time_as_never() -> None:
+    view = image_view(NamedImage(attrs.evolve(IMAGE, variant="v7", created=""), ()))
+    assert (view["Variant"], view["Created"]) == ("v7", NEVER)
+    assert (view["RepoTags"], view["RepoDigests"]) == ([], [])
+
+
+def test_an_image_is_listed_with_its_containers() -> None:
+    assert image_summary_view(NAMED, 2) == {
+        "Id": IMAGE.id,
+        "ParentId": "",
+        "RepoTags": ["busybox:latest", "quay.io/me/app:v1"],
+        "RepoDigests": [f"quay.io/me/app@{IMAGE.manifest_digest}"],
+        "Created": 1_700_000_000,
+        "Size": 3,
+        "SharedSize": -1,
+        "Labels": {"a": "b"},
+        "Containers": 2,
+    }

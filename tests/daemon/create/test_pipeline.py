@@ -1,0 +1,313 @@
+"""Creates that succeed, creates that are refused, and creates that fail or are called off at every step there is."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import anyio
+import attrs
+import pytest
+from anyio.abc import TaskGroup
+
+from actors import ActorCrashed, TooManyRestarts
+from daemon.container import ContainerConfig, HostConfig
+from daemon.create.pipeline import Creator
+from daemon.create.request import CreateRequest
+from daemon.engine import Engine
+from daemon.errors import Cancelled, Conflict, DaemonError, InvalidParameter, NotFound
+from daemon.services.allocator import Allocator
+from daemon.services.event_bus import Event, EventBus, Subscription
+from daemon.services.registrar import Registrar
+from daemon.storage.database import Database
+from tests.daemon.harness import Faults, Injected, State, crash, engine_at, faulty, state_of
+
+pytestmark = pytest.mark.anyio
+
+REQUEST = CreateRequest(
+    name="web",
+    config=ContainerConfig(image="busybox", cmd=("true",), volumes=("/full",), working_dir="/a/b", labels={"k": "v"}),
+    host_config=HostConfig(binds=("named:/data",)),
+)
+
+
+def plain(name: str = "") -> CreateRequest:
+    return CreateRequest(name=name, config=ContainerConfig(image="busybox", cmd=("true",)))
+
+
+def creator_with(engine: Engine, faults: Faults) -> Creator:
+    return Creator(
+        services=faulty(engine.services, faults), host=engine.host, config=engine.config, now_ns=engine.now_ns
+    )
+
+
+async def steps_of_a_create(engine: Engine) -> list[str]:
+    faults = Faults()
+    await creator_with(engine, faults).create(request_for("rehearsal"))
+    return faults.steps
+
+
+def request_for(name: str) -> CreateRequest:
+    """Everything that has an effect: a working directory, an anonymous volume that is filled, a named one."""
+    return attrs.evolve(REQUEST, name=name, host_config=HostConfig(binds=(f"volume-{name}:/data",)))
+
+
+async def check_whole(engine: Engine, container_id: str, name: str) -> None:
+    state = await state_of(engine)
+    assert (container_id, name) in state.rows
+    assert container_id in state.visible
+    assert f"containers/{container_id}/diff/a/b" in state.files
+    assert f"volume-{name}" in state.volumes
+    with pytest.raises(Conflict):  # of the allocator itself, not of the fence behind it
+        await engine.services.allocator.ask(Allocator.reserve, "f" * 64, name, lambda: None)
+    await engine.remove(name, with_volumes=True)
+    state = await state_of(engine)
+    assert not any(container_id in path for path in state.files)
+
+
+async def check_nothing(engine: Engine, before: State, name: str) -> None:
+    assert await state_of(engine) == before
+    again = await engine.create(plain(name))  # the name is free
+    await engine.remove(again.id)
+    assert await state_of(engine) == before
+
+
+async def test_a_created_container_is_on_disk_in_the_database_and_visible(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        created = await engine.create(REQUEST)
+        home = engine.config.data_root / "containers" / created.id
+        assert home.stat().st_mode & 0o777 == 0o700
+        assert (home / "checkpoints").stat().st_mode & 0o777 == 0o700
+        assert (home / "diff" / "a" / "b").is_dir()
+        container = await engine.services.database.ask(Database.container, created.id)
+        assert container is not None
+        assert (container.name, container.path, container.args) == ("web", "true", ())
+        assert container.config.hostname == created.id[:12]
+        assert (await engine.services.registrar.ask(Registrar.find, "web")).id == created.id
+        anonymous = next(mount for mount in container.mounts if mount.is_anonymous)
+        data = engine.config.data_root / "volumes" / anonymous.name / "_data"
+        assert (data / "content").read_bytes() == b"hello"
+
+
+async def test_a_create_is_told_as_an_event_after_its_volumes(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        subscription = Subscription()
+        await engine.services.events.ask(EventBus.subscribe, subscription)
+        created = await engine.create(REQUEST)
+        events: list[Event] = []
+        while len(events) < 3:
+            events += await subscription.wait_events()
+        assert [(event.type, event.action) for event in events] == [("volume", "create")] * 2 + [
+            ("container", "create")
+        ]
+        assert events[-1].actor_id == created.id
+        assert events[-1].attributes == {"image": "busybox", "name": "web", "k": "v"}
+
+
+async def test_a_create_that_fails_at_any_step_leaves_nothing(tmp_path: Path) -> None:
+    def fail(_: str) -> None:
+        raise Injected("planned")
+
+    async with engine_at(tmp_path) as engine:
+        steps = await steps_of_a_create(engine)
+        commit = steps.index("database.insert_container")
+        faults = Faults()
+        creator = creator_with(engine, faults)
+        moments = [(number, moment) for number in range(commit) for moment in ("before", "after")]
+        for number, moment in [*moments, (commit, "before")]:
+            name = f"c{number}-{moment}"
+            before = await state_of(engine)
+            faults.plan(number, moment, fail)
+            with pytest.raises(Injected):
+                await creator.create(request_for(name))
+            await check_nothing(engine, before, name)
+
+
+async def test_a_create_that_is_cancelled_at_any_step_is_whole_or_leaves_nothing(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        steps = await steps_of_a_create(engine)
+        commit = steps.index("database.insert_container")
+        faults = Faults()
+        creator = creator_with(engine, faults)
+        for number in range(len(steps)):
+            for moment in ("before", "after"):
+                name, created = f"c{number}-{moment}", None
+                before = await state_of(engine)
+                with anyio.CancelScope() as scope:
+                    faults.plan(number, moment, lambda _, scope=scope: scope.cancel())  # type: ignore[misc]
+                    created = await creator.create(request_for(name))
+                if number >= commit:  # the commit is on its way: it is finished even if nobody waits for it
+                    found = await engine.services.registrar.ask(Registrar.find, name)
+                    assert created is None or created.id == found.id
+                    await check_whole(engine, found.id, name)
+                else:
+                    assert created is None
+                    await check_nothing(engine, before, name)
+
+
+async def test_a_create_survives_the_crash_of_any_service_at_any_step_or_leaves_nothing(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        steps = await steps_of_a_create(engine)
+    for number, step in enumerate(steps):
+        actor = step.partition(".")[0]
+        if actor == "database":
+            continue  # its crash ends the daemon: the next test
+        for moment in ("before", "after"):
+            async with engine_at(tmp_path) as engine:  # a supervisor has a budget of restarts
+                name, faults = f"c{number}-{moment}", Faults()
+                before = await state_of(engine)
+                ref = getattr(engine.services, actor)
+                faults.plan(number, moment, lambda _, ref=ref: crash(ref))  # type: ignore[misc]
+                try:
+                    created = await creator_with(engine, faults).create(request_for(name))
+                except (DaemonError, ActorCrashed):
+                    await check_nothing(engine, before, name)
+                else:
+                    await check_whole(engine, created.id, name)
+
+
+async def test_after_the_commit_a_service_that_crashes_on_the_message_is_asked_again(tmp_path: Path) -> None:
+    def crash_on_it(step: str) -> None:
+        raise ActorCrashed(*step.split("."))
+
+    async with engine_at(tmp_path) as engine:
+        steps = await steps_of_a_create(engine)
+        faults = Faults()
+        creator = creator_with(engine, faults)
+        for number in range(steps.index("database.insert_container") + 1, len(steps)):
+            for moment in ("before", "after"):
+                name = f"c{number}-{moment}"
+                faults.plan(number, moment, crash_on_it)
+                await check_whole(engine, (await creator.create(request_for(name))).id, name)
+
+
+async def test_a_crash_of_the_database_ends_the_engine_and_the_next_start_settles_everything(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        steps = await steps_of_a_create(engine)
+        await engine.remove("rehearsal", with_volumes=True)
+    for moment in ("before", "after"):
+        name = f"c-{moment}"
+        with pytest.raises(TooManyRestarts, match="'database'"):
+            async with engine_at(tmp_path) as engine:
+                before, faults = await state_of(engine), Faults()
+                ref = engine.services.database
+                faults.plan(steps.index("database.insert_container"), moment, lambda _, ref=ref: crash(ref))  # type: ignore[misc]
+                await creator_with(engine, faults).create(request_for(name))
+                await anyio.sleep_forever()
+        async with engine_at(tmp_path) as engine:
+            if name in {row[1] for row in (await state_of(engine)).rows}:
+                await check_whole(engine, (await engine.services.registrar.ask(Registrar.find, name)).id, name)
+            else:
+                await check_nothing(engine, before, name)
+
+
+async def test_removing_a_name_that_is_being_created_calls_the_create_off(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        steps = await steps_of_a_create(engine)
+        reserve, commit = steps.index("allocator.reserve"), steps.index("database.insert_container")
+        faults = Faults()
+        creator = creator_with(engine, faults)
+        for number in range(reserve, commit):
+            name = f"c{number}"
+            before = await state_of(engine)
+            async with anyio.create_task_group() as group:
+
+                def remove(_: str, name: str = name, group: TaskGroup = group) -> None:
+                    group.start_soon(engine.remove, name)
+
+                faults.plan(number, "after", remove)
+                with contextlib.suppress(Cancelled):  # or it was created before the removal came, and removed
+                    await creator.create(request_for(name))
+            after = await state_of(engine)
+            assert after.rows == before.rows
+            assert after.visible == before.visible
+            assert {path for path in after.files if path.startswith("containers")} == {
+                path for path in before.files if path.startswith("containers")
+            }
+
+
+@pytest.mark.parametrize(
+    ("request_", "kind", "text"),
+    [
+        (plain("x"), InvalidParameter, "Invalid container name (x), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"),
+        (CreateRequest(config=ContainerConfig(image="nosuch", cmd=("a",))), NotFound, "No such image: nosuch:latest"),
+        (CreateRequest(config=ContainerConfig(image="busybox")), InvalidParameter, "no command specified"),
+        (CreateRequest(config=ContainerConfig(image="UP", cmd=("a",))), InvalidParameter, "must be lowercase"),
+        (
+            CreateRequest(config=ContainerConfig(image="nosuch", cmd=("a",)), host_config=HostConfig(memory=1)),
+            InvalidParameter,
+            "Minimum memory limit allowed is 6MB",
+        ),
+        (
+            CreateRequest(
+                config=ContainerConfig(image="busybox", cmd=("a",)), host_config=HostConfig(security_opt=("what",))
+            ),
+            InvalidParameter,
+            'invalid --security-opt 1: "what"',
+        ),
+        (
+            CreateRequest(
+                config=ContainerConfig(image="busybox", cmd=("a",)), host_config=HostConfig(volumes_from=("nobody",))
+            ),
+            InvalidParameter,
+            "No such container: nobody",
+        ),
+        (
+            CreateRequest(config=ContainerConfig(image="busybox", cmd=("a",), working_dir="/bin/sh/x")),
+            DaemonError,
+            "Cannot mkdir: /bin/sh/x is not a directory",
+        ),
+        (attrs.evolve(plain(), platform="linux/mips"), NotFound, "does not match the specified platform (linux/mips)"),
+    ],
+)
+async def test_a_wrong_request_is_refused_with_dockers_text_and_leaves_nothing(
+    request_: CreateRequest, kind: type[Exception], text: str, tmp_path: Path
+) -> None:
+    async with engine_at(tmp_path) as engine:
+        before = await state_of(engine)
+        with pytest.raises(kind) as caught:
+            await engine.create(request_)
+        assert text in str(caught.value)
+        assert await state_of(engine) == before
+
+
+async def test_of_many_creates_of_one_name_exactly_one_succeeds(tmp_path: Path) -> None:
+    created: list[str] = []
+    refused: list[str] = []
+
+    async with engine_at(tmp_path) as engine:
+
+        async def one(number: int) -> None:
+            try:
+                created.append((await engine.create(plain(f"name{number % 4}"))).id)
+            except Conflict as error:
+                refused.append(str(error))
+
+        async with anyio.create_task_group() as group:
+            for number in range(64):
+                group.start_soon(one, number)
+        holders = {summary.id for summary in await engine.services.registrar.ask(Registrar.list)}
+        assert holders == set(created)
+        assert (len(created), len(refused)) == (4, 60)
+        assert all(any(holder in text for holder in holders) for text in refused)
+
+
+async def test_the_database_is_the_second_fence_when_the_allocator_has_forgotten(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        first = await engine.create(plain("web"))
+        await engine.services.allocator.ask(Allocator.release_name, first.id, "web")
+        before = await state_of(engine)
+        with pytest.raises(Conflict, match=f'"/web" is already in use by container "{first.id}"'):
+            await engine.create(plain("web"))
+        assert await state_of(engine) == before
+
+
+async def test_what_was_created_is_there_after_a_restart(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        created = await engine.create(REQUEST)
+        state = await state_of(engine)
+    async with engine_at(tmp_path) as engine:
+        assert await state_of(engine) == state
+        with pytest.raises(Conflict):
+            await engine.create(plain("web"))
+        assert (await engine.services.registrar.ask(Registrar.find, created.id[:12])).name == "web"

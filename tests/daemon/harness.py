@@ -1,0 +1,152 @@
+"""A real engine in a temporary data root, the state one can see of it, and faults at any step of what it does."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import anyio
+import anyio.lowlevel
+import attrs
+
+from actors import Ref
+from daemon.config import Config
+from daemon.container import ContainerConfig
+from daemon.engine import Engine
+from daemon.errors import System
+from daemon.services import Services
+from daemon.services.image_loader import ImageLoader
+from daemon.services.registrar import Registrar
+from daemon.storage.database import Database
+
+IMAGE = "docker.io/library/busybox:latest"
+
+
+class Bytes:
+    """A request body that has arrived."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def receive(self) -> bytes:
+        content, self._content = self._content, b""
+        return content
+
+
+def rootfs_tar() -> bytes:
+    """A file system with a directory `/full` that has something in it."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name in ("bin", "full"):
+            directory = tarfile.TarInfo(name)
+            directory.type, directory.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(directory)
+        for name in ("bin/sh", "full/content"):
+            file = tarfile.TarInfo(name)
+            file.mode, file.size = 0o755, 5
+            tar.addfile(file, io.BytesIO(b"hello"))
+    return buffer.getvalue()
+
+
+def config_at(root: Path) -> Config:
+    return Config(data_root=root / "data", socket=root / "socket")
+
+
+@asynccontextmanager
+async def engine_at(root: Path) -> AsyncIterator[Engine]:
+    """An engine that has the image `busybox`."""
+    async with Engine(config_at(root)) as engine:
+        await engine.services.loader.ask(
+            ImageLoader.import_rootfs,
+            cast("Any", Bytes(rootfs_tar())),  # a body needs no more than `receive` to be loaded from
+            config=ContainerConfig(),
+            created="2026-01-01T00:00:00Z",
+            message="",
+            reference=IMAGE,
+        )
+        yield engine
+
+
+@attrs.frozen
+class State:
+    """Everything that could be left behind."""
+
+    files: frozenset[str]
+    rows: tuple[tuple[str, str], ...]
+    volumes: tuple[str, ...]
+    visible: tuple[str, ...]
+
+
+async def state_of(engine: Engine) -> State:
+    services, root = engine.services, engine.config.data_root
+    trees = [root / "containers", root / "volumes", root / "staging"]
+    return State(
+        files=frozenset(str(path.relative_to(root)) for tree in trees for path in tree.rglob("*")),
+        rows=tuple(sorted(await services.database.ask(Database.container_names))),
+        volumes=tuple(sorted(volume.name for volume in await services.database.ask(Database.volumes))),
+        visible=tuple(sorted(summary.id for summary in await services.registrar.ask(Registrar.list))),
+    )
+
+
+class Injected(System):
+    """The failure that a test has planned."""
+
+
+class Faults:
+    """Counts the messages that pass, and does one thing at one of them."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        self.at: tuple[int, str] | None = None
+        """At which message, `before` or `after` its effect."""
+        self.strike: Callable[[str], None] = lambda _: None
+
+    def plan(self, number: int, moment: str, strike: Callable[[str], None]) -> None:
+        self.steps, self.at, self.strike = [], (number, moment), strike
+
+    async def pass_through(self, step: str, carry_out: Callable[[], Any]) -> Any:
+        number = len(self.steps)
+        self.steps.append(step)
+        if self.at == (number, "before"):
+            await self._strike(step)
+        result = await carry_out()
+        if self.at == (number, "after"):
+            await self._strike(step)
+        return result
+
+    async def _strike(self, step: str) -> None:
+        self.at = None  # once: what it sets off, an undo, runs as it would
+        self.strike(step)
+        await anyio.lowlevel.checkpoint()
+
+
+class FaultyRef:
+    """A real ref whose messages pass through `faults`."""
+
+    def __init__(self, ref: Ref[Any], faults: Faults) -> None:
+        self._ref = ref
+        self._faults = faults
+
+    async def ask(self, method: Any, *args: Any, **kwargs: Any) -> Any:
+        step = f"{self._ref.name}.{method.__name__}"
+        return await self._faults.pass_through(step, lambda: self._ref.ask(method, *args, **kwargs))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ref, name)
+
+
+def faulty(services: Services, faults: Faults) -> Services:
+    refs = {field.name: FaultyRef(getattr(services, field.name), faults) for field in attrs.fields(Services)}
+    return Services(**cast("Any", refs))
+
+
+def crash(ref: Ref[Any]) -> None:
+    """Make the actor crash at the next message it reads."""
+
+    async def no_such_method() -> None: ...
+
+    ref.tell(cast("Any", no_such_method))

@@ -1,0 +1,176 @@
+"""A real server on a real socket, and a client that sees every byte."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+import attrs
+
+from daemon.http.message import Request, Response
+from daemon.http.server import Server
+from daemon.http.sockets import listening
+
+PATIENCE_S = 5.0
+"""How long a test waits for what must happen."""
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+_DATE = re.compile(rb"Date: [^\r]+ GMT\r\n")
+
+
+@attrs.frozen
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+
+
+class Client:
+    """One connection. Leaving it closes it."""
+
+    def __init__(self, stream: anyio.abc.SocketStream) -> None:
+        self._stream = stream
+        self._buffer = b""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def send(self, data: bytes) -> None:
+        await self._stream.send(data)
+
+    async def shut_down_sending(self) -> None:
+        await self._stream.send_eof()
+
+    async def close(self) -> None:
+        await self._stream.aclose()
+
+    async def ask(self, data: bytes) -> Answer:
+        await self.send(data)
+        return await self.read_answer()
+
+    async def read_answer(self, *, to_head: bool = False) -> Answer:
+        """The next response; `to_head` if it is one to HEAD."""
+        lines = (await self.read_until(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:-2])}
+        status = int(lines[0].removeprefix("HTTP/1.1 ")[:3])
+        body = b""
+        if to_head:
+            pass
+        elif "content-length" in headers:
+            body = await self.read_exactly(int(headers["content-length"]))
+        elif headers.get("transfer-encoding") == "chunked":
+            while chunk := await self.read_chunk():
+                body += chunk
+        return Answer(status, headers, body)
+
+    async def read_chunk(self) -> bytes:
+        """Empty at the end of the body."""
+        size = int(await self.read_until(b"\r\n"), 16)
+        return (await self.read_exactly(size + 2))[:-2]
+
+    async def read_until(self, mark: bytes) -> bytes:
+        while mark not in self._buffer:
+            assert await self._read_more(), f"the connection ended after {self._buffer!r}"
+        found, _, self._buffer = self._buffer.partition(mark)
+        return found + mark
+
+    async def read_exactly(self, size: int) -> bytes:
+        while len(self._buffer) < size:
+            assert await self._read_more(), f"the connection ended after {self._buffer!r}"
+        found, self._buffer = self._buffer[:size], self._buffer[size:]
+        return found
+
+    async def read_to_end(self) -> bytes:
+        """All the rest, without dates."""
+        while await self._read_more():
+            pass
+        rest, self._buffer = self._buffer, b""
+        return _DATE.sub(b"", rest)
+
+    async def _read_more(self) -> bool:
+        with anyio.fail_after(PATIENCE_S):
+            try:
+                self._buffer += await self._stream.receive()
+            except (anyio.EndOfStream, anyio.BrokenResourceError):  # closed, or closed without having read everything
+                return False
+        return True
+
+
+class Service:
+    """A server that is running."""
+
+    def __init__(self, path: Path, tasks: anyio.abc.TaskGroup) -> None:
+        self._path = path
+        self._tasks = tasks
+        self.tasks_at_rest = len(anyio.get_running_tasks()) + 2  # it accepts, and it watches for hang-ups
+
+    async def connect(self) -> Client:
+        return Client(await anyio.connect_unix(self._path))
+
+    def stop(self) -> None:
+        self._tasks.cancel_scope.cancel()
+
+    async def wait_idle(self) -> None:
+        """Until no connection has a task any more."""
+        await wait_until(lambda: len(anyio.get_running_tasks()) <= self.tasks_at_rest)
+
+
+@asynccontextmanager
+async def serving(
+    handler: Callable[[Request], Awaitable[Response]],
+    directory: Path,
+    *,
+    connections_max: int = 16,
+    read_timeout_s: float = PATIENCE_S,
+) -> AsyncIterator[Service]:
+    """At the end everything is gone: every task, every descriptor, the socket."""
+    descriptors = open_descriptors()
+    path = directory / "s"
+    server = Server(
+        handler,
+        lambda status, text: Response(status=status, body=text.encode()),
+        head_bytes_max=1000,
+        headers_max=20,
+        connections_max=connections_max,
+        read_timeout_s=read_timeout_s,
+    )
+    with listening(path) as listener:
+        async with anyio.create_task_group() as tasks:
+            service = Service(path, tasks)
+            tasks.start_soon(server.run, listener)
+            yield service
+            tasks.cancel_scope.cancel()
+    assert open_descriptors() == descriptors
+    assert not path.exists()
+
+
+def open_descriptors() -> list[str]:
+    return sorted(filter(None, map(_describe, Path("/proc/self/fd").iterdir())))
+
+
+def _describe(descriptor: Path) -> str:
+    try:
+        return f"{descriptor.name} {os.readlink(descriptor)}"  # noqa: PTH115 - what it leads to need not be a path
+    except FileNotFoundError:  # the listing's own
+        return ""
+
+
+async def wait_until(condition: Callable[[], object]) -> None:
+    with anyio.fail_after(PATIENCE_S):
+        while not condition():
+            await anyio.lowlevel.checkpoint()

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from daemon.errors import System
+from daemon.http.sockets import listening
+
+
+@pytest.fixture
+def path() -> Iterator[Path]:
+    """A short one: the path of a socket has at most 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="by-") as directory:
+        yield Path(directory) / "s"
+
+
+def leave_stale_socket(path: Path) -> None:
+    with closing(socket.socket(socket.AF_UNIX)) as left:
+        left.bind(str(path))
+
+
+def connect(path: Path) -> None:
+    with closing(socket.socket(socket.AF_UNIX)) as client:
+        client.connect(str(path))
+
+
+def test_it_listens_there_and_removes_the_path_at_the_end(path: Path) -> None:
+    with listening(path) as listener:
+        connect(path)
+        assert not listener.getblocking()
+        assert not listener.get_inheritable()
+    assert not path.exists()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        listener.accept()
+
+
+@pytest.mark.parametrize("umask", [0, 0o22, 0o77])
+def test_only_owner_and_group_may_connect_from_the_first_moment_on(
+    umask: int, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes: list[int] = []
+
+    class Watched(socket.socket):
+        def bind(self, address: object) -> None:
+            super().bind(address)  # type: ignore[arg-type]  # whatever it is, it is passed on
+            modes.append(path.stat().st_mode)
+
+    monkeypatch.setattr(socket, "socket", Watched)
+    previous = os.umask(umask)
+    try:
+        with listening(path):
+            modes.append(path.stat().st_mode)
+        assert os.umask(umask) == umask, "it is put back"
+    finally:
+        os.umask(previous)
+    assert modes == [stat.S_IFSOCK | 0o660] * 2
+
+
+def test_a_stale_socket_is_replaced(path: Path) -> None:
+    leave_stale_socket(path)
+    with listening(path):
+        connect(path)
+
+
+def put_file(path: Path) -> None:
+    path.write_text("precious")
+
+
+def put_directory(path: Path) -> None:
+    path.mkdir()
+
+
+def put_link_to_stale_socket(path: Path) -> None:
+    leave_stale_socket(path.with_name("other"))
+    path.symlink_to("other")
+
+
+NOT_A_SOCKET = "there is something that is not a socket"
+THINGS: list[tuple[Callable[[Path], None], str]] = [
+    (put_file, NOT_A_SOCKET),
+    (put_directory, NOT_A_SOCKET),
+    (put_link_to_stale_socket, NOT_A_SOCKET),
+]
+
+
+@pytest.mark.parametrize(("put", "text"), THINGS)
+def test_what_is_no_stale_socket_is_left_alone(put: Callable[[Path], None], text: str, path: Path) -> None:
+    put(path)
+    before = path.lstat()
+    with pytest.raises(System) as refused, listening(path):
+        pass
+    assert str(refused.value) == f"cannot listen on {path}: {text}"
+    assert path.lstat() == before
+
+
+def test_where_another_daemon_listens_is_no_place_for_a_second(path: Path) -> None:
+    with listening(path):
+        with pytest.raises(System) as refused, listening(path):
+            pass
+        assert str(refused.value) == f"cannot listen on {path}: another daemon listens there"
+        connect(path)
+
+
+def test_where_somebody_listens_in_another_way_is_no_place_either(path: Path) -> None:
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as other:
+        other.bind(str(path))
+        with pytest.raises(System) as refused, listening(path):
+            pass
+    assert str(refused.value) == f"cannot listen on {path}: {os.strerror(errno.EPROTOTYPE)}"
+
+
+def test_a_daemon_too_busy_to_accept_is_there_all_the_same(path: Path) -> None:
+    with closing(socket.socket(socket.AF_UNIX)) as busy, closing(socket.socket(socket.AF_UNIX)) as waiting:
+        busy.bind(str(path))
+        busy.listen(0)
+        waiting.connect(str(path))  # and its backlog is full
+        with pytest.raises(System) as refused, listening(path):
+            pass
+    assert str(refused.value) == f"cannot listen on {path}: another daemon listens there"
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("missing/s", errno.ENOENT), ("x" * 300, errno.ENAMETOOLONG)], ids=["missing", "long"]
+)
+def test_where_one_cannot_listen_the_reason_is_told(name: str, code: int, path: Path) -> None:
+    with pytest.raises(System) as refused, listening(path.parent / name):
+        pass
+    assert str(refused.value) == f"cannot listen on {path.parent / name}: {os.strerror(code)}"
+
+
+def test_a_path_too_long_for_a_socket_is_refused(path: Path) -> None:
+    long = path.with_name("x" * 107)
+    with pytest.raises(System) as refused, listening(long):
+        pass
+    assert str(refused.value) == f"cannot listen on {long}: AF_UNIX path too long"
+
+
+def test_at_the_end_what_somebody_else_has_put_there_stays(path: Path) -> None:
+    with listening(path):
+        path.unlink()
+        put_file(path)
+    assert path.read_text() == "precious"
+
+
+def test_at_the_end_a_path_that_is_gone_is_no_matter(path: Path) -> None:
+    with listening(path):
+        path.unlink()
+
+
+def test_the_path_is_removed_when_serving_fails(path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), listening(path):
+        raise ZeroDivisionError
+    assert not path.exists()

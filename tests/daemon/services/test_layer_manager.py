@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import attrs
+import pytest
+
+from actors import ActorCrashed, ChildCrashed, Event, Ref, Supervisor
+from daemon.errors import InvalidParameter, System
+from daemon.services.layer_manager import LayerManager, do_each
+from daemon.storage.recovery import Stores, open_stores
+from tests.daemon.storage.making import names_in, write
+from tests.daemon.storage.records import id_of, layer
+
+LOW, HIGH = layer(b"low").chain_id, layer(b"high").chain_id
+
+
+@attrs.frozen
+class House:
+    manager: Ref[LayerManager]
+    stores: Stores
+    events: list[Event]
+
+    def commit_layer(self, chain_id: str, file: str) -> None:
+        with self.stores.layers.build() as build:
+            write(build.target, file)
+            build.commit(chain_id)
+
+    def containers(self) -> list[str]:
+        return sorted(self.stores.containers.names())
+
+    def upper(self, container_id: str) -> Path:
+        return self.stores.containers.path(container_id) / "diff"
+
+
+@asynccontextmanager
+async def house_at(root: Path) -> AsyncIterator[House]:
+    stores, events = open_stores(root), list[Event]()
+    async with Supervisor(on_event=events.append) as supervisor:
+        manager = await supervisor.start(lambda: LayerManager(stores.containers, stores.layers), name="layers")
+        yield House(manager, stores, events)
+    assert names_in(root / "staging") == []
+
+
+@pytest.mark.anyio
+async def test_a_container_is_made_on_the_layers_of_its_image_lowest_first(tmp_path: Path) -> None:
+    async with house_at(tmp_path) as house:
+        house.commit_layer(LOW, "srv/app/file")
+        house.commit_layer(HIGH, "srv/.wh.none")
+        await house.manager.ask(LayerManager.create, id_of(1), (LOW, HIGH), "/srv/app")
+        await house.manager.ask(LayerManager.create, id_of(2), (LOW, HIGH), "/srv/new")
+        assert house.containers() == [id_of(1), id_of(2)]
+        assert names_in(house.upper(id_of(1))) == []
+        assert names_in(house.upper(id_of(2)) / "srv") == ["new"]
+
+
+@pytest.mark.anyio
+async def test_the_uppermost_layer_decides(tmp_path: Path) -> None:
+    async with house_at(tmp_path) as house:
+        house.commit_layer(LOW, "srv/in-a-directory")
+        house.commit_layer(HIGH, "srv")
+        await house.manager.ask(LayerManager.create, id_of(1), (HIGH, LOW), "/srv")
+        with pytest.raises(System, match="/srv is not a directory"):
+            await house.manager.ask(LayerManager.create, id_of(2), (LOW, HIGH), "/srv")
+        assert house.containers() == [id_of(1)]
+
+
+@pytest.mark.anyio
+async def test_an_image_without_layers_is_enough(tmp_path: Path) -> None:
+    async with house_at(tmp_path) as house:
+        await house.manager.ask(LayerManager.create, id_of(1), (), "/srv")
+        assert names_in(house.upper(id_of(1))) == ["srv"]
+
+
+@pytest.mark.anyio
+async def test_removal_is_harmless_twice_and_for_what_was_never_made(tmp_path: Path) -> None:
+    async with house_at(tmp_path) as house:
+        await house.manager.ask(LayerManager.create, id_of(1), (), "")
+        for container_id in (id_of(1), id_of(1), id_of(2)):
+            await house.manager.ask(LayerManager.remove, container_id)
+        assert house.containers() == []
+
+
+@pytest.mark.anyio
+async def test_a_create_and_its_removal_are_done_in_the_order_they_were_asked(tmp_path: Path) -> None:
+    async with house_at(tmp_path) as house:
+        house.manager.tell(LayerManager.create, id_of(1), (), "")
+        await house.manager.ask(LayerManager.remove, id_of(1))
+        assert house.containers() == []
+
+
+@pytest.mark.anyio
+async def test_many_at_once_are_all_made_and_one_refused_leaves_the_others(tmp_path: Path) -> None:
+    async with house_at(tmp_path) as house:
+        house.commit_layer(LOW, "etc/passwd")
+        refused: list[str] = []
+
+        async def create(number: int) -> None:
+            working_dir = "/etc/passwd" if number == 50 else "/srv"
+            try:
+                await house.manager.ask(LayerManager.create, id_of(number), (LOW,), working_dir)
+            except System as error:
+                refused.append(str(error))
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(100):
+                tasks.start_soon(create, number)
+        assert house.containers() == [id_of(number) for number in range(100) if number != 50]
+        assert len(refused) == 1
+        assert str(tmp_path) not in refused[0]
+        assert not any(isinstance(event, ChildCrashed) for event in house.events)
+
+
+@pytest.mark.anyio
+async def test_what_is_asked_before_a_stop_is_done(tmp_path: Path) -> None:
+    async with house_at(tmp_path) as house:
+        for number in range(5):
+            house.manager.tell(LayerManager.create, id_of(number), (), "")
+    assert names_in(tmp_path / "containers") == [id_of(number) for number in range(5)]
+
+
+@pytest.mark.anyio
+async def test_after_a_defect_it_is_started_again(tmp_path: Path) -> None:
+    async with house_at(tmp_path) as house:
+        with pytest.raises(ActorCrashed) as crash:
+            await house.manager.ask(LayerManager.create, "a\0b", (), "")
+        assert isinstance(crash.value.__cause__, ValueError)
+        await house.manager.ask(LayerManager.create, id_of(1), (), "")
+        assert house.containers() == [id_of(1)]
+
+
+def test_each_job_is_done_whatever_becomes_of_the_others() -> None:
+    done: list[int] = []
+    refusal = InvalidParameter("no")
+
+    def refuse() -> None:
+        raise refusal
+
+    assert do_each([lambda: done.append(1), refuse, lambda: done.append(2)]) == [None, refusal, None]
+    assert done == [1, 2]
+
+
+def test_a_defect_ends_the_batch() -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        do_each([lambda: None, fail])

@@ -1,0 +1,401 @@
+"""The database as an actor, and its file as others see it."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import sqlite3
+import stat
+import struct
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from pathlib import Path
+
+import attrs
+import pytest
+
+from actors import ActorCrashed, ActorStopped, Ref, Supervisor, TooManyRestarts
+from daemon.container import Container, ContainerConfig, HostConfig
+from daemon.errors import DaemonError, System
+from daemon.image import Image
+from daemon.storage.database import COMMIT_BATCH_MAX, SCHEMA_VERSION, Database, Volume, Write, open_database
+from tests.daemon.storage.making import needs_root
+from tests.daemon.storage.records import container, filled, id_of, image, volume
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def started(path: Path) -> AsyncIterator[Ref[Database]]:
+    """As the daemon starts it: it is not started again."""
+    async with Supervisor(intensity=(0, 1.0)) as supervisor:
+        yield await supervisor.start(lambda: Database(path), name="database")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "db"
+
+
+async def outcome(answer: Awaitable[object]) -> str:
+    try:
+        await answer
+    except DaemonError as error:
+        return f"{type(error).__name__}: {error}"
+    return "done"
+
+
+def conflict(name: str, holder: int) -> str:
+    return (
+        f'Conflict: Conflict. The container name "/{name}" is already in use by container "{id_of(holder)}". '
+        "You have to remove (or rename) that container to be able to reuse that name."
+    )
+
+
+async def contents(database: Ref[Database]) -> tuple[dict[str, str], set[str]]:
+    """Names by id, and volumes."""
+    return (
+        dict(await database.ask(Database.container_names)),
+        {volume.name for volume in await database.ask(Database.volumes)},
+    )
+
+
+# Records -------------------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_written_is_read_and_is_there_after_a_restart(path: Path) -> None:
+    rich = filled(Container)
+    poor = container(1, config=ContainerConfig(cmd=(), entrypoint=None, labels={}), host_config=HostConfig(binds=()))
+    assert rich.host_config.mounts is not None
+    async with started(path) as database:
+        await database.ask(Database.insert_container, rich, (filled(Volume),))
+        await database.ask(Database.insert_container, poor)
+        await database.ask(Database.insert_image, filled(Image), ("a:1", "b:2"))
+        assert await database.ask(Database.container, rich.id) == rich
+    async with started(path) as database:
+        assert await database.ask(Database.container, rich.id) == rich
+        assert await database.ask(Database.container, "none") is None
+        assert sorted(await database.ask(Database.containers), key=lambda each: each.id) == [poor, rich]
+        assert await contents(database) == ({rich.id: rich.name, poor.id: poor.name}, {filled(Volume).name})
+        assert await database.ask(Database.volumes) == (filled(Volume),)
+        assert await database.ask(Database.images) == (filled(Image),)
+        assert dict(await database.ask(Database.image_references)) == dict.fromkeys(("a:1", "b:2"), filled(Image).id)
+
+
+async def test_nothing_given_and_an_empty_list_stay_two_things(path: Path) -> None:
+    stored = container(1, config=ContainerConfig(cmd=(), entrypoint=None, labels={}), host_config=HostConfig(binds=()))
+    async with started(path) as database:
+        await database.ask(Database.insert_container, stored)
+        found = await database.ask(Database.container, stored.id)
+    assert found is not None
+    assert (found.config.cmd, found.config.entrypoint, found.config.labels) == ((), None, {})
+    assert (found.host_config.binds, found.host_config.dns) == ((), None)
+
+
+async def test_a_renamed_container_is_the_same_but_for_its_name(path: Path) -> None:
+    async with started(path) as database:
+        await database.ask(Database.insert_container, container(1, "old"))
+        await database.ask(Database.rename_container, id_of(1), "new")
+        assert await database.ask(Database.container, id_of(1)) == container(1, "new")
+        assert await database.ask(Database.containers) == (container(1, "new"),)
+        await database.ask(Database.insert_container, container(2, "old"))
+
+
+async def test_a_reference_points_at_the_image_that_claimed_it_last(path: Path) -> None:
+    async with started(path) as database:
+        await database.ask(Database.insert_image, image(b"1"), ("a", "b"))
+        await database.ask(Database.insert_image, image(b"2"), ("b", "c"))
+        await database.ask(Database.insert_image, image(b"1"), ())
+        assert dict(await database.ask(Database.image_references)) == {
+            "a": image(b"1").id,
+            "b": image(b"2").id,
+            "c": image(b"2").id,
+        }
+        assert len(await database.ask(Database.images)) == 2
+
+
+async def test_a_volume_that_is_there_stays_as_it_is(path: Path) -> None:
+    first = attrs.evolve(volume("v"), labels={"made": "first"})
+    async with started(path) as database:
+        await database.ask(Database.insert_container, container(1), (first,))
+        await database.ask(Database.insert_container, container(2), (volume("v"), volume("w")))
+        assert {each.name: each.labels for each in await database.ask(Database.volumes)} == {
+            "v": first.labels,
+            "w": None,
+        }
+
+
+async def test_a_removed_container_takes_its_volumes_and_gives_its_name_back(path: Path) -> None:
+    async with started(path) as database:
+        await database.ask(Database.insert_container, container(1, "a"), (volume("v"), volume("w")))
+        await database.ask(Database.delete_container, id_of(1), ("v", "none"))
+        assert await contents(database) == ({}, {"w"})
+        await database.ask(Database.insert_container, container(2, "a"))
+
+
+# Refusals ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_taken_name_is_a_conflict_that_names_its_holder(path: Path) -> None:
+    async with started(path) as database:
+        await database.ask(Database.insert_container, container(1, "a"))
+        await database.ask(Database.insert_container, container(2, "b"))
+        assert await outcome(database.ask(Database.insert_container, container(3, "a"))) == conflict("a", 1)
+        assert await outcome(database.ask(Database.rename_container, id_of(2), "a")) == conflict("a", 1)
+        assert await contents(database) == ({id_of(1): "a", id_of(2): "b"}, set())
+
+
+async def test_a_name_may_be_changed_to_itself(path: Path) -> None:
+    async with started(path) as database:
+        await database.ask(Database.insert_container, container(1, "a"))
+        await database.ask(Database.rename_container, id_of(1), "a")
+
+
+async def test_a_container_that_is_not_there_can_be_neither_renamed_nor_deleted(path: Path) -> None:
+    missing = f"NotFound: No such container: {id_of(9)}"
+    async with started(path) as database:
+        await database.ask(Database.insert_container, container(1, "a"), (volume("v"),))
+        assert await outcome(database.ask(Database.rename_container, id_of(9), "a")) == missing
+        assert await outcome(database.ask(Database.delete_container, id_of(9))) == missing
+        assert await outcome(database.ask(Database.delete_container, id_of(9), ("v",))) == missing
+        assert await contents(database) == ({id_of(1): "a"}, {"v"})
+
+
+async def test_a_write_of_several_statements_is_undone_as_a_whole(path: Path) -> None:
+    async with started(path) as database:
+        await database.ask(Database.insert_container, container(1, "a"))
+        refused = database.ask(Database.insert_container, container(2, "a"), (volume("v"), volume("w")))
+        assert await outcome(refused) == conflict("a", 1)
+        assert await contents(database) == ({id_of(1): "a"}, set())
+
+
+async def test_a_write_is_undone_whichever_of_its_statements_is_refused(path: Path) -> None:
+    make_volume = ("INSERT INTO volumes VALUES (?, ?)", ("v", b"{}"))
+    take_name = ("INSERT INTO containers VALUES (?, ?, ?)", (id_of(2), "a", b"{}"))
+    async with Database(path) as database:
+        await database.insert_container(container(1, "a"))
+        with writes_held_back(path):
+            answers = [
+                database._writer.submit(Write((make_volume, take_name), name="a")),
+                database.insert_container(container(3), (volume("w"),)),
+            ]
+        assert [await outcome(answer) for answer in answers] == [conflict("a", 1), "done"]
+        assert [each.name for each in await database.volumes()] == ["w"]
+
+
+async def test_an_id_drawn_twice_is_a_defect_and_not_an_answer(path: Path) -> None:
+    with pytest.raises(TooManyRestarts):
+        async with started(path) as database:
+            await database.ask(Database.insert_container, container(1, "a"))
+            with pytest.raises(ActorCrashed) as crash:
+                await database.ask(Database.insert_container, container(1, "b"))
+            assert isinstance(crash.value.__cause__, sqlite3.IntegrityError)
+            with pytest.raises(ActorStopped):
+                await database.ask(Database.containers)
+    assert names_in(path) == ["a"]
+
+
+def names_in(path: Path) -> list[str]:
+    with closing(open_database(path)) as connection:
+        return [name for (name,) in connection.execute("SELECT name FROM containers ORDER BY id")]
+
+
+# Group commit --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def writes_held_back(path: Path) -> Iterator[None]:
+    """What is written meanwhile gathers, up to the end of this block."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def commits_in(path: Path) -> int:
+    """Transactions in the write-ahead log: the frames that say how large the database is after them.
+
+    Format: https://www.sqlite.org/fileformat2.html#the_write_ahead_log
+    """
+    log = path.with_name(f"{path.name}-wal").read_bytes()
+    page_bytes, salt = struct.unpack_from(">I", log, 8)[0], log[16:24]
+    frames = [log[at : at + 24] for at in range(32, len(log), 24 + page_bytes)]
+    return sum(1 for frame in frames if frame[8:16] == salt and frame[4:8] != bytes(4))
+
+
+async def test_writes_that_come_together_share_a_commit_and_a_refused_one_leaves_the_others(path: Path) -> None:
+    async with Database(path) as database:
+        await database.insert_container(container(1, "a"))
+        before = commits_in(path)
+        with writes_held_back(path):
+            answers = [
+                *(database.insert_container(container(number)) for number in range(2, 100)),
+                database.insert_container(container(100, "a"), (volume("v"),)),
+                database.rename_container(id_of(101), "b"),
+                database.rename_container(id_of(2), "a"),
+                database.insert_container(container(102), (volume("w"),)),
+                database.delete_container(id_of(1)),
+                database.insert_container(container(103, "a")),
+            ]
+        outcomes = [await outcome(answer) for answer in answers]
+        missing = f"NotFound: No such container: {id_of(101)}"
+        assert outcomes[:98] == ["done"] * 98
+        assert outcomes[98:] == [conflict("a", 1), missing, conflict("a", 1), "done", "done", "done"]
+        assert commits_in(path) - before <= 2, "the first may have been alone when its turn came"
+        assert len(await database.containers()) == 100
+        assert [each.name for each in await database.volumes()] == ["w"]
+
+
+async def test_a_batch_has_an_end(path: Path) -> None:
+    async with Database(path) as database:
+        before = commits_in(path)
+        with writes_held_back(path):
+            answers = [database.insert_container(container(number)) for number in range(COMMIT_BATCH_MAX + 2)]
+        for answer in answers:
+            await answer
+        assert commits_in(path) - before in (2, 3)
+
+
+async def test_readers_see_nothing_before_it_is_committed_and_do_not_wait_for_writers(path: Path) -> None:
+    async with Database(path) as database:
+        with writes_held_back(path):
+            answer = database.insert_container(container(1))
+            assert await database.containers() == ()
+        await answer
+        assert await database.containers() == (container(1),)
+
+
+# The file ------------------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_answered_is_durable(path: Path) -> None:
+    with closing(open_database(path)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,), "FULL: the log is synced at each commit"
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+    with closing(open_database(path)) as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,), "it is no property of the file"
+
+
+async def test_the_log_is_enough_after_a_crash(path: Path, tmp_path: Path) -> None:
+    async with started(path) as database:
+        await database.ask(Database.insert_container, container(1, "a"))
+        (tmp_path / "crashed").mkdir()
+        for file in (path, path.with_name("db-wal")):
+            (tmp_path / "crashed" / file.name).write_bytes(file.read_bytes())
+    assert names_in(tmp_path / "crashed" / "db") == ["a"]
+
+
+async def test_nobody_else_may_read_it(path: Path) -> None:
+    async with started(path) as database:
+        await database.ask(Database.insert_container, container(1))
+        assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+
+
+async def test_readers_cannot_write(path: Path) -> None:
+    async with Database(path) as database:
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            await database._submit_read(lambda connection: connection.execute("DELETE FROM containers"))
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) -> None:
+    with closing(open_database(path)) as connection:
+        connection.execute("PRAGMA user_version = 7")
+    with pytest.raises(System, match=r"^the database has version 7, this program knows 1$"):
+        open_database(path)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (7,)
+
+
+# A disk that fails ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_full_disk_refuses_the_writes_of_its_batch_and_the_actor_lives_on(path: Path) -> None:
+    full = "System: no space left for the database"
+    large = ContainerConfig(labels={"large": "x" * 20_000})
+    async with Database(path) as database:
+        await database.insert_container(container(1, "a"))
+        pages = database._connection.execute("PRAGMA page_count").fetchone()[0]
+        database._connection.execute(f"PRAGMA max_page_count = {pages + 1}")
+        before = commits_in(path)
+        with writes_held_back(path):
+            answers = [
+                database.insert_container(container(2)),
+                database.insert_container(container(3, config=large), (volume("v"),)),
+                database.insert_container(container(4, "a")),
+            ]
+        outcomes = [await outcome(answer) for answer in answers]
+        assert outcomes[1] == full
+        # It depends on whether the writer had its turn between them.
+        assert outcomes[0] in ("done", full)
+        assert outcomes[2] in (conflict("a", 1), full)
+        assert commits_in(path) - before <= 2
+        names = {each.name for each in await database.containers()}
+        assert names == {"a"} | ({"name2"} if outcomes[0] == "done" else set())
+        assert await database.volumes() == ()
+        await database.delete_container(id_of(1))
+        await database.insert_container(container(5, "a"))
+        database._connection.execute(f"PRAGMA max_page_count = {pages + 100}")
+        await database.insert_container(container(3, config=large))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    directory = tmp_path / "small"
+    directory.mkdir()
+    options = ["-t", "tmpfs", "-o", "size=400k", "tmpfs", str(directory)]
+    if subprocess.run(["mount", *options], capture_output=True, check=False).returncode != 0:
+        pytest.skip("file systems can be mounted by root only")
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", str(directory)], check=True)
+
+
+@needs_root
+async def test_a_disk_that_is_really_full_refuses_and_serves_again_when_there_is_room(small_disk: Path) -> None:
+    """Here it is the commit that fails, and not a statement."""
+    ballast = small_disk / "ballast"
+    async with Database(small_disk / "db") as database:
+        await database.insert_container(container(0))
+        with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+        outcomes = [await outcome(database.insert_container(container(number))) for number in range(1, 5)]
+        assert set(outcomes) == {"System: no space left for the database"}
+        assert await database.containers() == (container(0),)
+        ballast.unlink()
+        await database.insert_container(container(1))
+        assert {each.id for each in await database.containers()} == {id_of(0), id_of(1)}
+
+
+@contextmanager
+def file_size_max(size: int) -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+async def test_any_other_error_of_the_disk_ends_the_actor_and_what_was_answered_is_kept(path: Path) -> None:
+    with pytest.raises(TooManyRestarts):
+        async with started(path) as database:
+            await database.ask(Database.insert_container, container(1, "a"))
+            log_bytes = path.with_name("db-wal").stat().st_size
+            with pytest.raises(ActorCrashed) as crash, file_size_max(log_bytes):
+                await database.ask(Database.insert_container, container(2, "b"))
+            assert isinstance(crash.value.__cause__, sqlite3.OperationalError)
+            assert crash.value.__cause__.sqlite_errorname.startswith("SQLITE_IOERR")
+            with pytest.raises(ActorStopped):
+                await database.ask(Database.insert_container, container(3, "c"))
+    assert names_in(path) == ["a"]
+
+
+def test_a_file_that_is_no_database_is_told_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "boatyard.db"
+    path.write_bytes(b"something else" * 1000)
+    with pytest.raises(System, match="cannot open the database: file is not a database"):
+        open_database(path)

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import attrs
+import pytest
+
+from daemon.container import Container, ContainerConfig
+from daemon.errors import System
+from daemon.image import Image
+from daemon.storage.database import Volume
+from daemon.storage.recovery import (
+    Recovered,
+    Stores,
+    leave_clean_marker,
+    locked,
+    open_stores,
+    read_engine_id,
+    recover,
+    take_clean_marker,
+)
+from tests.daemon.storage.making import names_in, write
+from tests.daemon.storage.records import container, id_of, image, layer, volume
+
+LAYER = layer(b"layer")
+NOTHING = Recovered(removed=0, remade=0)
+
+
+@attrs.frozen
+class Disk:
+    """A data root, and what the database says about it."""
+
+    root: Path
+    stores: Stores
+    images: tuple[Image, ...] = ()
+    containers: tuple[Container, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+
+    def recover(self) -> Recovered:
+        return recover(self.root, self.stores, self.containers, self.images, self.volumes)
+
+    def files(self) -> set[str]:
+        return {str(path.relative_to(self.root)) for path in self.root.rglob("*")}
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Disk:
+    """An image, a container of it and a volume, all in order."""
+    root = tmp_path / "root"
+    root.mkdir()
+    stores = open_stores(root)
+    blobs = []
+    for content in (b"config", b"manifest", b"blob"):
+        with stores.content.ingest() as ingest:
+            ingest.write(content)
+            blobs.append(ingest.commit().digest)
+    with stores.layers.build() as build:
+        write(build.target, "etc/passwd")
+        build.commit(LAYER.chain_id)
+    stored = attrs.evolve(
+        image(), id=blobs[0], manifest_digest=blobs[1], layers=(attrs.evolve(LAYER, digest=blobs[2]),)
+    )
+    made = container(1, image_id=stored.id, config=ContainerConfig(working_dir="/srv"))
+    stores.containers.create(made.id, (stores.layers.path(LAYER.chain_id),), "/srv")
+    stores.volumes.create("v")
+    return Disk(root, stores, (stored,), (made,), (volume("v"),))
+
+
+def test_where_all_is_in_order_there_is_nothing_to_do(disk: Disk) -> None:
+    before = disk.files()
+    assert disk.recover() == NOTHING
+    assert disk.files() == before
+
+
+RESIDUE = {
+    "a container being made": f"staging/containers-{id_of(2)}/diff/half",
+    "a container being removed": f"staging/containers-{id_of(2)}.removed/diff/half",
+    "a container that nobody was told of": f"containers/{id_of(2)}/diff/file",
+    "a volume that nobody was told of": "volumes/w/_data/file",
+    "an ingest": "content/ingest/tmp123",
+    "a blob without a record": f"content/blobs/sha256/{'0' * 64}",
+    "an index being written": "content/.replace-123",
+    "a layer without a record": f"layers/{'0' * 64}/diff/file",
+    "a layer being unpacked": "layers/.ingest-123/diff/file",
+}
+
+
+@pytest.mark.parametrize("name", RESIDUE.values(), ids=RESIDUE)
+def test_what_no_record_names_is_removed(name: str, disk: Disk) -> None:
+    before = disk.files()
+    write(disk.root, name)
+    assert disk.recover() == Recovered(removed=1, remade=0)
+    assert disk.files() == before
+    assert disk.recover() == NOTHING
+
+
+def test_all_residue_at_once_is_removed(disk: Disk) -> None:
+    before = disk.files()
+    for name in RESIDUE.values():
+        write(disk.root, name)
+    disk.recover()
+    assert disk.files() == before
+
+
+def test_a_container_that_a_power_cut_took_is_made_again_as_it_was(disk: Disk) -> None:
+    before = disk.files()
+    disk.stores.containers.remove(id_of(1))
+    assert disk.recover() == Recovered(removed=0, remade=1)
+    assert disk.files() == before
+    assert names_in(disk.stores.containers.path(id_of(1)) / "diff") == ["srv"]
+
+
+def test_a_container_made_again_lies_on_the_layers_of_its_image(disk: Disk) -> None:
+    at_home = container(2, image_id=disk.images[0].id, config=ContainerConfig(working_dir="/etc"))
+    assert attrs.evolve(disk, containers=(at_home,)).recover() == Recovered(removed=1, remade=1)
+    assert names_in(disk.stores.containers.path(id_of(2)) / "diff") == [], "the image has /etc"
+
+
+def test_a_volume_that_a_power_cut_took_is_made_again_empty(disk: Disk) -> None:
+    before = disk.files()
+    disk.stores.volumes.remove("v")
+    assert disk.recover() == Recovered(removed=0, remade=1)
+    assert disk.files() == before
+
+
+def test_a_container_whose_image_has_no_record_is_made_again_all_the_same(disk: Disk) -> None:
+    orphan = attrs.evolve(disk, images=())
+    disk.stores.containers.remove(id_of(1))
+    assert orphan.recover() == Recovered(removed=4, remade=1)
+    assert names_in(disk.stores.containers.path(id_of(1)) / "diff") == ["srv"]
+
+
+def test_nothing_of_an_empty_database_is_kept(disk: Disk) -> None:
+    empty = Disk(disk.root, disk.stores)
+    assert empty.recover() == Recovered(removed=6, remade=0)
+    for store in ("containers", "volumes", "layers", "staging", "content/blobs/sha256", "content/ingest"):
+        assert names_in(disk.root / store) == []
+
+
+# The data root -------------------------------------------------------------------------------------------------------
+
+
+def test_a_data_root_is_for_one_daemon_at_a_time(tmp_path: Path) -> None:
+    root = tmp_path / "a" / "root"
+    with locked(root):
+        assert root.stat().st_mode & 0o777 == 0o700
+        with pytest.raises(System, match=r"^another daemon is using this data root$"), locked(root):
+            pass
+    with locked(root):
+        pass
+
+
+def test_the_lock_ends_with_its_process_however_it_ends(tmp_path: Path) -> None:
+    script = (
+        "import os, sys, pathlib\n"
+        "from daemon.storage.recovery import locked\n"
+        "with locked(pathlib.Path(sys.argv[1])):\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, tmp_path], cwd=Path.cwd(), check=False)
+    assert killed.returncode == -9
+    with locked(tmp_path):
+        pass
+
+
+def test_a_data_root_that_cannot_be_made_is_told_without_its_path(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(System, match=r"^cannot make the data root: Not a directory$"),
+        locked(tmp_path / "file" / "root"),
+    ):
+        pass
+
+
+def test_a_clean_stop_is_believed_once(tmp_path: Path) -> None:
+    assert not take_clean_marker(tmp_path)
+    leave_clean_marker(tmp_path)
+    assert take_clean_marker(tmp_path)
+    assert not take_clean_marker(tmp_path)
+    assert names_in(tmp_path) == []
+
+
+def test_a_data_root_keeps_its_id_for_good(tmp_path: Path) -> None:
+    (tmp_path / "engine-id.new").write_text("of a start that was cut short")
+    drawn = read_engine_id(tmp_path)
+    assert str(uuid.UUID(drawn)) == drawn
+    assert read_engine_id(tmp_path) == drawn
+    assert names_in(tmp_path) == ["engine-id"]
+
+
+def test_stores_are_opened_where_there_are_none_and_where_there_are_some(tmp_path: Path) -> None:
+    open_stores(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    open_stores(tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert names_in(tmp_path) == ["containers", "content", "layers", "staging", "volumes"]

@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from daemon.errors import InvalidParameter, System
+from daemon.services.volumes import NAME_LENGTH_MAX
+from daemon.storage.trees import ContainerTrees, VolumeTrees, clear_staging
+from tests.daemon.storage.making import Layers, make_layers, names_in, needs_root, write
+
+ID = "0" * 64
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "root"
+    root.mkdir(mode=0o700)
+    return root
+
+
+@pytest.fixture
+def layers(tmp_path: Path) -> Layers:
+    return make_layers(tmp_path)
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def shape(path: Path) -> dict[str, int]:
+    """Every file below and its mode."""
+    return {str(each.relative_to(path)): mode_of(each) for each in sorted(path.rglob("*"))}
+
+
+def is_tidy(root: Path) -> bool:
+    return not any((root / "staging").iterdir())
+
+
+# Containers ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_container_is_three_directories(root: Path, layers: Layers) -> None:
+    trees = ContainerTrees(root)
+    trees.create(ID, layers, "")
+    assert mode_of(trees.path(ID)) == 0o700
+    assert shape(trees.path(ID)) == {"checkpoints": 0o700, "diff": 0o755}
+    assert list(trees.names()) == [ID]
+    assert is_tidy(root)
+
+
+def test_only_root_may_look_into_the_directories(root: Path) -> None:
+    ContainerTrees(root)
+    VolumeTrees(root)
+    assert shape(root) == {"containers": 0o700, "staging": 0o700, "volumes": 0o700}
+
+
+def test_the_working_directory_is_made_where_the_image_has_none(root: Path, layers: Layers) -> None:
+    trees = ContainerTrees(root)
+    trees.create(ID, layers, "/srv/app")
+    assert shape(trees.path(ID) / "diff") == {"srv": 0o755, "srv/app": 0o755}
+
+
+def test_the_working_directory_of_the_image_is_not_made_again(root: Path, layers: Layers) -> None:
+    (layers[1] / "srv" / "app").mkdir(parents=True)
+    trees = ContainerTrees(root)
+    trees.create(ID, layers, "/srv/app")
+    assert shape(trees.path(ID) / "diff") == {}
+
+
+def test_a_container_without_an_image_layer_gets_its_working_directory(root: Path) -> None:
+    trees = ContainerTrees(root)
+    trees.create(ID, (), "/srv")
+    assert shape(trees.path(ID) / "diff") == {"srv": 0o755}
+
+
+@needs_root
+def test_the_root_of_the_container_is_owned_and_moded_as_that_of_the_image(root: Path, layers: Layers) -> None:
+    layers[0].chmod(0o1777)
+    os.chown(layers[0], 12, 34)
+    trees = ContainerTrees(root)
+    trees.create(ID, layers, "")
+    found = (trees.path(ID) / "diff").stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o1777, 12, 34)
+
+
+def test_a_working_directory_that_is_a_file_is_refused_and_leaves_nothing(root: Path, layers: Layers) -> None:
+    write(layers[2], "etc/passwd")
+    trees = ContainerTrees(root)
+    with pytest.raises((System, InvalidParameter)):
+        trees.create(ID, layers, "/etc/passwd")
+    assert list(trees.names()) == []
+    assert is_tidy(root)
+
+
+def test_a_container_that_is_there_is_not_made_again_and_stays(root: Path, layers: Layers) -> None:
+    trees = ContainerTrees(root)
+    trees.create(ID, layers, "")
+    write(trees.path(ID) / "diff", "precious")
+    with pytest.raises(System, match=r"^cannot make the container's directories: Directory not empty$"):
+        trees.create(ID, layers, "")
+    assert names_in(trees.path(ID) / "diff") == ["precious"]
+    assert is_tidy(root)
+
+
+def test_what_is_left_of_a_create_that_was_cut_short_is_no_obstacle(root: Path, layers: Layers) -> None:
+    trees = ContainerTrees(root)
+    write(root / "staging" / f"containers-{ID}", "diff/half")
+    trees.create(ID, layers, "")
+    assert shape(trees.path(ID)) == {"checkpoints": 0o700, "diff": 0o755}
+    assert is_tidy(root)
+
+
+# Removal -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_removed_tree_is_gone_and_may_be_removed_again(root: Path, layers: Layers) -> None:
+    trees = ContainerTrees(root)
+    trees.create(ID, layers, "/srv")
+    write(trees.path(ID) / "diff", "file")
+    for _ in range(2):
+        trees.remove(ID)
+        assert list(trees.names()) == []
+        assert is_tidy(root)
+
+
+def test_what_is_left_of_a_removal_that_was_cut_short_is_no_obstacle(root: Path, layers: Layers) -> None:
+    trees = ContainerTrees(root)
+    write(root / "staging" / f"containers-{ID}.removed", "diff/half")
+    trees.create(ID, layers, "")
+    trees.remove(ID)
+    assert list(trees.names()) == []
+    assert is_tidy(root)
+
+
+def test_a_removal_finishes_the_one_that_was_cut_short_before(root: Path) -> None:
+    trees = ContainerTrees(root)
+    write(root / "staging" / f"containers-{ID}.removed", "diff/half")
+    trees.remove(ID)
+    assert is_tidy(root)
+
+
+def test_links_in_a_tree_are_removed_and_not_followed(root: Path, layers: Layers, tmp_path: Path) -> None:
+    write(tmp_path, "outside/precious")
+    trees = ContainerTrees(root)
+    trees.create(ID, layers, "")
+    (trees.path(ID) / "diff" / "link").symlink_to(tmp_path / "outside")
+    trees.remove(ID)
+    assert names_in(tmp_path / "outside") == ["precious"]
+
+
+def test_recovery_removes_what_is_not_to_be_kept(root: Path, layers: Layers) -> None:
+    trees = ContainerTrees(root)
+    for name in ("a", "b", "c"):
+        trees.create(name, layers, "")
+    assert trees.recover({"b", "d"}) == ("a", "c")
+    assert list(trees.names()) == ["b"]
+    assert trees.recover({"b", "d"}) == ()
+
+
+def test_clearing_counts_what_was_left(root: Path) -> None:
+    ContainerTrees(root)
+    assert clear_staging(root) == 0
+    write(root / "staging", "containers-a/diff/half")
+    write(root / "staging", "file")
+    assert clear_staging(root) == 2
+    assert is_tidy(root)
+
+
+# Volumes -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_volume_is_a_directory_anyone_may_read_below_one_that_nobody_may(root: Path) -> None:
+    trees = VolumeTrees(root)
+    trees.create("v")
+    assert shape(root / "volumes") == {"v": 0o700, "v/_data": 0o755}
+    assert trees.data("v") == root / "volumes" / "v" / "_data"
+    assert is_tidy(root)
+
+
+def test_a_volume_that_is_there_keeps_its_content(root: Path) -> None:
+    trees = VolumeTrees(root)
+    trees.create("v")
+    write(trees.data("v"), "precious")
+    trees.create("v")
+    assert names_in(trees.data("v")) == ["precious"]
+
+
+def test_an_empty_volume_is_filled_with_the_content_of_the_image(root: Path, layers: Layers) -> None:
+    write(layers[2], "data/low")
+    write(layers[0], "data/sub/high")
+    trees = VolumeTrees(root)
+    trees.create("v")
+    trees.fill("v", layers, "/data")
+    assert shape(trees.data("v")) == {"low": 0o644, "sub": 0o755, "sub/high": 0o644}
+
+
+def test_a_volume_with_content_is_not_filled(root: Path, layers: Layers) -> None:
+    write(layers[0], "data/new")
+    trees = VolumeTrees(root)
+    trees.create("v")
+    write(trees.data("v"), "old")
+    trees.fill("v", layers, "/data")
+    assert names_in(trees.data("v")) == ["old"]
+
+
+def test_a_volume_for_an_image_without_a_layer_stays_empty(root: Path) -> None:
+    trees = VolumeTrees(root)
+    trees.create("v")
+    trees.fill("v", (), "/data")
+    assert names_in(trees.data("v")) == []
+
+
+def test_a_volume_for_a_directory_that_the_image_does_not_have_stays_empty(root: Path, layers: Layers) -> None:
+    trees = VolumeTrees(root)
+    trees.create("v")
+    trees.fill("v", layers, "/none")
+    assert names_in(trees.data("v")) == []
+
+
+@pytest.mark.parametrize("name", ["v", "v.removed", "x" * NAME_LENGTH_MAX])
+def test_a_volume_of_any_name_is_made_and_removed_and_touches_no_other(name: str, root: Path) -> None:
+    trees = VolumeTrees(root)
+    for other in ("v.removed", "v"):
+        trees.create(other)
+        write(trees.data(other), other)
+    trees.create(name)
+    trees.remove(name)
+    assert set(trees.names()) == {"v", "v.removed"} - {name}
+    for other in trees.names():
+        assert names_in(trees.data(other)) == [other]
+    assert is_tidy(root)
+
+
+# The disk ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_error_of_the_disk_is_told_without_its_paths(root: Path) -> None:
+    trees = VolumeTrees(root)
+    (root / "staging").rmdir()
+    (root / "staging").write_text("no directory")
+    with pytest.raises(System) as failed:
+        trees.create("v")
+    assert str(failed.value) == "cannot make the volume's directory: Not a directory"
+
+
+def test_where_there_is_no_root_there_is_no_store(root: Path) -> None:
+    with pytest.raises(System, match=r"^cannot open the volumes directory: No such file or directory$"):
+        VolumeTrees(root / "missing")

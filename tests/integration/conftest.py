@@ -1,0 +1,158 @@
+"""The real daemon in its own process, on a socket in a temporary directory, and the real docker command beside it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import docker
+import pytest
+
+from tests.daemon.harness import rootfs_tar
+
+START_TIMEOUT_S = 30
+STOP_TIMEOUT_S = 30
+COMMAND_TIMEOUT_S = 60
+
+
+@attrs.frozen
+class Daemon:
+    process: subprocess.Popen[str]
+    home: Path
+
+    @property
+    def host(self) -> str:
+        return f"unix://{self.home / 'socket'}"
+
+    @property
+    def data_root(self) -> Path:
+        return self.home / "data"
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(STOP_TIMEOUT_S)
+
+
+@contextmanager
+def running(home: Path, backend: str = "uvloop") -> Iterator[Daemon]:
+    """A daemon at `home`, ready; killed at the end if it still runs."""
+    command = [sys.executable, "-m", "daemon", "serve", "--backend", backend]
+    command += ["--data-root", str(home / "data"), "--socket", str(home / "socket")]
+    with (home / "log").open("a") as log:
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        assert process.stderr is not None
+        try:
+            for line in process.stderr:  # ends with the process, if it does not come up
+                log.write(line)
+                if "is listening on" in line:
+                    break
+            else:
+                pytest.fail(f"the daemon did not start:\n{(home / 'log').read_text()}")
+            yield Daemon(process, home)
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait(STOP_TIMEOUT_S)
+            log.write(process.stderr.read())
+            process.stderr.close()
+
+
+class Api(http.client.HTTPConnection):
+    """The Engine API without a library between: one connection, closed at the end."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        super().__init__("docker", timeout=COMMAND_TIMEOUT_S)
+        self._path = str(daemon.home / "socket")
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+    def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """Status and decoded body. A body that is bytes is sent as a tar, anything else as JSON."""
+        if isinstance(body, bytes):
+            self.request(method, path, body, {"Content-Type": "application/x-tar"})
+        elif body is not None:
+            self.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
+        else:
+            self.request(method, path)
+        response = self.getresponse()
+        content = response.read()
+        return response.status, json.loads(content) if content else None
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A directory with a short path: a socket's has at most 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="by-") as path:
+        yield Path(path)
+
+
+@pytest.fixture(params=["uvloop", "asyncio", "trio"])
+def daemon(request: pytest.FixtureRequest, home: Path) -> Iterator[Daemon]:
+    with running(home, request.param) as started:
+        yield started
+
+
+@attrs.frozen
+class Docker:
+    """The docker command, pointed at one daemon."""
+
+    daemon: Daemon
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "DOCKER_HOST": self.daemon.host, "HOME": str(self.daemon.home)}
+        return subprocess.run(
+            ["docker", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_TIMEOUT_S,
+            check=False,
+        )
+
+    def output(self, *arguments: str) -> str:
+        """What it prints, when it succeeds."""
+        done = self.run(*arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+@pytest.fixture
+def docker_command(daemon: Daemon) -> Docker:
+    if shutil.which("docker") is None:
+        if os.environ.get("CI"):
+            pytest.fail("the docker command is missing: a skipped test would prove nothing here")
+        pytest.skip("the docker command is not installed")
+    return Docker(daemon)
+
+
+@pytest.fixture
+def rootfs(home: Path) -> Path:
+    path = home / "rootfs.tar"
+    path.write_bytes(rootfs_tar())
+    return path
+
+
+@pytest.fixture
+def client(daemon: Daemon) -> Iterator[docker.DockerClient]:
+    """docker-py, with the image `busybox` there."""
+    with_client = docker.DockerClient(base_url=daemon.host)
+    try:
+        with_client.api.import_image_from_data(rootfs_tar(), repository="busybox", tag="latest")
+        yield with_client
+    finally:
+        with_client.close()

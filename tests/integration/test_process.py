@@ -1,0 +1,111 @@
+"""The daemon as a process: starts, stops, is killed under load, and is used wrongly."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.daemon.harness import rootfs_tar
+from tests.integration.conftest import Api, Daemon, running
+
+pytestmark = pytest.mark.integration
+
+BODY = {"Image": "busybox", "Cmd": ["true"]}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_on_a_signal_with_0_and_leaves_no_socket(number: signal.Signals, home: Path) -> None:
+    with running(home) as daemon:
+        assert stat.S_IMODE((home / "socket").stat().st_mode) == 0o660
+        assert daemon.stop(number) == 0
+    assert not (home / "socket").exists()
+
+
+def test_a_second_daemon_on_the_same_data_root_says_so(home: Path) -> None:
+    with running(home):
+        command = [
+            sys.executable,
+            "-m",
+            "daemon",
+            "serve",
+            "--data-root",
+            str(home / "data"),
+            "--socket",
+            str(home / "s2"),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 1
+        assert done.stderr == "boatyardd: another daemon is using this data root\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ([], "required: command"),
+        (["serve"], "required: --data-root, --socket"),
+        (["serve", "--data-root", "x", "--socket", "/" + 120 * "s"], "at most 107 bytes"),
+        (["serve", "--data-root", "x", "--socket", "s", "--backend", "twisted"], "invalid choice: 'twisted'"),
+    ],
+)
+def test_wrong_usage_exits_with_2_and_names_it(arguments: list[str], text: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "daemon", *arguments], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 2
+    assert text in done.stderr
+
+
+def test_killed_under_load_every_acknowledged_container_is_there_and_nothing_else(home: Path) -> None:
+    acknowledged: dict[str, str] = {}
+    tried: set[str] = set()
+    enough = threading.Event()
+
+    def create(daemon: Daemon, worker: int) -> None:
+        with closing(Api(daemon)) as api:
+            for number in range(10_000):
+                name = f"w{worker}n{number}"
+                tried.add(name)
+                try:
+                    status, answer = api.call("POST", f"/containers/create?name={name}", BODY)
+                except (OSError, http.client.HTTPException):
+                    return  # it was killed
+                assert status == 201, answer
+                acknowledged[name] = answer["Id"]
+                if len(acknowledged) >= 200:
+                    enough.set()
+
+    with running(home) as daemon:
+        with closing(Api(daemon)) as api:
+            assert api.call("POST", "/images/create?fromSrc=-&repo=busybox&tag=latest", rootfs_tar())[0] == 200
+        threads = [threading.Thread(target=create, args=(daemon, worker)) for worker in range(8)]
+        for thread in threads:
+            thread.start()
+        assert enough.wait(60)
+        daemon.stop(signal.SIGKILL)
+        for thread in threads:
+            thread.join(60)
+    with running(home) as daemon, closing(Api(daemon)) as api:
+        containers = api.call("GET", "/containers/json?all=1")[1]
+        listed = {container["Names"][0].removeprefix("/"): container["Id"] for container in containers}
+        assert acknowledged.items() <= listed.items()
+        assert set(listed) <= tried
+        assert len(set(listed.values())) == len(listed) == len(containers)
+        trees = daemon.data_root / "containers"
+        assert {path.name for path in trees.iterdir()} == set(listed.values())
+        assert not list((daemon.data_root / "staging").iterdir())
+        for name in tried - set(listed):
+            assert api.call("POST", f"/containers/create?name={name}", BODY)[0] == 201  # the name is free
+        for container_id in [
+            *listed.values(),
+            *(path.name for path in trees.iterdir() if path.name not in listed.values()),
+        ]:
+            assert api.call("DELETE", f"/containers/{container_id}")[0] == 204
+        assert not list(trees.iterdir())
