@@ -7,9 +7,9 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, TypeVarTuple, 
 
 import anyio
 
-from actors._cell import CURRENT, Cell
+from actors._cell import CURRENT, Cell, Exit
 from actors._errors import AskTimeout
-from actors._mailbox import Envelope, MailboxStatistics
+from actors._mailbox import Envelope, MailboxStatistics, Tell
 
 A = TypeVar("A")
 A_co = TypeVar("A_co", covariant=True)
@@ -123,11 +123,15 @@ class Ref(Generic[A_co]):
             MailboxFull: there is no room.
             ActorStopped: the actor is gone.
         """
-        self._cell.mailbox.put_nowait(Envelope(_name(method), args, kwargs))
+        self._cell.mailbox.put_nowait(Tell(_name(method), args, kwargs))
 
     async def stop(self) -> None:
         """Stop the actor for good: no new messages, the queue is finished within its `stop_timeout_s`, then cancelled."""
         await self._stop(self._cell)
+
+    async def watch(self) -> Exit:
+        """Return when the actor is gone for good; at once if it is. Restarts are not noticed."""
+        return await self._cell.wait_exit()
 
     def statistics(self) -> MailboxStatistics:
         return self._cell.mailbox.statistics()
