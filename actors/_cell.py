@@ -8,9 +8,9 @@ cancelled from outside while it starts and is shielded afterwards: then only its
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from typing import Generic, Literal, TypeVar, cast
 
 import anyio
@@ -20,6 +20,7 @@ from anyio.abc import TaskStatus
 
 from actors._backend import Backend, Slot
 from actors._child import ChildSpec
+from actors._context import InContext
 from actors._deferred import Deferred
 from actors._errors import ActorCrashed, ActorStopped, AskCycle, Refused, StopActor
 from actors._events import EventHook, RefusedTell, Undelivered
@@ -182,10 +183,12 @@ class Cell(Generic[A_co]):
                 answer = getattr(actor, message.method)(*message.args, **message.kwargs)
                 if type(answer) is Deferred:
                     self._defer(message, answer)
+                elif type(message) is Envelope:
+                    message.reply(
+                        await (answer if message.context is None else self._in_context(message.context, answer))
+                    )
                 else:
-                    value = await answer
-                    if type(message) is Envelope:
-                        message.reply(value)
+                    await answer
             except Refused as refusal:
                 self._refuse(message, refusal)
             except BaseException as error:
@@ -196,6 +199,10 @@ class Cell(Generic[A_co]):
             if streak == MESSAGES_PER_TURN_MAX:
                 await anyio.lowlevel.checkpoint()
                 streak = 0
+
+    def _in_context(self, context: Context, answer: Awaitable[object]) -> InContext:
+        context.run(CURRENT.set, self)  # or an ask in a circle would not be seen
+        return InContext(context, answer)
 
     def _fail(self, message: Message, error: BaseException) -> None:
         """The incarnation ends in the middle of `message`: by a crash, or because it wants to, or because it is made to."""

@@ -32,5 +32,7 @@ class ChildSpec(Generic[A_co]):
     restart: Restart
     mailbox_capacity: int
     overflow: Overflow
+    context: Literal["actor", "caller"]
+    """Whose context variables a handler sees when it is asked; of a tell always the actor's."""
     stop_timeout_s: float
     """How long a graceful stop may take, its queue included, before the incarnation is cancelled."""

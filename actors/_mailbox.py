@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextvars import Context
 from typing import Literal
 
 import attrs
@@ -47,7 +48,7 @@ class Tell:
 class Envelope(Tell):
     """A message that somebody waits for: for its reply (`reply_to`), or for room only (`room`)."""
 
-    __slots__ = ("error", "reply_to", "room", "state", "value")
+    __slots__ = ("context", "error", "reply_to", "room", "state", "value")
 
     def __init__(
         self,
@@ -63,6 +64,8 @@ class Envelope(Tell):
         self.kwargs = kwargs
         self.reply_to = reply_to
         self.room = room
+        self.context: Context | None = None
+        """The asker's, to run the handler in; None for the actor's own."""
         self.state = State.OUTSIDE
         self.value: object = None
         self.error: BaseException | None = None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, TypeVarTuple, overload
 
 import anyio
 
 from actors._cell import CURRENT, Cell, Exit
 from actors._errors import AskTimeout
+from actors._from_thread import ThreadRef
 from actors._mailbox import Envelope, MailboxStatistics, Tell
 
 A = TypeVar("A")
@@ -70,6 +72,8 @@ class Ref(Generic[A_co]):
         cell = self._cell
         slot = cell.backend.slot()
         envelope = Envelope(_name(method), args, kwargs, reply_to=slot)
+        if cell.spec.context == "caller":
+            envelope.context = copy_context()
         caller = CURRENT.get()
         if caller is not None and caller.is_running_here():
             caller.check_cycle(envelope.method, cell)
@@ -128,6 +132,11 @@ class Ref(Generic[A_co]):
     async def stop(self) -> None:
         """Stop the actor for good: no new messages, the queue is finished within its `stop_timeout_s`, then cancelled."""
         await self._stop(self._cell)
+
+    @property
+    def from_thread(self) -> ThreadRef[A_co]:
+        """The same actor, for threads that have no event loop."""
+        return ThreadRef(self._cell)
 
     async def watch(self) -> Exit:
         """Return when the actor is gone for good; at once if it is. Restarts are not noticed."""

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from random import Random
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 import anyio
 import attrs
@@ -124,9 +124,13 @@ class Supervisor:
         restart: Restart = Restart.PERMANENT,
         mailbox_capacity: int = MAILBOX_CAPACITY,
         overflow: Overflow = "wait",
+        context: Literal["actor", "caller"] = "actor",
         stop_timeout_s: float = STOP_TIMEOUT_S,
     ) -> Ref[A]:
         """Start a child and return when it is up: made by `factory`, and entered if it is an async context manager.
+
+        With `context="caller"` a handler that is asked runs in a copy of the asker's context variables, which makes an ask
+        about a quarter slower.
 
         Raises:
             ValueError: a child of that name is there already.
@@ -139,6 +143,7 @@ class Supervisor:
             restart=restart,
             mailbox_capacity=mailbox_capacity,
             overflow=overflow,
+            context=context,
             stop_timeout_s=stop_timeout_s,
         )
         async with self._lock:
