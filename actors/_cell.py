@@ -16,7 +16,6 @@ from typing import Generic, Literal, TypeVar, cast
 import anyio
 import anyio.lowlevel
 import attrs
-from anyio.abc import TaskStatus
 
 from actors._backend import Backend, Slot
 from actors._child import ChildSpec
@@ -51,9 +50,11 @@ class Cell(Generic[A_co]):
         "_deferred_crash",
         "_ended",
         "_handling",
+        "_is_called_off",
         "_on_event",
         "_on_exit",
         "_owed",
+        "_progress",
         "_scope",
         "_stopping",
         "_supervisor",
@@ -70,6 +71,7 @@ class Cell(Generic[A_co]):
         "name",
         "restarts_in_a_row",
         "spec",
+        "start_error",
         "up_since",
         "waiting_on",
     )
@@ -107,64 +109,73 @@ class Cell(Generic[A_co]):
         self.exit: Exit | None = None
         self._scope: anyio.CancelScope | None = None
         """What to cancel to end the incarnation: all of its life, or while it is entered only its work."""
-        self._ended: Slot | None = None
+        self._ended = True
+        self._is_called_off = False
+        self._progress = backend.slot()
+        """Fired when the incarnation has come up, or has ended."""
+        self.start_error: Exception | None = None
         self._stopping: Literal["no", "after this message", "after the queue"] = "no"
         self._handling: Message | None = None
         self._owed: dict[Deferred[object], Message] = {}
         self._deferred_crash: Exception | None = None
 
-    async def run(self, *, task_status: TaskStatus[None]) -> None:
-        """One incarnation. Raises only what its start raises; later failures go to `on_exit`."""
-        CURRENT.set(self)
-        self._task = self.backend.current_task()
+    def prepare(self) -> None:
+        """An incarnation is about to run: from here on it can be waited for, and called off."""
         self.incarnation += 1
+        self.start_error = None
         self._stopping = "no"
         self._deferred_crash = None
+        self._is_called_off = False
+        self._ended = False
+        self._progress = self.backend.slot()
+
+    async def run(self) -> None:
+        """One incarnation, in a task of its own. Raises nothing: what goes wrong is for `wait_started` and `on_exit` to tell."""
+        CURRENT.set(self)
+        self._task = self.backend.current_task()
         crash: Exception | None = None
         try:
             with anyio.CancelScope() as life:
                 self._scope = life
-                actor = self.spec.factory()
-                if hasattr(type(actor), "__aenter__"):
-                    await self._live_entered(cast("AbstractAsyncContextManager[object]", actor), life, task_status)
-                else:
-                    await self._come_up(life, task_status)
-                    await self._serve(actor)
+                if self._is_called_off:
+                    life.cancel()
+                await self._live(life)
         except StopActor:
             pass
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the supervisor's business
             self.last_crash = "".join(traceback.format_exception_only(error)).strip()
-            if not self.is_up:
-                raise
             crash = error
         finally:
             was_up, self.is_up, self._scope = self.is_up, False, None
             self._fail_owed(crash)
-            if self._ended is not None:
-                self._ended.fire()
+            if not was_up:
+                self.start_error = crash or ActorStopped(self.name)
+            self._ended = True
+            self._progress.fire()
         if was_up:
             self._on_exit(self, crash)
 
-    async def _live_entered(
-        self, actor: AbstractAsyncContextManager[object], life: anyio.CancelScope, task_status: TaskStatus[None]
-    ) -> None:
+    async def _live(self, life: anyio.CancelScope) -> None:
+        actor = self.spec.factory()
+        if not hasattr(type(actor), "__aenter__"):
+            self._come_up(life)
+            await self._serve(actor)
+            return
         # The object may hold a task group open between `__aenter__` and `__aexit__`, and scopes must nest: so `life` is around
         # both, shielded and at the end with a deadline, and what is cancelled is a scope around the messages only.
-        async with actor as entered:
-            await self._come_up(life, task_status)
+        async with cast("AbstractAsyncContextManager[object]", actor) as entered:
+            self._come_up(life)
             try:
                 with anyio.CancelScope() as self._scope:
                     await self._serve(entered)
             finally:
                 life.deadline = anyio.current_time() + CLEANUP_TIMEOUT_S
 
-    async def _come_up(self, life: anyio.CancelScope, task_status: TaskStatus[None]) -> None:
-        task_status.started()
-        # On trio `started` is silent when the starter has been cancelled: notice it before the shield is up.
-        await anyio.lowlevel.checkpoint()
+    def _come_up(self, life: anyio.CancelScope) -> None:
         life.shield = True
         self.is_up = True
         self.up_since = anyio.current_time()
+        self._progress.fire()
 
     async def _serve(self, actor: object) -> None:
         streak = 0
@@ -273,16 +284,22 @@ class Cell(Generic[A_co]):
             self.mailbox.wake()
 
     def cancel(self) -> None:
-        """End the incarnation at its next checkpoint."""
+        """End the incarnation at its next checkpoint, or call off its start."""
+        self._is_called_off = True
         if self._scope is not None:
             self._scope.cancel()
 
+    async def wait_started(self) -> None:
+        """Until the incarnation is up. Raises what its start raised. For one waiter, as `wait_ended`: the supervisor."""
+        await self._progress.wait()
+        if self.start_error is not None:
+            raise self.start_error
+
     async def wait_ended(self) -> None:
-        """Until no incarnation is running. For one waiter: the supervisor, under its lock."""
-        if self.is_up:
-            self._ended = self.backend.slot()
-            await self._ended.wait()
-            self._ended = None
+        """Until no incarnation is running."""
+        while not self._ended:
+            self._progress = self.backend.slot()
+            await self._progress.wait()
 
     def close(self, crash: Exception | None = None) -> None:
         """No incarnation will follow: everything undelivered is answered or reported, and watchers are told."""

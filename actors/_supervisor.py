@@ -168,7 +168,15 @@ class Supervisor:
         )
 
     async def _launch(self, cell: Cell[object]) -> None:
-        await self._tasks.start(cell.run, name=f"{self.name}: {cell.name}")
+        cell.prepare()
+        self._tasks.start_soon(cell.run, name=f"{self.name}: {cell.name}")
+        try:
+            await cell.wait_started()
+        except BaseException:
+            with anyio.CancelScope(shield=True):  # bounded by the actor's own cleanup
+                cell.cancel()
+                await cell.wait_ended()
+            raise
         self._on_event(ChildStarted(self.name, cell.name, cell.incarnation))
 
     async def _stop_for_good(self, cell: Cell[object]) -> None:
