@@ -29,6 +29,7 @@ with `__aenter__` and `__aexit__` is entered before its start is acknowledged an
 A handler may return a `Deferred` to answer later, and a `BatchThread` does blocking work for it.
 """
 
+from actors._cell import Exit
 from actors._child import Restart, Strategy
 from actors._deferred import Deferred
 from actors._errors import (
@@ -52,8 +53,10 @@ from actors._events import (
     StopTimeout,
     Undelivered,
 )
-from actors._mailbox import MailboxStatistics
+from actors._mailbox import MailboxStatistics, Overflow
 from actors._ref import Ref
+from actors._restart import Backoff
+from actors._snapshot import ChildSnapshot, Snapshot
 from actors._supervisor import Supervisor
 from actors._thread import BatchThread
 
@@ -63,19 +66,24 @@ __all__ = [
     "ActorStopped",
     "AskCycle",
     "AskTimeout",
+    "Backoff",
     "BatchThread",
     "ChildCrashed",
+    "ChildSnapshot",
     "ChildStarted",
     "ChildStopped",
     "Deferred",
     "Event",
     "EventHook",
+    "Exit",
     "MailboxFull",
     "MailboxStatistics",
+    "Overflow",
     "Ref",
     "Refused",
     "RefusedTell",
     "Restart",
+    "Snapshot",
     "StopActor",
     "StopTimeout",
     "Strategy",

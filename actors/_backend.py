@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections.abc import Callable
 from typing import Protocol
 
@@ -24,11 +25,16 @@ class Slot(Protocol):
 
 
 class Backend(Protocol):
+    thread_id: int
+    """Of the thread that the loop runs in."""
+
     def slot(self) -> Slot: ...
 
     def current_task(self) -> object: ...
 
-    def call_soon_threadsafe(self, callback: Callable[[], object]) -> None: ...
+    def call_soon_threadsafe(self, callback: Callable[[], object]) -> None:
+        """Raises RuntimeError once the loop is closed."""
+        ...
 
 
 class _AsyncioSlot:
@@ -48,6 +54,7 @@ class _AsyncioSlot:
 class AsyncioBackend:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self.thread_id = threading.get_ident()
 
     def slot(self) -> Slot:
         return _AsyncioSlot(self._loop)

@@ -8,6 +8,8 @@ from typing import Generic, Literal, TypeVar
 
 import attrs
 
+from actors._mailbox import Overflow
+
 A_co = TypeVar("A_co", covariant=True)
 
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
@@ -29,5 +31,8 @@ class ChildSpec(Generic[A_co]):
     """Makes a fresh incarnation; called at every start."""
     restart: Restart
     mailbox_capacity: int
+    overflow: Overflow
+    context: Literal["actor", "caller"]
+    """Whose context variables a handler sees when it is asked; of a tell always the actor's."""
     stop_timeout_s: float
     """How long a graceful stop may take, its queue included, before the incarnation is cancelled."""

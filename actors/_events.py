@@ -49,7 +49,7 @@ class RefusedTell:
 
 @attrs.frozen
 class Undelivered:
-    """A tell or send was accepted, and its actor stopped before reading it."""
+    """A tell or send was accepted and never read: its actor has stopped, or its mailbox drops what it has no room for."""
 
     supervisor: str
     child: str

@@ -2,6 +2,8 @@
 
 Owns the order and the bound; knows no actor and no supervisor, and never awaits except for its reader. An asker that
 has gone away leaves a dead entry, which does not count against the bound and is never handled.
+
+While anybody waits for room there is none: whoever takes a message hands its room to the first in the line, so nobody overtakes.
 """
 
 from __future__ import annotations
@@ -9,13 +11,19 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextvars import Context
+from typing import Literal
 
 import attrs
 
 from actors._backend import Backend, Slot
 from actors._errors import ActorStopped, MailboxFull
 
-_DEAD_MAX = 64
+Overflow = Literal["wait", "reject", "drop_new", "drop_oldest"]
+"""What becomes of a message for which there is no room: ask and send wait (a tell never does), or fail with MailboxFull; or it is
+dropped, or the oldest in the queue is. Of a dropped ask the asker is told MailboxFull; any other is reported as undelivered."""
+
+DEAD_MAX = 64
 """Dead entries that may lie in the queue before it is compacted: a retry storm against a stuck actor must not grow it."""
 
 
@@ -26,10 +34,21 @@ class State(enum.Enum):
     STARTED = "taken by the actor"
 
 
-class Envelope:
-    """One message: which method, its arguments, and where the reply goes."""
+class Tell:
+    """A message that nobody waits for: which method, and its arguments."""
 
-    __slots__ = ("args", "error", "kwargs", "method", "reply_to", "room", "state", "value")
+    __slots__ = ("args", "kwargs", "method")
+
+    def __init__(self, method: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
+        self.method = method
+        self.args = args
+        self.kwargs = kwargs
+
+
+class Envelope(Tell):
+    """A message that somebody waits for: for its reply (`reply_to`), or for room only (`room`)."""
+
+    __slots__ = ("context", "error", "reply_to", "room", "state", "value")
 
     def __init__(
         self,
@@ -44,9 +63,9 @@ class Envelope:
         self.args = args
         self.kwargs = kwargs
         self.reply_to = reply_to
-        """Fired when there is an answer; `None` for a tell."""
         self.room = room
-        """Fired when the message is queued; `None` for those who do not wait for that."""
+        self.context: Context | None = None
+        """The asker's, to run the handler in; None for the actor's own."""
         self.state = State.OUTSIDE
         self.value: object = None
         self.error: BaseException | None = None
@@ -58,10 +77,17 @@ class Envelope:
 
     def fail(self, error: BaseException) -> None:
         self.error = error
-        if self.reply_to is not None:
-            self.reply_to.fire()
-        if self.room is not None:
-            self.room.fire()
+        for slot in (self.reply_to, self.room):
+            if slot is not None:
+                slot.fire()
+
+
+Message = Tell | Envelope
+
+
+def is_waited_for(message: Message) -> bool:
+    """Whether somebody will be told what becomes of it. One that was sent is on its own once it is in the mailbox."""
+    return type(message) is Envelope and (message.reply_to is not None or message.state is State.WAITING)
 
 
 @attrs.frozen
@@ -72,85 +98,129 @@ class MailboxStatistics:
 
 
 class Mailbox:
-    def __init__(self, name: str, capacity: int) -> None:
+    """`on_dropped` is called with every accepted message that is dropped and that nobody waits for."""
+
+    __slots__ = (
+        "_capacity",
+        "_dead",
+        "_free",
+        "_is_closed",
+        "_name",
+        "_on_dropped",
+        "_overflow",
+        "_queue",
+        "_reader",
+        "_waiting",
+    )
+
+    def __init__(
+        self, name: str, capacity: int, *, overflow: Overflow = "wait", on_dropped: Callable[[Message], None]
+    ) -> None:
         if capacity < 1:
             raise ValueError(f"mailbox of {name!r} needs room for at least one message, not {capacity}")
         self._name = name
         self._capacity = capacity
-        self._queue: deque[Envelope] = deque()
-        self._waiting: deque[Envelope] = deque()
-        self._live = 0
+        self._overflow = overflow
+        self._on_dropped = on_dropped
+        self._queue: deque[Message] = deque()
+        self._dead = 0
+        self._free = capacity
+        """Room left; none while somebody waits for it, and none when this is closed."""
+        self._waiting: deque[Envelope] | None = None
+        """Made when it is needed: most mailboxes are never full, and a deque is large."""
         self._reader: Slot | None = None
         self._is_closed = False
 
-    def put_nowait(self, envelope: Envelope) -> None:
+    def put_nowait(self, message: Tell) -> None:
         """Queue it now.
 
         Raises:
-            MailboxFull: no room, or others are waiting for room already: nobody overtakes.
+            MailboxFull: there is no room, and this mailbox drops nothing.
             ActorStopped: it is closed.
         """
-        self._check_open()
-        if self._live >= self._capacity or self._waiting:
-            raise MailboxFull(self._name, self._capacity)
-        self._admit(envelope)
+        if self._free > 0:
+            self._free -= 1
+            self._queue.append(message)
+            if self._reader is not None:
+                self._reader.fire()
+        else:
+            self._make_room(message)
+            if self._free > 0:
+                self.put_nowait(message)
 
     def put(self, envelope: Envelope) -> bool:
         """Queue it and return true; or else keep it until there is room, and then fire `envelope.room`.
 
         Raises:
+            MailboxFull: there is no room, and nobody may wait for it.
             ActorStopped: it is closed.
         """
-        self._check_open()
-        if self._live >= self._capacity or self._waiting:
-            envelope.state = State.WAITING
-            self._waiting.append(envelope)
-            return False
-        self._admit(envelope)
+        if self._free <= 0:
+            if self._overflow == "wait" and not self._is_closed:
+                envelope.state = State.WAITING
+                if self._waiting is None:
+                    self._waiting = deque()
+                self._waiting.append(envelope)
+                return False
+            self._make_room(envelope)
+            if self._free <= 0:
+                return True  # dropped
+        self._free -= 1
+        envelope.state = State.QUEUED
+        self._queue.append(envelope)
+        if self._reader is not None:
+            self._reader.fire()
         return True
 
-    def take(self) -> Envelope | None:
+    def take(self) -> Message | None:
         """The next live message, marked as started; `None` if there is none."""
         queue = self._queue
         while queue:
-            envelope = queue.popleft()
-            if envelope.state is State.QUEUED:
-                envelope.state = State.STARTED
-                self._live -= 1
-                if self._waiting:
-                    self._fill()
-                return envelope
+            message = queue.popleft()
+            if type(message) is Envelope:
+                if message.state is not State.QUEUED:
+                    self._dead -= 1
+                    continue
+                message.state = State.STARTED
+            if self._waiting:
+                self._admit_next()
+            elif not self._is_closed:
+                self._free += 1
+            return message
         return None
 
     def abandon(self, envelope: Envelope) -> bool:
         """Its sender no longer waits: if it has not been taken it never will be. True if it had been."""
         if envelope.state is State.WAITING:
-            envelope.state = State.OUTSIDE
+            assert self._waiting is not None
             self._waiting.remove(envelope)
+            envelope.state = State.OUTSIDE
         elif envelope.state is State.QUEUED:
             envelope.state = State.OUTSIDE
-            self._live -= 1
-            self._fill()
-            if len(self._queue) - self._live > max(self._live, _DEAD_MAX):
-                self._queue = deque(entry for entry in self._queue if entry.state is State.QUEUED)
+            self._dead += 1
+            if self._waiting:
+                self._admit_next()
+            elif not self._is_closed:
+                self._free += 1
+            if self._dead > max(len(self._queue) // 2, DEAD_MAX):
+                self._queue = deque(message for message in self._queue if _is_live(message))
+                self._dead = 0
         return envelope.state is State.STARTED
 
-    def close(self, make_error: Callable[[], BaseException]) -> list[Envelope]:
-        """Accept nothing any more. Everything undelivered is failed with a fresh error each, and returned."""
-        self._is_closed = True
-        left = [entry for entry in (*self._queue, *self._waiting) if entry.state is not State.OUTSIDE]
+    def close(self, make_error: Callable[[], BaseException]) -> None:
+        """Accept nothing any more. Everything undelivered is failed with a fresh error each, or reported as dropped."""
+        self.refuse_new()
+        left = [message for message in self._queue if _is_live(message)]
+        left += self._waiting or ()
         self._queue.clear()
-        self._waiting.clear()
-        self._live = 0
-        for envelope in left:
-            envelope.state = State.OUTSIDE
-            envelope.fail(make_error())
-        self.wake()
-        return left
+        self._waiting, self._dead = None, 0
+        for message in left:
+            self._drop(message, make_error())
 
     def refuse_new(self) -> None:
         """Accept nothing any more, but keep what is there for the reader: the first half of a graceful stop."""
         self._is_closed = True
+        self._free = 0
         self.wake()
 
     def wake(self) -> None:
@@ -167,22 +237,45 @@ class Mailbox:
             self._reader = None
 
     def statistics(self) -> MailboxStatistics:
-        return MailboxStatistics(queued=self._live, waiting=len(self._waiting), capacity=self._capacity)
+        return MailboxStatistics(
+            queued=len(self._queue) - self._dead, waiting=len(self._waiting or ()), capacity=self._capacity
+        )
 
-    def _check_open(self) -> None:
+    def _make_room(self, message: Message) -> None:
+        """There is none: raise, drop `message`, or drop the oldest in its favour."""
         if self._is_closed:
             raise ActorStopped(self._name)
+        if self._overflow == "drop_oldest":
+            oldest = self.take()
+            assert oldest is not None, "a mailbox without room has a message"
+            self._drop(oldest, MailboxFull(self._name, self._capacity))
+        elif self._overflow == "drop_new" and not (type(message) is Envelope and message.reply_to is not None):
+            if type(message) is Envelope and message.room is not None:
+                message.room.fire()
+            self._on_dropped(message)
+        else:
+            raise MailboxFull(self._name, self._capacity)
 
-    def _admit(self, envelope: Envelope) -> None:
+    def _drop(self, message: Message, error: BaseException) -> None:
+        is_told = is_waited_for(message)
+        if type(message) is Envelope:
+            message.state = State.OUTSIDE
+            if is_told:
+                message.fail(error)
+        if not is_told:
+            self._on_dropped(message)
+
+    def _admit_next(self) -> None:
+        """Hand the room that has just come free to the first who waits for it."""
+        assert self._waiting
+        envelope = self._waiting.popleft()
         envelope.state = State.QUEUED
         self._queue.append(envelope)
-        self._live += 1
         if self._reader is not None:
             self._reader.fire()
+        if envelope.room is not None:
+            envelope.room.fire()
 
-    def _fill(self) -> None:
-        while self._waiting and self._live < self._capacity:
-            envelope = self._waiting.popleft()
-            self._admit(envelope)
-            if envelope.room is not None:
-                envelope.room.fire()
+
+def _is_live(message: Message) -> bool:
+    return type(message) is not Envelope or message.state is State.QUEUED

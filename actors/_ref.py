@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, TypeVarTuple, overload
 
 import anyio
 
-from actors._cell import CURRENT, Cell
+from actors._cell import CURRENT, Cell, Exit
 from actors._errors import AskTimeout
-from actors._mailbox import Envelope, MailboxStatistics
+from actors._from_thread import ThreadRef
+from actors._mailbox import Envelope, MailboxStatistics, Tell
 
 A = TypeVar("A")
 A_co = TypeVar("A_co", covariant=True)
@@ -70,6 +72,8 @@ class Ref(Generic[A_co]):
         cell = self._cell
         slot = cell.backend.slot()
         envelope = Envelope(_name(method), args, kwargs, reply_to=slot)
+        if cell.spec.context == "caller":
+            envelope.context = copy_context()
         caller = CURRENT.get()
         if caller is not None and caller.is_running_here():
             caller.check_cycle(envelope.method, cell)
@@ -123,11 +127,20 @@ class Ref(Generic[A_co]):
             MailboxFull: there is no room.
             ActorStopped: the actor is gone.
         """
-        self._cell.mailbox.put_nowait(Envelope(_name(method), args, kwargs))
+        self._cell.mailbox.put_nowait(Tell(_name(method), args, kwargs))
 
     async def stop(self) -> None:
         """Stop the actor for good: no new messages, the queue is finished within its `stop_timeout_s`, then cancelled."""
         await self._stop(self._cell)
+
+    @property
+    def from_thread(self) -> ThreadRef[A_co]:
+        """The same actor, for threads that have no event loop."""
+        return ThreadRef(self._cell)
+
+    async def watch(self) -> Exit:
+        """Return when the actor is gone for good; at once if it is. Restarts are not noticed."""
+        return await self._cell.wait_exit()
 
     def statistics(self) -> MailboxStatistics:
         return self._cell.mailbox.statistics()

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from random import Random
 from typing import TypeVar
+
+import attrs
 
 from actors._child import Restart, Strategy
 
@@ -26,6 +29,29 @@ def affected_siblings(strategy: Strategy, children: Sequence[T], failed: T) -> S
     if strategy == "one_for_all":
         return tuple(children)
     return tuple(children[children.index(failed) :])
+
+
+@attrs.frozen(kw_only=True)
+class Backoff:
+    """How long to wait before a restart: `first_s`, then `factor` times as long each time, at most `max_s`.
+
+    `jitter` is the part of the delay that is drawn at random on top of it, so that many actors that lost the same thing do not
+    come back for it at the same instant. A child that has been up for longer than its last delay starts over.
+    """
+
+    first_s: float = 0.1
+    factor: float = 2.0
+    max_s: float = 30.0
+    jitter: float = 0.5
+
+    def delay_s(self, restarts_in_a_row: int, rng: Random) -> float:
+        """Before the restart of that number, counted from 1."""
+        # The exponent is bounded because a float is: what is that far out is `max_s` anyway.
+        grown = self.first_s * self.factor ** min(restarts_in_a_row - 1, _EXPONENT_MAX)
+        return min(grown, self.max_s) * (1 + self.jitter * rng.random())
+
+
+_EXPONENT_MAX = 64
 
 
 class Intensity:

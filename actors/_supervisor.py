@@ -7,21 +7,25 @@ own exception, a cancellation, or `TooManyRestarts`.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
+from random import Random
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 import anyio
-import anyio.abc
+import attrs
 
 from actors._backend import Backend, Slot, current_backend
 from actors._cell import Cell
 from actors._child import ChildSpec, Restart, Strategy
 from actors._errors import ActorStopped, TooManyRestarts
 from actors._events import ChildCrashed, ChildStarted, ChildStopped, Event, EventHook, StopTimeout
+from actors._mailbox import Overflow
 from actors._ref import Ref
-from actors._restart import Intensity, affected_siblings, is_restarted
+from actors._restart import Backoff, Intensity, affected_siblings, is_restarted
+from actors._snapshot import Snapshot, child_snapshot
 
 A = TypeVar("A")
 
@@ -30,6 +34,17 @@ MAILBOX_CAPACITY = 1024
 
 STOP_TIMEOUT_S = 5.0
 """As OTP's default shutdown for a worker."""
+
+
+@attrs.frozen
+class _Exited:
+    """A child that has ended by itself, and when to see to it."""
+
+    cell: Cell[object]
+    incarnation: int
+    crash: Exception | None
+    due_at: float = 0.0
+    """Of `anyio.current_time`; 0 for now."""
 
 
 def _ignore(_: Event) -> None: ...
@@ -41,6 +56,8 @@ class Supervisor:
     Args:
         strategy: who is restarted with a child that failed.
         intensity: how many restarts in how many seconds; one more raises `TooManyRestarts` out of the `async with`.
+        backoff: how long to wait before a restart; by default not at all. Meanwhile the mailbox goes on taking messages.
+        rng: draws the jitter of `backoff`.
         on_event: called with every event of the tree, in the event loop; it must not block or raise.
 
     An actor class that is entered may hold a supervisor of its own: so trees are built.
@@ -51,15 +68,20 @@ class Supervisor:
         strategy: Strategy = "one_for_one",
         *,
         intensity: tuple[int, float] = (3, 5.0),
+        backoff: Backoff | None = None,
+        rng: Random | None = None,
         name: str = "supervisor",
         on_event: EventHook = _ignore,
     ) -> None:
         self.name = name
         self._strategy: Strategy = strategy
         self._intensity = Intensity(*intensity)
+        self._backoff = backoff
+        self._rng = rng or Random()
         self._on_event = on_event
         self._children: list[Cell[object]] = []
-        self._exits: deque[tuple[Cell[object], int, Exception | None]] = deque()
+        self._exits: deque[_Exited] = deque()
+        self._backing_off: list[_Exited] = []
         self._control_wait: Slot | None = None
         self._control_scope = anyio.CancelScope(shield=True)
         self._control_done = anyio.Event()
@@ -101,9 +123,14 @@ class Supervisor:
         name: str,
         restart: Restart = Restart.PERMANENT,
         mailbox_capacity: int = MAILBOX_CAPACITY,
+        overflow: Overflow = "wait",
+        context: Literal["actor", "caller"] = "actor",
         stop_timeout_s: float = STOP_TIMEOUT_S,
     ) -> Ref[A]:
         """Start a child and return when it is up: made by `factory`, and entered if it is an async context manager.
+
+        With `context="caller"` a handler that is asked runs in a copy of the asker's context variables, which makes an ask
+        about a quarter slower.
 
         Raises:
             ValueError: a child of that name is there already.
@@ -115,6 +142,8 @@ class Supervisor:
             factory=factory,
             restart=restart,
             mailbox_capacity=mailbox_capacity,
+            overflow=overflow,
+            context=context,
             stop_timeout_s=stop_timeout_s,
         )
         async with self._lock:
@@ -133,8 +162,21 @@ class Supervisor:
             self._children.append(cell)
         return Ref(cell, self._stop_for_good)
 
+    def snapshot(self) -> Snapshot:
+        return Snapshot(
+            name=self.name, strategy=self._strategy, children=tuple(child_snapshot(cell) for cell in self._children)
+        )
+
     async def _launch(self, cell: Cell[object]) -> None:
-        await self._tasks.start(cell.run, name=f"{self.name}: {cell.name}")
+        cell.prepare()
+        self._tasks.start_soon(cell.run, name=f"{self.name}: {cell.name}")
+        try:
+            await cell.wait_started()
+        except BaseException:
+            with anyio.CancelScope(shield=True):  # bounded by the actor's own cleanup
+                cell.cancel()
+                await cell.wait_ended()
+            raise
         self._on_event(ChildStarted(self.name, cell.name, cell.incarnation))
 
     async def _stop_for_good(self, cell: Cell[object]) -> None:
@@ -155,50 +197,81 @@ class Supervisor:
             return
         cell.request_stop(drain=drain)
         with anyio.move_on_after(cell.spec.stop_timeout_s):
-            await cell.ended.wait()
+            await cell.wait_ended()
             return
         self._on_event(StopTimeout(self.name, cell.name, cell.spec.stop_timeout_s))
         cell.cancel()
-        await cell.ended.wait()
+        await cell.wait_ended()
 
     def _note_exit(self, cell: Cell[object], crash: Exception | None) -> None:
         if crash is not None:
             self._on_event(ChildCrashed(self.name, cell.name, crash))
         if cell.is_asked_to_stop:
             return  # whoever asked goes on from here
-        self._exits.append((cell, cell.incarnation, crash))
+        self._exits.append(_Exited(cell, cell.incarnation, crash))
         if self._control_wait is not None:
             self._control_wait.fire()
 
     async def _control(self) -> None:
         with self._control_scope:
             while self._failure is None:
-                if not self._exits:
-                    self._control_wait = self._backend.slot()
-                    await self._control_wait.wait()
+                exited = self._next_exit()
+                if exited is None:
+                    await self._wait_for_exit()
                     continue
-                cell, incarnation, crash = self._exits.popleft()
                 async with self._lock:
                     # Not if it was stopped for good, or restarted with a sibling, since it went.
-                    if cell in self._children and cell.incarnation == incarnation and not cell.is_up:
-                        await self._after_exit(cell, crash)
+                    cell = exited.cell
+                    if cell in self._children and cell.incarnation == exited.incarnation and not cell.is_up:
+                        await self._after_exit(exited)
         self._control_done.set()
 
-    async def _after_exit(self, cell: Cell[object], crash: Exception | None) -> None:
+    def _next_exit(self) -> _Exited | None:
+        now = anyio.current_time()
+        for exited in self._backing_off:
+            if exited.due_at <= now:
+                self._backing_off.remove(exited)
+                return exited
+        return self._exits.popleft() if self._exits else None
+
+    async def _wait_for_exit(self) -> None:
+        next_due_at = min((exited.due_at for exited in self._backing_off), default=math.inf)
+        self._control_wait = self._backend.slot()
+        with anyio.CancelScope(deadline=next_due_at):
+            await self._control_wait.wait()
+
+    async def _after_exit(self, exited: _Exited) -> None:
+        cell, crash = exited.cell, exited.crash
         if not is_restarted(cell.spec.restart, crashed=crash is not None):
             self._children.remove(cell)
-            cell.close()
-            return
-        if not self._intensity.allows(anyio.current_time()):
-            self._failure = TooManyRestarts(
-                self.name, cell.name, self._intensity.restarts_max, self._intensity.period_s
-            )
-            self._failure.__cause__ = crash
-            for down in self._children:
-                if not down.is_up:
-                    down.close()  # the host may be waiting for it behind a shield, and we for the host
-            self._tasks.cancel_scope.cancel()
-            return
+            cell.close(crash)
+        elif exited.due_at:
+            await self._restart(cell)
+        elif not self._intensity.allows(anyio.current_time()):
+            self._give_up(cell, crash)
+        elif (delay_s := self._delay_s(cell)) > 0:
+            self._backing_off.append(attrs.evolve(exited, due_at=anyio.current_time() + delay_s))
+        else:
+            await self._restart(cell)
+
+    def _delay_s(self, cell: Cell[object]) -> float:
+        if self._backoff is None:
+            return 0.0
+        if anyio.current_time() - cell.up_since > cell.last_delay_s:
+            cell.restarts_in_a_row = 0
+        cell.restarts_in_a_row += 1
+        cell.last_delay_s = self._backoff.delay_s(cell.restarts_in_a_row, self._rng)
+        return cell.last_delay_s
+
+    def _give_up(self, cell: Cell[object], crash: Exception | None) -> None:
+        self._failure = TooManyRestarts(self.name, cell.name, self._intensity.restarts_max, self._intensity.period_s)
+        self._failure.__cause__ = crash
+        for down in self._children:
+            if not down.is_up:
+                down.close(crash)  # the host may be waiting for it behind a shield, and we for the host
+        self._tasks.cancel_scope.cancel()
+
+    async def _restart(self, cell: Cell[object]) -> None:
         group = affected_siblings(self._strategy, self._children, cell)
         for sibling in reversed(group):
             await self._end(sibling, drain=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import trio
@@ -39,6 +40,7 @@ class _TrioSlot:
 class TrioBackend:
     def __init__(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
+        self.thread_id = threading.get_ident()
 
     def slot(self) -> Slot:
         return _TrioSlot()
@@ -47,7 +49,10 @@ class TrioBackend:
         return trio.lowlevel.current_task()
 
     def call_soon_threadsafe(self, callback: Callable[[], object]) -> None:
-        self._token.run_sync_soon(callback)
+        try:
+            self._token.run_sync_soon(callback)
+        except trio.RunFinishedError as error:
+            raise RuntimeError("the event loop is closed") from error
 
 
 def is_trio_task() -> bool:

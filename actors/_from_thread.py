@@ -1,0 +1,117 @@
+"""Asking an actor from a thread that has no event loop: the same verbs, blocking."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, TypeVarTuple, cast, overload
+
+from actors._cell import Cell
+from actors._errors import ActorError, ActorStopped, AskTimeout
+from actors._mailbox import Envelope, Tell
+
+A = TypeVar("A")
+A_co = TypeVar("A_co", covariant=True)
+P = ParamSpec("P")
+R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
+
+
+class ThreadRef(Generic[A_co]):
+    """A `Ref` for other threads: `ref.from_thread.ask(Counter.add, 2)`.
+
+    Raises RuntimeError in the event loop's own thread, which it would block for ever.
+    """
+
+    __slots__ = ("_cell",)
+
+    def __init__(self, cell: Cell[A_co]) -> None:
+        self._cell = cell
+
+    @overload
+    def ask(
+        self: ThreadRef[A], method: Callable[Concatenate[A, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R: ...
+
+    @overload
+    def ask(self: ThreadRef[A], method: Callable[[A, *Ts], Awaitable[R]], /, *args: *Ts, timeout: float) -> R: ...
+
+    # As with `Ref.ask`: a message whose method takes a `timeout` of its own must pass it by position.
+    def ask(  # type: ignore[misc]
+        self,
+        method: Callable[..., Awaitable[object]],
+        /,
+        *args: object,
+        timeout: float | None = None,
+        **kwargs: object,
+    ) -> object:
+        """The reply; raises as `Ref.ask` does."""
+        cell, future = self._cell, concurrent.futures.Future[object]()
+        envelope = Envelope(cast("Any", method).__name__, args, kwargs, reply_to=_Settles(future))
+
+        def begin() -> None:
+            try:
+                cell.mailbox.put(envelope)
+            except ActorError as error:
+                envelope.fail(error)
+
+        self._in_loop(begin)
+        try:
+            future.result(timeout)
+        except concurrent.futures.TimeoutError:
+            was_started = self._abandon(envelope)
+            if not future.done():
+                raise AskTimeout(cell.name, envelope.method, timeout or 0.0, was_started=was_started) from None
+        if envelope.error is not None:
+            raise envelope.error
+        return envelope.value
+
+    def tell(
+        self: ThreadRef[A], method: Callable[Concatenate[A, P], Awaitable[object]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Return when the message is in the mailbox; raises as `Ref.tell` does."""
+        cell, future = self._cell, concurrent.futures.Future[None]()
+        message = Tell(cast("Any", method).__name__, args, kwargs)
+
+        def put() -> None:
+            try:
+                cell.mailbox.put_nowait(message)
+            except ActorError as error:
+                future.set_exception(error)
+            else:
+                future.set_result(None)
+
+        self._in_loop(put)
+        future.result()
+
+    def _abandon(self, envelope: Envelope) -> bool:
+        """Whether the actor had begun with it."""
+        future: concurrent.futures.Future[bool] = concurrent.futures.Future()
+        self._in_loop(lambda: future.set_result(self._cell.mailbox.abandon(envelope)))
+        return future.result()
+
+    def _in_loop(self, callback: Callable[[], object]) -> None:
+        backend = self._cell.backend
+        if threading.get_ident() == backend.thread_id:
+            raise RuntimeError("from_thread is for other threads than the event loop's: use the ref itself")
+        try:
+            backend.call_soon_threadsafe(callback)
+        except RuntimeError as error:  # the loop is closed
+            raise ActorStopped(self._cell.name) from error
+
+
+class _Settles:
+    """A slot whose waiter is a thread."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, future: concurrent.futures.Future[object]) -> None:
+        self._future = future
+
+    def fire(self) -> None:
+        if not self._future.done():
+            self._future.set_result(None)
+
+    async def wait(self) -> None:
+        raise AssertionError("a thread waits for this, not a task")

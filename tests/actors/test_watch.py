@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import anyio
+import pytest
+from anyio import wait_all_tasks_blocked
+
+from actors import ActorCrashed, Exit, Restart, Supervisor, TooManyRestarts
+
+pytestmark = pytest.mark.anyio
+
+
+class Fragile:
+    async def ping(self) -> str:
+        return "pong"
+
+    async def crash(self) -> None:
+        raise ValueError("glass")
+
+
+async def test_watch_returns_when_the_actor_is_stopped() -> None:
+    exits: list[Exit] = []
+    async with Supervisor() as supervisor, anyio.create_task_group() as group:
+        ref = await supervisor.start(Fragile, name="vase")
+
+        async def watch() -> None:
+            exits.append(await ref.watch())
+
+        group.start_soon(watch)
+        await wait_all_tasks_blocked()
+        assert not exits
+        await ref.stop()
+    assert exits == [Exit("vase", None)]
+    assert await ref.watch() == Exit("vase", None)  # at once, when it is gone already
+
+
+async def test_watch_does_not_notice_a_restart_and_tells_the_crash_that_was_final() -> None:
+    async with Supervisor() as supervisor:
+        lasting = await supervisor.start(Fragile, name="lasting")
+        once = await supervisor.start(Fragile, name="once", restart=Restart.TEMPORARY)
+        with pytest.raises(ActorCrashed):
+            await lasting.ask(Fragile.crash)
+        with anyio.move_on_after(0.001) as scope:
+            await lasting.watch()
+        assert scope.cancelled_caught
+        once.tell(Fragile.crash)
+        assert isinstance((await once.watch()).error, ValueError)
+
+
+async def test_watch_tells_when_the_supervisor_has_given_up() -> None:
+    exits: list[Exit] = []
+    with pytest.raises(TooManyRestarts):
+        async with Supervisor(intensity=(0, 1.0)) as supervisor:
+            ref = await supervisor.start(Fragile, name="vase")
+            ref.tell(Fragile.crash)
+            with anyio.CancelScope(shield=True):
+                exits.append(await ref.watch())
+            await anyio.sleep_forever()
+    assert isinstance(exits[0].error, ValueError)
+
+
+async def test_a_snapshot_shows_what_each_child_is_doing() -> None:
+    async with Supervisor("rest_for_one", name="tree") as supervisor:
+        vase = await supervisor.start(Fragile, name="vase", mailbox_capacity=7)
+        await supervisor.start(Fragile, name="bowl")
+        await vase.ask(Fragile.ping)
+        with pytest.raises(ActorCrashed):
+            await vase.ask(Fragile.crash)
+        await vase.ask(Fragile.ping)
+        await wait_all_tasks_blocked()  # the bowl is restarted after the vase
+        snapshot = supervisor.snapshot()
+    assert (snapshot.name, snapshot.strategy) == ("tree", "rest_for_one")
+    first, second = snapshot.children
+    assert (first.name, first.state, first.handled, first.restarts) == ("vase", "up", 2, 1)
+    assert first.last_crash == "ValueError: glass"
+    assert (first.mailbox.queued, first.mailbox.capacity) == (0, 7)
+    assert (second.name, second.restarts, second.last_crash) == ("bowl", 1, "")
