@@ -31,8 +31,6 @@ class MountPlan:
     mounts: tuple[Mount, ...]
     volumes: tuple[VolumeUse, ...]
     """The volumes among them, to be made where there are none."""
-    bind_sources: tuple[str, ...]
-    """Paths on this host that must exist."""
 
 
 @attrs.define
@@ -41,7 +39,6 @@ class _Planner:
     mounts: dict[str, Mount] = attrs.field(factory=dict)
     inherited: set[str] = attrs.field(factory=set)
     volumes: dict[str, VolumeUse] = attrs.field(factory=dict)
-    bind_sources: list[str] = attrs.field(factory=list)
 
     def inherit(self, mount: Mount) -> None:
         self.mounts[mount.destination] = mount
@@ -92,7 +89,15 @@ def plan_mounts(
     return MountPlan(
         mounts=tuple(planner.mounts[destination] for destination in sorted(planner.mounts)),
         volumes=tuple(planner.volumes.values()),
-        bind_sources=tuple(planner.bind_sources),
+    )
+
+
+def bind_sources(host_config: HostConfig) -> tuple[str, ...]:
+    """The paths on this host that must exist: those of `mounts`. Those of `binds` are made at start."""
+    return tuple(
+        mount.source
+        for mount in host_config.mounts or ()
+        if mount.type == "bind" and not (mount.bind_options and mount.bind_options.create_mountpoint)
     )
 
 
@@ -191,8 +196,6 @@ def _plan_mount(planner: _Planner, request: MountRequest) -> None:
     destination, rw = _clean(request.target), not request.read_only
     if request.type == "bind":
         options = request.bind_options
-        if options is None or not options.create_mountpoint:
-            planner.bind_sources.append(request.source)
         propagation = (options.propagation if options else "") or "rprivate"
         planner.add(
             Mount(type="bind", source=_clean(request.source), destination=destination, rw=rw, propagation=propagation)

@@ -20,7 +20,7 @@ from daemon.container import Container, Mount, SecurityOptions, summary_of
 from daemon.create.checks.conflicts import is_container_mode
 from daemon.create.events import container_event, insist, publish, volume_event
 from daemon.create.merge import merge_config, merge_log_config, path_and_args
-from daemon.create.mounts import MountPlan, parse_volumes_from, plan_mounts
+from daemon.create.mounts import MountPlan, bind_sources, parse_volumes_from, plan_mounts
 from daemon.create.platforms import check_platform, mismatch_warning, parse_platform
 from daemon.create.request import Created, CreateRequest
 from daemon.create.security import parse_security_options
@@ -98,6 +98,7 @@ class Creator:
     async def _draft(self, request: CreateRequest) -> Draft:
         validate(request, self.host)
         request, warnings = adapt(request, self.host, default_runtime=self.config.default_runtime)
+        await _check_exist(bind_sources(request.host_config))
         image, image_warnings = await self._image(request)
         config = merge_config(request.config, image.config if image else None)
         log_config = merge_log_config(request.host_config.log_config, self.config.default_log_driver)
@@ -105,7 +106,6 @@ class Creator:
         request = attrs.evolve(request, config=config, host_config=host_config)
         request = await self._with_namespaces(request)
         mounts = plan_mounts(config, host_config, await self._inherited(host_config.volumes_from or ()))
-        await _check_exist(mounts.bind_sources)
         return Draft(request=request, image=image, mounts=mounts, warnings=(*image_warnings, *warnings))
 
     async def _image(self, request: CreateRequest) -> tuple[Image | None, tuple[str, ...]]:

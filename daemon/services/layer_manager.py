@@ -5,7 +5,9 @@ An event loop must not wait for a disk, and a thread switch for each directory c
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -18,11 +20,16 @@ BATCH_MAX = 64
 """Containers whose directories are made in a row before the first is answered: about 10 ms."""
 
 
+_IMAGES_MAX = 256
+"""Images whose layers' paths are remembered."""
+
+
 class LayerManager:
     def __init__(self, trees: ContainerTrees, layers: LayerStore) -> None:
         self._trees = trees
         self._layers = layers
         self._thread: BatchThread[Callable[[], None], None] = BatchThread(do_each, name="layers", batch_max=BATCH_MAX)
+        self._paths = functools.lru_cache(maxsize=_IMAGES_MAX)(self._paths_of)
 
     async def __aenter__(self) -> Self:
         await self._thread.__aenter__()
@@ -42,15 +49,15 @@ class LayerManager:
             System: the disk failed, or the working directory is a file in the image.
         """
 
-        def work() -> None:
-            layers = tuple(self._layers.path(chain_id) for chain_id in reversed(chain_ids))
-            self._trees.create(container_id, layers, working_dir)
-
-        return self._thread.submit(work)
+        return self._thread.submit(lambda: self._trees.create(container_id, self._paths(chain_ids), working_dir))
 
     def remove(self, container_id: str) -> Deferred[None]:
         """Harmless twice, and for an id that was never created."""
         return self._thread.submit(lambda: self._trees.remove(container_id))
+
+    def _paths_of(self, chain_ids: tuple[str, ...]) -> tuple[Path, ...]:
+        """The directories of an image's layers, top first."""
+        return tuple(self._layers.path(chain_id) for chain_id in reversed(chain_ids))
 
 
 def do_each(jobs: Sequence[Callable[[], None]]) -> list[Exception | None]:

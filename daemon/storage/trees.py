@@ -17,14 +17,16 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+import attrs
+
 from daemon.storage.disk import disk, remove_tree
 from daemon.storage.rootfs import NodeKind, Rootfs
 
 UPPER = "diff"
 
 _PLAIN = (0o755, 0, 0)
-_IMAGE_VIEWS_MAX = 64
-"""Images whose layers are kept open to look into: as many as are in use at a time."""
+_PLANS_MAX = 256
+"""Images, each with a working directory, that are remembered: as many as are in use at a time."""
 
 
 class TreeStore:
@@ -63,18 +65,30 @@ class TreeStore:
             self.remove(name)
         return residue
 
-    def _begin(self, name: str) -> Path:
-        aside = self._staging / f"{self._kind}-{name}"
-        remove_tree(aside)  # of a create that was cut short
-        aside.mkdir(mode=0o700)
+    def _begin(self, name: str) -> str:
+        # Plain strings and system calls: this is the path of every create, and a Path costs as much as what is done with it.
+        aside = f"{self._staging}/{self._kind}-{name}"
+        try:
+            os.mkdir(aside, 0o700)
+        except FileExistsError:  # of a create that was cut short
+            remove_tree(Path(aside))
+            os.mkdir(aside, 0o700)
         return aside
+
+
+@attrs.frozen
+class _Plan:
+    """What a container's tree depends on, found out once for each image and working directory: layers never change."""
+
+    root: tuple[int, int, int]
+    """Mode, owner and group of the image's root: an overlay shows its root as the upper directory's."""
+    makes_working_dir: bool
 
 
 class ContainerTrees(TreeStore):
     def __init__(self, root: Path) -> None:
         super().__init__(root, "containers")
-        # The layers of an image never change; building their view for each container would cost as much as its directories.
-        self._image_view = functools.lru_cache(maxsize=_IMAGE_VIEWS_MAX)(Rootfs)
+        self._plan = functools.lru_cache(maxsize=_PLANS_MAX)(_plan)
 
     def create(self, container_id: str, layers: tuple[Path, ...], working_dir: str) -> None:
         """The container's tree, with its working directory where the image (`layers`, top first) has none.
@@ -82,30 +96,34 @@ class ContainerTrees(TreeStore):
         Raises:
             System: the disk failed, or the working directory is a file in the image.
         """
+        plan = self._plan(layers, working_dir)
         with disk("make the container's directories"):
             aside = self._begin(container_id)
             try:
-                (aside / "checkpoints").mkdir(mode=0o700)
-                upper = aside / UPPER
-                upper.mkdir(mode=0o755)
-                self._prepare(upper, layers, working_dir)
-                aside.rename(self.path(container_id))
+                os.mkdir(f"{aside}/checkpoints", 0o700)
+                upper = f"{aside}/{UPPER}"
+                os.mkdir(upper, 0o755)
+                if plan.root != _PLAIN:
+                    mode, uid, gid = plan.root
+                    os.chown(upper, uid, gid)
+                    os.chmod(upper, mode)
+                if plan.makes_working_dir:
+                    # An image may have no layer at all; then the empty upper directory is all there is to look into.
+                    Rootfs(layers or (Path(upper),)).make_directory(Path(upper), working_dir)
+                os.rename(aside, f"{self._home}/{container_id}")
             except BaseException:
-                remove_tree(aside)
+                remove_tree(Path(aside))
                 raise
 
-    def _prepare(self, upper: Path, layers: tuple[Path, ...], working_dir: str) -> None:
-        if layers:
-            top = self._image_view(layers).lookup("/")
-            assert top is not None, "a layer has a root"
-            if (top.mode, top.uid, top.gid) != _PLAIN:  # an overlay shows its root as the upper directory's
-                os.chown(upper, top.uid, top.gid)
-                upper.chmod(top.mode)
-        if working_dir:
-            found = self._image_view(layers).lookup(working_dir) if layers else None
-            if found is None or found.kind is not NodeKind.DIRECTORY:
-                # An image may have no layer at all; then the empty upper directory is all there is to look into.
-                Rootfs(layers or (upper,)).make_directory(upper, working_dir)
+
+def _plan(layers: tuple[Path, ...], working_dir: str) -> _Plan:
+    if not layers:
+        return _Plan(_PLAIN, bool(working_dir))
+    image = Rootfs(layers)
+    top, found = image.lookup("/"), image.lookup(working_dir) if working_dir else None
+    assert top is not None, "a layer has a root"
+    is_there = found is not None and found.kind is NodeKind.DIRECTORY
+    return _Plan((top.mode, top.uid, top.gid), bool(working_dir) and not is_there)
 
 
 class VolumeTrees(TreeStore):
@@ -121,8 +139,8 @@ class VolumeTrees(TreeStore):
             if self.data(name).is_dir():
                 return
             aside = self._begin(name)
-            (aside / "_data").mkdir(mode=0o755)
-            aside.rename(self.path(name))
+            os.mkdir(f"{aside}/_data", 0o755)
+            os.rename(aside, self.path(name))
 
     def fill(self, name: str, layers: tuple[Path, ...], source: str) -> None:
         """Copy the image's directory at `source` into the volume if it is empty (moby container_unix.go, copy-up)."""

@@ -20,6 +20,7 @@ from daemon.container import (
 from daemon.create.mounts import (
     ANONYMOUS_LABEL,
     MountPlan,
+    bind_sources,
     mount_complaint,
     parse_volumes_from,
     plan_mounts,
@@ -78,7 +79,7 @@ def a_volume(name: str = "data", destination: str = "/dst", mode: str = "z", rw:
     ],
 )
 def test_a_bind_with_an_absolute_source_is_of_the_host(text: str, expected: Mount) -> None:
-    assert plan(text) == MountPlan(mounts=(expected,), volumes=(), bind_sources=())
+    assert plan(text) == MountPlan(mounts=(expected,), volumes=())
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_a_bind_with_an_absolute_source_is_of_the_host(text: str, expected: Moun
 )
 def test_a_bind_with_a_name_is_a_volume(text: str, mount: Mount, is_filled: bool) -> None:
     use = VolumeUse(name=mount.name, destination=mount.destination, is_anonymous=False, is_filled=is_filled)
-    assert plan(text) == MountPlan(mounts=(mount,), volumes=(use,), bind_sources=())
+    assert plan(text) == MountPlan(mounts=(mount,), volumes=(use,))
 
 
 def test_the_containers_volume_driver_is_for_the_volumes_of_binds() -> None:
@@ -227,7 +228,7 @@ def test_the_source_of_a_bind_mount_must_exist_unless_it_is_to_be_made(
     options: BindOptions | None, sources: tuple[str, ...]
 ) -> None:
     request = MountRequest(type="bind", source="/src/../src", target="/dst", bind_options=options)
-    assert plan_of(request).bind_sources == sources
+    assert bind_sources(HostConfig(mounts=(request,))) == sources
 
 
 def test_a_volume_mount_brings_its_options() -> None:
@@ -247,7 +248,6 @@ def test_a_volume_mount_brings_its_options() -> None:
                 options={"type": "tmpfs"},
             ),
         ),
-        bind_sources=(),
     )
 
 
@@ -389,6 +389,11 @@ def test_what_is_asked_for_takes_the_place_of_what_is_inherited() -> None:
     assert made.volumes == ()
 
 
+def test_the_place_of_what_is_inherited_is_taken_once() -> None:
+    with pytest.raises(InvalidParameter, match="Duplicate mount point: /dst"):
+        plan("/own:/dst", "/other:/dst", inherited=[((a_volume(),), "rw")])
+
+
 def test_of_two_containers_that_share_their_volumes_the_later_one_counts() -> None:
     inherited: Inherited = [((a_volume("first"),), "rw"), ((a_volume("second"),), "ro")]
     made = plan(inherited=inherited)
@@ -412,4 +417,4 @@ def test_mounts_are_in_the_order_of_their_places() -> None:
 
 
 def test_no_mounts_are_asked_for() -> None:
-    assert plan_mounts(ContainerConfig(), HostConfig(), []) == MountPlan(mounts=(), volumes=(), bind_sources=())
+    assert plan_mounts(ContainerConfig(), HostConfig(), []) == MountPlan(mounts=(), volumes=())

@@ -11,7 +11,7 @@ import pytest
 from anyio.abc import TaskGroup
 
 from actors import ActorCrashed, TooManyRestarts
-from daemon.container import ContainerConfig, HostConfig
+from daemon.container import ContainerConfig, HostConfig, MountRequest
 from daemon.create.pipeline import Creator
 from daemon.create.request import CreateRequest
 from daemon.engine import Engine
@@ -251,6 +251,14 @@ async def test_removing_a_name_that_is_being_created_calls_the_create_off(tmp_pa
             ),
             InvalidParameter,
             "No such container: nobody",
+        ),
+        (
+            CreateRequest(
+                config=ContainerConfig(image="nosuch", cmd=("a",)),
+                host_config=HostConfig(mounts=(MountRequest(type="bind", source="/no/such/path", target="/x"),)),
+            ),
+            InvalidParameter,
+            'invalid mount config for type "bind": bind source path does not exist: /no/such/path',
         ),
         (
             CreateRequest(config=ContainerConfig(image="busybox", cmd=("a",), working_dir="/bin/sh/x")),

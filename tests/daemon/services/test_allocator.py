@@ -209,6 +209,16 @@ async def test_the_name_of_a_container_that_was_kept_is_not_released_with_its_cr
 
 
 @pytest.mark.anyio
+async def test_a_name_is_kept_even_if_its_reservation_has_been_forgotten(tmp_path: Path) -> None:
+    # As after a restart of the actor between the reservation and the commit.
+    async with allocator_at(tmp_path) as allocator:
+        await allocator.ask(Allocator.keep, A, "web")
+        with pytest.raises(Conflict) as caught:
+            await allocator.ask(Allocator.reserve, B, "web", keep)
+        assert str(caught.value) == in_use("web", A)
+
+
+@pytest.mark.anyio
 async def test_a_renamed_container_holds_both_names_until_the_old_one_is_released(tmp_path: Path) -> None:
     async with allocator_at(tmp_path, container(A, "web")) as allocator:
         assert await allocator.ask(Allocator.reserve_new_name, A, "/site") == "site"

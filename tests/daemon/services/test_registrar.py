@@ -154,7 +154,7 @@ async def test_the_actor_begins_with_what_is_durable(tmp_path: Path) -> None:
         assert await registrar.ask(Registrar.list) == (WEB,)
         await registrar.ask(Registrar.register, DB)
         await registrar.ask(Registrar.rename, DB.id, "store")
-        await registrar.ask(Registrar.begin_change, "store", "removal")
+        assert (await registrar.ask(Registrar.begin_change, "store", "removal")).id == DB.id
         await registrar.ask(Registrar.end_change, DB.id)
         assert (await registrar.ask(Registrar.find, "store")).id == DB.id
         await registrar.ask(Registrar.remove, DB.id)
