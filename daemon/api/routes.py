@@ -18,7 +18,7 @@ from daemon.api import containers, images, system
 from daemon.api.calls import Call, error_response, refusal
 from daemon.api.system import API_VERSION, API_VERSION_MIN, VERSION, dotted
 from daemon.engine import Engine
-from daemon.errors import DaemonError, InvalidParameter, NotFound, Unavailable
+from daemon.errors import DaemonError, InvalidParameter, NotFound, NotImplementedHere, Unavailable
 from daemon.http.message import Request, Response
 
 _log = logging.getLogger(__name__)
@@ -43,6 +43,31 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
 )
 """A name may hold slashes. The first that fits counts."""
 
+NOT_YET: tuple[tuple[str, str, str], ...] = (
+    ("POST", "/containers/{name}/(start|stop|restart|kill|pause|unpause|wait|resize)", "running a container"),
+    ("POST", "/containers/{name}/(attach|exec)|/exec/{name}/(start|resize)", "running a command in a container"),
+    ("GET", "/containers/{name}/(logs|top|stats|attach/ws)|/exec/{name}/json", "running a container"),
+    ("POST", "/containers/{name}/update", "updating a container"),
+    ("POST", "/(containers|images|networks|volumes|build)/prune", "pruning"),
+    ("GET", "/containers/{name}/(archive|export|changes)", "reading a container's files"),
+    ("HEAD", "/containers/{name}/archive", "reading a container's files"),
+    ("PUT", "/containers/{name}/archive", "writing a container's files"),
+    ("POST", "/commit", "committing a container"),
+    ("POST", "/build", "building an image"),
+    ("POST", "/images/{name}/(push|tag)", "pushing or tagging an image"),
+    ("GET", "/images/{name}/(get|history)|/images/(get|search)|/distribution/{name}/json", "this request for images"),
+    ("DELETE", "/images/{name}", "removing an image"),
+    ("GET", "/networks(/{name})?", "listing networks"),
+    ("POST", "/networks/create|/networks/{name}/(connect|disconnect)", "changing networks"),
+    ("DELETE", "/networks/{name}", "changing networks"),
+    ("GET", "/volumes(/{name})?", "listing volumes"),
+    ("POST", "/volumes/create", "changing volumes"),
+    ("DELETE", "/volumes/{name}", "changing volumes"),
+    ("GET", "/system/df", "measuring disk usage"),
+    ("POST", "/auth", "logging in to a registry"),
+)
+"""What Docker has and this daemon has not yet: a 501 says so, where a 404 would read like a mistake of the client's."""
+
 _VERSIONED = re.compile(r"/v([0-9.]+)(/.*)", re.ASCII)
 _VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})", re.ASCII)
 
@@ -66,6 +91,7 @@ class Router:
             for method, path, handle in ROUTES
             if "{" in path
         ]
+        self._not_yet = [(method, re.compile(path.replace("{name}", ".+")), what) for method, path, what in NOT_YET]
 
     async def __call__(self, request: Request) -> Response:
         try:
@@ -101,6 +127,9 @@ class Router:
         for wanted, pattern, handle in self._patterns:
             if method == wanted and (match := pattern.fullmatch(path)) is not None:
                 return handle, unquote(match[1])
+        for wanted, pattern, what in self._not_yet:
+            if method == wanted and pattern.fullmatch(path):
+                raise NotImplementedHere(f"{what} is not supported yet")
         raise NotFound("page not found")
 
 

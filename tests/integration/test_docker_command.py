@@ -170,6 +170,39 @@ def test_events_streams_while_things_happen(docker: Docker) -> None:
             stream.kill()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["start", "web"], "running a container is not supported yet"),
+        (["logs", "web"], "running a container is not supported yet"),
+        (["cp", "web:/bin/sh", "-"], "reading a container's files is not supported yet"),
+        (["rmi", "busybox"], "removing an image is not supported yet"),
+        (["network", "ls"], "listing networks is not supported yet"),
+        (["volume", "ls"], "listing volumes is not supported yet"),
+        (["pull", "busybox"], "pulling is not supported yet"),
+    ],
+)
+def test_what_is_not_there_yet_says_so(arguments: list[str], text: str, docker: Docker) -> None:
+    docker.output("create", "--name", "web", "busybox", "true")
+    done = docker.run(*arguments)
+    assert done.returncode == 1
+    assert text in done.stderr
+
+
+@pytest.mark.parametrize("archive", [b"garbage", bytes(range(256)) * 400, b""])
+def test_a_broken_archive_fails_with_a_reason_and_leaves_nothing(archive: bytes, docker: Docker, home: Path) -> None:
+    path = home / "broken.tar"
+    path.write_bytes(archive)
+    content = docker.daemon.data_root / "content"
+    before = sorted(content.rglob("*"))
+    for command in (["load", "-i", str(path)], ["import", str(path), "broken"]):
+        done = docker.run(*command)
+        assert done.returncode == 1
+        assert done.stderr.strip()
+    assert docker.output("images", "-q", "broken") == ""
+    assert sorted(content.rglob("*")) == before
+
+
 def test_docker_load_takes_an_archive(docker: Docker, home: Path) -> None:
     from loadtest import image_tar
 
