@@ -58,7 +58,7 @@ class Supervisor:
         intensity: how many restarts in how many seconds; one more raises `TooManyRestarts` out of the `async with`.
         backoff: how long to wait before a restart; by default not at all. Meanwhile the mailbox goes on taking messages.
         rng: draws the jitter of `backoff`.
-        on_event: called with every event of the tree, in the event loop; it must not block or raise.
+        on_event: called with every event of the tree, in the event loop; it must not block. If it raises, that is the end.
 
     An actor class that is entered may hold a supervisor of its own: so trees are built.
     """
@@ -78,7 +78,7 @@ class Supervisor:
         self._intensity = Intensity(*intensity)
         self._backoff = backoff
         self._rng = rng or Random()
-        self._on_event = on_event
+        self._hook = on_event
         self._children: list[Cell[object]] = []
         self._exits: deque[_Exited] = deque()
         self._backing_off: list[_Exited] = []
@@ -86,7 +86,7 @@ class Supervisor:
         self._control_scope = anyio.CancelScope(shield=True)
         self._control_done = anyio.Event()
         self._is_open = False
-        self._failure: TooManyRestarts | None = None
+        self._failure: Exception | None = None
 
     async def __aenter__(self) -> Self:
         self._backend: Backend = current_backend()
@@ -155,7 +155,7 @@ class Supervisor:
                 spec,
                 supervisor=self.name,
                 backend=self._backend,
-                on_event=self._on_event,
+                on_event=self._emit,
                 on_exit=self._note_exit,
             )
             await self._launch(cell)
@@ -177,7 +177,7 @@ class Supervisor:
                 cell.cancel()
                 await cell.wait_ended()
             raise
-        self._on_event(ChildStarted(self.name, cell.name, cell.incarnation))
+        self._emit(ChildStarted(self.name, cell.name, cell.incarnation))
 
     async def _stop_for_good(self, cell: Cell[object]) -> None:
         async with self._lock:
@@ -189,7 +189,7 @@ class Supervisor:
     async def _stop(self, cell: Cell[object]) -> None:
         await self._end(cell, drain=True)
         cell.close()
-        self._on_event(ChildStopped(self.name, cell.name))
+        self._emit(ChildStopped(self.name, cell.name))
 
     async def _end(self, cell: Cell[object], *, drain: bool) -> None:
         """Return when no incarnation of `cell` is running."""
@@ -199,13 +199,25 @@ class Supervisor:
         with anyio.move_on_after(cell.spec.stop_timeout_s):
             await cell.wait_ended()
             return
-        self._on_event(StopTimeout(self.name, cell.name, cell.spec.stop_timeout_s))
+        self._emit(StopTimeout(self.name, cell.name, cell.spec.stop_timeout_s))
         cell.cancel()
         await cell.wait_ended()
 
+    def _emit(self, event: Event) -> None:
+        try:
+            self._hook(event)
+        except Exception as error:  # noqa: BLE001 - a defect of the host's: it leaves the `async with`, as itself
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        """End this supervisor: the host's body is cancelled, and `error` leaves the `async with`."""
+        if self._failure is None:
+            self._failure = error
+            self._tasks.cancel_scope.cancel()
+
     def _note_exit(self, cell: Cell[object], crash: Exception | None) -> None:
         if crash is not None:
-            self._on_event(ChildCrashed(self.name, cell.name, crash))
+            self._emit(ChildCrashed(self.name, cell.name, crash))
         if cell.is_asked_to_stop:
             return  # whoever asked goes on from here
         self._exits.append(_Exited(cell, cell.incarnation, crash))
@@ -213,18 +225,20 @@ class Supervisor:
             self._control_wait.fire()
 
     async def _control(self) -> None:
-        with self._control_scope:
-            while self._failure is None:
-                exited = self._next_exit()
-                if exited is None:
-                    await self._wait_for_exit()
-                    continue
-                async with self._lock:
-                    # Not if it was stopped for good, or restarted with a sibling, since it went.
-                    cell = exited.cell
-                    if cell in self._children and cell.incarnation == exited.incarnation and not cell.is_up:
-                        await self._after_exit(exited)
-        self._control_done.set()
+        try:
+            with self._control_scope:
+                while self._failure is None:
+                    exited = self._next_exit()
+                    if exited is None:
+                        await self._wait_for_exit()
+                        continue
+                    async with self._lock:
+                        # Not if it was stopped for good, or restarted with a sibling, since it went.
+                        cell = exited.cell
+                        if cell in self._children and cell.incarnation == exited.incarnation and not cell.is_up:
+                            await self._after_exit(exited)
+        finally:
+            self._control_done.set()
 
     def _next_exit(self) -> _Exited | None:
         now = anyio.current_time()
@@ -264,12 +278,12 @@ class Supervisor:
         return cell.last_delay_s
 
     def _give_up(self, cell: Cell[object], crash: Exception | None) -> None:
-        self._failure = TooManyRestarts(self.name, cell.name, self._intensity.restarts_max, self._intensity.period_s)
-        self._failure.__cause__ = crash
+        failure = TooManyRestarts(self.name, cell.name, self._intensity.restarts_max, self._intensity.period_s)
+        failure.__cause__ = crash
         for down in self._children:
             if not down.is_up:
                 down.close(crash)  # the host may be waiting for it behind a shield, and we for the host
-        self._tasks.cancel_scope.cancel()
+        self._fail(failure)
 
     async def _restart(self, cell: Cell[object]) -> None:
         group = affected_siblings(self._strategy, self._children, cell)

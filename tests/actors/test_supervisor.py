@@ -357,6 +357,22 @@ async def test_the_hook_sees_starts_crashes_and_stops() -> None:
     assert [event.incarnation for event in events if isinstance(event, ChildStarted)] == [1, 2]
 
 
+@pytest.mark.parametrize("kind", [ChildCrashed, ChildStarted])
+async def test_a_hook_that_raises_ends_the_supervisor_and_does_not_hang_it(kind: type[Event]) -> None:
+    armed = False
+
+    def hook(event: Event) -> None:
+        if armed and isinstance(event, kind):
+            raise RuntimeError("hook")
+
+    with pytest.raises(RuntimeError, match="hook"):
+        async with Supervisor(on_event=hook) as supervisor:
+            ref = await start(supervisor, "a", [])
+            armed = True
+            ref.tell(Service.crash)
+            await anyio.sleep_forever()
+
+
 async def test_a_reply_is_no_garbage_cycle() -> None:
     async with Supervisor() as supervisor:
         ref = await start(supervisor, "a", [])
