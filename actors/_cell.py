@@ -21,7 +21,7 @@ from actors._backend import Backend, Slot
 from actors._child import ChildSpec
 from actors._context import InContext
 from actors._deferred import Deferred
-from actors._errors import ActorCrashed, ActorStopped, AskCycle, Refused, StopActor
+from actors._errors import ActorCrashed, ActorError, ActorStopped, AskCycle, Refused, StopActor
 from actors._events import EventHook, RefusedTell, Undelivered
 from actors._mailbox import Envelope, Mailbox, Message
 
@@ -321,5 +321,5 @@ class Cell(Generic[A_co]):
                     self._watchers.remove(watcher)
         return self.exit
 
-    def _report_undelivered(self, message: Message) -> None:
-        self._on_event(Undelivered(self._supervisor, self.name, message.method))
+    def _report_undelivered(self, message: Message, reason: ActorError) -> None:
+        self._on_event(Undelivered(self._supervisor, self.name, message.method, reason))

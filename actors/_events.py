@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import attrs
 
+from actors._errors import ActorError
+
 
 @attrs.frozen
 class ChildStarted:
@@ -49,11 +51,13 @@ class RefusedTell:
 
 @attrs.frozen
 class Undelivered:
-    """A tell or send was accepted and never read: its actor has stopped, or its mailbox drops what it has no room for."""
+    """A tell or send was accepted and never read."""
 
     supervisor: str
     child: str
     method: str
+    reason: ActorError
+    """`ActorStopped`, or `MailboxFull` where the mailbox drops what it has no room for."""
 
 
 Event = ChildStarted | ChildCrashed | ChildStopped | StopTimeout | RefusedTell | Undelivered

@@ -17,7 +17,7 @@ from typing import Literal
 import attrs
 
 from actors._backend import Backend, Slot
-from actors._errors import ActorStopped, MailboxFull
+from actors._errors import ActorError, ActorStopped, MailboxFull
 
 Overflow = Literal["wait", "reject", "drop_new", "drop_oldest"]
 """What becomes of a message for which there is no room: ask and send wait (a tell never does), or fail with MailboxFull; or it is
@@ -98,7 +98,7 @@ class MailboxStatistics:
 
 
 class Mailbox:
-    """`on_dropped` is called with every accepted message that is dropped and that nobody waits for."""
+    """`on_dropped` is called with every accepted message that is dropped and that nobody waits for, and with the reason."""
 
     __slots__ = (
         "_capacity",
@@ -114,7 +114,12 @@ class Mailbox:
     )
 
     def __init__(
-        self, name: str, capacity: int, *, overflow: Overflow = "wait", on_dropped: Callable[[Message], None]
+        self,
+        name: str,
+        capacity: int,
+        *,
+        overflow: Overflow = "wait",
+        on_dropped: Callable[[Message, ActorError], None],
     ) -> None:
         if capacity < 1:
             raise ValueError(f"mailbox of {name!r} needs room for at least one message, not {capacity}")
@@ -207,7 +212,7 @@ class Mailbox:
                 self._dead = 0
         return envelope.state is State.STARTED
 
-    def close(self, make_error: Callable[[], BaseException]) -> None:
+    def close(self, make_error: Callable[[], ActorError]) -> None:
         """Accept nothing any more. Everything undelivered is failed with a fresh error each, or reported as dropped."""
         self.refuse_new()
         left = [message for message in self._queue if _is_live(message)]
@@ -252,18 +257,18 @@ class Mailbox:
         elif self._overflow == "drop_new" and not (type(message) is Envelope and message.reply_to is not None):
             if type(message) is Envelope and message.room is not None:
                 message.room.fire()
-            self._on_dropped(message)
+            self._on_dropped(message, MailboxFull(self._name, self._capacity))
         else:
             raise MailboxFull(self._name, self._capacity)
 
-    def _drop(self, message: Message, error: BaseException) -> None:
+    def _drop(self, message: Message, error: ActorError) -> None:
         is_told = is_waited_for(message)
         if type(message) is Envelope:
             message.state = State.OUTSIDE
             if is_told:
                 message.fail(error)
         if not is_told:
-            self._on_dropped(message)
+            self._on_dropped(message, error)
 
     def _admit_next(self) -> None:
         """Hand the room that has just come free to the first who waits for it."""

@@ -84,5 +84,5 @@ def log_event(event: Event) -> None:
             _log.warning("%s: %s did not stop within %g s and was cancelled", supervisor, child, stop_timeout_s)
         case RefusedTell(supervisor, child, method, error):
             _log.warning("%s: %s.%s refused a message: %s", supervisor, child, method, error)
-        case Undelivered(supervisor, child, method):
-            _log.warning("%s: %s stopped before it read a message to %s", supervisor, child, method)
+        case Undelivered(supervisor, child, method, reason):
+            _log.warning("%s: a message to %s.%s was not delivered: %s", supervisor, child, method, reason)

@@ -230,7 +230,9 @@ async def test_a_child_that_does_not_stop_in_time_is_cancelled_and_reported() ->
         await wait_all_tasks_blocked()
     assert journal == ["+a", "-a"]
     assert StopTimeout("supervisor", "a", 0.001) in events
-    assert Undelivered("supervisor", "a", "note") in events
+    (undelivered,) = [event for event in events if isinstance(event, Undelivered)]
+    assert (undelivered.child, undelivered.method) == ("a", "note")
+    assert isinstance(undelivered.reason, ActorStopped)
 
 
 async def test_an_asker_of_a_cancelled_child_is_told_that_work_had_begun() -> None:
