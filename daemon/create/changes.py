@@ -12,7 +12,7 @@ from daemon.config import Config
 from daemon.container import ContainerSummary
 from daemon.create.events import container_event, insist, publish
 from daemon.create.undo import Undo
-from daemon.errors import Conflict, InvalidParameter, NotFound
+from daemon.errors import Conflict, InvalidParameter
 from daemon.services import Services
 from daemon.services.allocator import Allocator
 from daemon.services.layer_manager import LayerManager
@@ -38,12 +38,10 @@ class Changer:
             System: the disk is full; nothing has changed.
         """
         services = self.services
-        try:
-            summary = await services.registrar.ask(Registrar.begin_change, name_or_id, "removal")
-        except NotFound:
-            if await services.allocator.ask(Allocator.call_off, name_or_id):
-                return
-            summary = await services.registrar.ask(Registrar.begin_change, name_or_id, "removal")
+        # Creates first: the name of one may be the prefix of another container's id, and names count before prefixes.
+        if await services.allocator.ask(Allocator.call_off, name_or_id):
+            return
+        summary = await services.registrar.ask(Registrar.begin_change, name_or_id, "removal")
         with anyio.CancelScope(shield=True):  # bounded: one commit, one tree, and messages to actors that are restarted
             volumes = await self._delete_record(summary, with_volumes=with_volumes)
             await insist(partial(services.registrar.ask, Registrar.remove, summary.id))

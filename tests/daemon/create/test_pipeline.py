@@ -208,7 +208,7 @@ async def test_removing_a_name_that_is_being_created_calls_the_create_off(tmp_pa
         faults = Faults()
         creator = creator_with(engine, faults)
         for number in range(reserve, commit):
-            name = f"c{number}"
+            name = f"name-{number}"
             before = await state_of(engine)
             async with anyio.create_task_group() as group:
 
@@ -224,6 +224,25 @@ async def test_removing_a_name_that_is_being_created_calls_the_create_off(tmp_pa
             assert {path for path in after.files if path.startswith("containers")} == {
                 path for path in before.files if path.startswith("containers")
             }
+
+
+async def test_removing_a_name_that_is_being_created_spares_the_container_whose_id_begins_like_it(
+    tmp_path: Path,
+) -> None:
+    async with engine_at(tmp_path) as engine:
+        bystander = await engine.create(plain("bystander"))
+        faults = Faults()
+        creator = creator_with(engine, faults)
+        name = bystander.id[:6]
+        async with anyio.create_task_group() as group:
+
+            def remove(_: str) -> None:
+                group.start_soon(engine.remove, name)
+
+            faults.plan(2, "after", remove)
+            with contextlib.suppress(Cancelled):
+                await creator.create(request_for(name))
+        assert [row[1] for row in (await state_of(engine)).rows] == ["bystander"]
 
 
 @pytest.mark.parametrize(
