@@ -73,10 +73,9 @@ async def list_images(call: Call) -> Response:
             raise NotImplementedHere(f"the filter '{key}' is not supported yet")
     services = call.engine.services
     images = list(await services.images.ask(ImageStore.list))
-    for values in (filters.get("dangling", ()),):
-        if values:
-            is_dangling = _boolean(values[0])
-            images = [named for named in images if is_dangling is not bool(named.references)]
+    if dangling := filters.get("dangling"):
+        is_dangling = _boolean(dangling[0])
+        images = [named for named in images if is_dangling is not bool(named.references)]
     if filters.get("reference"):
         images = [named for named in images if _fits(named, filters["reference"])]
     for label in filters.get("label", ()):

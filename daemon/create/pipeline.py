@@ -16,7 +16,7 @@ import anyio.to_thread
 import attrs
 
 from daemon.config import Config
-from daemon.container import Container, Mount, SecurityOptions, summary_of
+from daemon.container import Container, Mount, summary_of
 from daemon.create.checks.conflicts import is_container_mode
 from daemon.create.events import container_event, insist, publish, volume_event
 from daemon.create.merge import merge_config, merge_log_config, path_and_args
@@ -186,7 +186,7 @@ class Creator:
             image_id=draft.image.id if draft.image else "",
             mounts=draft.mounts.mounts,
             networks=networks,
-            security=security if request.host_config.security_opt else SecurityOptions(),
+            security=security,
         )
         return container, made
 
