@@ -26,12 +26,18 @@ A five-minute tour; it runs as it stands, on any backend:
 A message is one of the class's methods. An actor handles one message at a time. A handler that raises `Refused` answers
 no and lives on; any other exception is a crash, and the supervisor starts a fresh object around the same mailbox. A class
 with `__aenter__` and `__aexit__` is entered before its start is acknowledged and left when it stops or crashes.
-A handler may return a `Deferred` to answer later, and a `BatchThread` does blocking work for it.
+
+From there: `ActorContext` for timers and tasks beside the handlers, `Deferred` for a reply that comes later and `BatchThread`
+for blocking work, `Supervisor.start_loop` with an `Inbox` for actors that are better written as a loop, `Pool` for several
+behind one ref, `Topic` for publish and subscribe, `Ref.watch`, `Ref.from_thread`, `Supervisor.snapshot` and one hook for
+all events. `actors.testing` is for your tests, `actors.adapters` for logging and OpenTelemetry. SEMANTICS.md says what is
+guaranteed.
 """
 
 from actors._cell import Exit
-from actors._child import Restart, Strategy
+from actors._child import ChildOptions, Restart, Strategy
 from actors._deferred import Deferred
+from actors._dispatch import Hooks, cancel_on_abandon
 from actors._errors import (
     ActorCrashed,
     ActorError,
@@ -53,14 +59,20 @@ from actors._events import (
     StopTimeout,
     Undelivered,
 )
+from actors._from_thread import ThreadRef
+from actors._inbox import Channel, Inbox, Loop
+from actors._inside import ActorContext
 from actors._mailbox import MailboxStatistics, Overflow
+from actors._pool import Pool
 from actors._ref import Ref
 from actors._restart import Backoff
 from actors._snapshot import ChildSnapshot, Snapshot
 from actors._supervisor import Supervisor
 from actors._thread import BatchThread
+from actors._topic import CutOff, EndOfTopic, Subscriber, Subscription, TellSubscriber, Topic
 
 __all__ = [
+    "ActorContext",
     "ActorCrashed",
     "ActorError",
     "ActorStopped",
@@ -68,17 +80,25 @@ __all__ = [
     "AskTimeout",
     "Backoff",
     "BatchThread",
+    "Channel",
     "ChildCrashed",
+    "ChildOptions",
     "ChildSnapshot",
     "ChildStarted",
     "ChildStopped",
+    "CutOff",
     "Deferred",
+    "EndOfTopic",
     "Event",
     "EventHook",
     "Exit",
+    "Hooks",
+    "Inbox",
+    "Loop",
     "MailboxFull",
     "MailboxStatistics",
     "Overflow",
+    "Pool",
     "Ref",
     "Refused",
     "RefusedTell",
@@ -87,7 +107,13 @@ __all__ = [
     "StopActor",
     "StopTimeout",
     "Strategy",
+    "Subscriber",
+    "Subscription",
     "Supervisor",
+    "TellSubscriber",
+    "ThreadRef",
     "TooManyRestarts",
+    "Topic",
     "Undelivered",
+    "cancel_on_abandon",
 ]

@@ -1,34 +1,36 @@
 """An actor's life: incarnations of one object around one mailbox.
 
 The cell owns what outlives a crash (mailbox, name, counters); an incarnation is the user's object, entered before its
-start is acknowledged and left on stop or crash. Handlers run one at a time, in the incarnation's own task, which can be
-cancelled from outside while it starts and is shielded afterwards: then only its supervisor ends it.
+start is acknowledged and left on stop or crash. Handlers run one at a time, in the incarnation's own task, which no scope of the
+host's reaches: only its supervisor ends it. What is not a message (stop, cancel, a crash from outside the handler, a timer) does
+not go through the mailbox, so it neither waits for room in it nor behind what is queued.
 """
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from contextvars import Context, ContextVar
-from typing import Generic, Literal, TypeVar, cast
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar, cast
 
 import anyio
-import anyio.lowlevel
 import attrs
 
-from actors._backend import Backend, Slot
+from actors._backend import Backend, Scope, Slot, Spawn
 from actors._child import ChildSpec
-from actors._context import InContext
 from actors._deferred import Deferred
-from actors._errors import ActorCrashed, ActorError, ActorStopped, AskCycle, Refused, StopActor
-from actors._events import EventHook, RefusedTell, Undelivered
-from actors._mailbox import Envelope, Mailbox, Message
+from actors._errors import ActorCrashed, ActorStopped, AskCycle, StopActor
+from actors._events import Event
+from actors._helpers import Helpers
+from actors._mailbox import Envelope, Mailbox, Tell
+from actors._timers import Timers
+
+if TYPE_CHECKING:
+    from actors._dispatch import Hooks
+    from actors._snapshot import Snapshot
 
 A_co = TypeVar("A_co", covariant=True)
-
-MESSAGES_PER_TURN_MAX = 64
-"""Handled in a row before others get the loop: a checkpoint per message costs ten times the message."""
 
 CLEANUP_TIMEOUT_S = 10.0
 """How long `__aexit__` may take: a shield without a bound could hold a stopping program for ever."""
@@ -45,52 +47,47 @@ class Exit:
     error: Exception | None
 
 
+class Parent(Protocol):
+    """What a cell knows of its supervisor."""
+
+    name: str
+    backend: Backend
+    hooks: Hooks | None
+    spawn: Spawn
+
+    def emit(self, event: Event) -> None: ...
+
+    def fail(self, error: BaseException) -> None:
+        """End the supervisor with that."""
+        ...
+
+    def note_exit(self, cell: Cell[object], crash: Exception | None) -> None:
+        """An incarnation that had been up has ended."""
+        ...
+
+    async def stop_for_good(self, cell: Cell[object], *, now: bool) -> None: ...
+
+
+class Serve(Protocol):
+    """What an incarnation does between its start and its end."""
+
+    async def __call__(self, cell: Cell[object], actor: object, /) -> None: ...
+
+
 class Cell(Generic[A_co]):
-    __slots__ = (
-        "_deferred_crash",
-        "_ended",
-        "_handling",
-        "_is_called_off",
-        "_on_event",
-        "_on_exit",
-        "_owed",
-        "_progress",
-        "_scope",
-        "_stopping",
-        "_supervisor",
-        "_task",
-        "_watchers",
-        "backend",
-        "exit",
-        "handled",
-        "incarnation",
-        "is_up",
-        "last_crash",
-        "last_delay_s",
-        "mailbox",
-        "name",
-        "restarts_in_a_row",
-        "spec",
-        "start_error",
-        "up_since",
-        "waiting_on",
+    __slots__ = tuple(
+        (
+            "_helpers _interrupt _is_called_off _is_ended _progress _scope _stopping _ticked _timers _watchers "
+            "exit handled handling has_news incarnation is_up last_crash last_delay_s mailbox name owed parent "
+            "restarts_in_a_row serve spec start_error subtrees task up_since waiting_on"
+        ).split()
     )
 
-    def __init__(
-        self,
-        spec: ChildSpec[A_co],
-        *,
-        supervisor: str,
-        backend: Backend,
-        on_event: EventHook,
-        on_exit: Callable[[Cell[object], Exception | None], None],
-    ) -> None:
+    def __init__(self, spec: ChildSpec[A_co], *, parent: Parent, mailbox: Mailbox, serve: Serve) -> None:
         self.spec = spec
         self.name = spec.name
-        self.mailbox = Mailbox(
-            spec.name, spec.mailbox_capacity, overflow=spec.overflow, on_dropped=self._report_undelivered
-        )
-        self.backend = backend
+        self.parent = parent
+        self.mailbox = mailbox
         self.incarnation = 0
         self.is_up = False
         self.handled = 0
@@ -100,165 +97,183 @@ class Cell(Generic[A_co]):
         self.restarts_in_a_row = 0
         self.last_delay_s = 0.0
         self.waiting_on: tuple[str, Cell[object]] | None = None
-        """The method being handled, and whom it asks."""
-        self._supervisor = supervisor
-        self._on_event = on_event
-        self._on_exit = on_exit
-        self._task: object = None
-        self._watchers: list[Slot] = []
+        """The method being asked, and whom the handler asks it of."""
+        self.task: object = None
         self.exit: Exit | None = None
-        self._scope: anyio.CancelScope | None = None
-        """What to cancel to end the incarnation: all of its life, or while it is entered only its work."""
-        self._ended = True
-        self._is_called_off = False
-        self._progress = backend.slot()
-        """Fired when the incarnation has come up, or has ended."""
         self.start_error: Exception | None = None
+        self.handling: Tell | None = None
+        self.owed: dict[Deferred[object], Tell] | None = None
+        """Messages that are still to be answered. Made when it is needed, as are the next two: most actors need none."""
+        self._helpers: Helpers | None = None
+        self._timers: Timers | None = None
+        self._ticked = False
+        self.subtrees: tuple[Callable[[], Snapshot], ...] = ()
+        """Of the supervisors that this incarnation has entered."""
+        self.has_news = False
+        """Whether there is more to see to than the mailbox."""
+        self.serve = serve
+        self._watchers: set[Slot] | None = None
+        self._scope: Scope | None = None
+        """What to cancel to end the incarnation: all of its life, or while it is entered only its work."""
+        self._is_ended = True
+        self._is_called_off = False
+        self._progress: Slot | None = None
+        """Of the one who waits for the incarnation to come up, or to end."""
         self._stopping: Literal["no", "after this message", "after the queue"] = "no"
-        self._handling: Message | None = None
-        self._owed: dict[Deferred[object], Message] = {}
-        self._deferred_crash: Exception | None = None
+        self._interrupt: Exception | None = None
 
     def prepare(self) -> None:
         """An incarnation is about to run: from here on it can be waited for, and called off."""
         self.incarnation += 1
         self.start_error = None
+        self.subtrees = ()
+        self.has_news = False
         self._stopping = "no"
-        self._deferred_crash = None
+        self._interrupt = None
         self._is_called_off = False
-        self._ended = False
-        self._progress = self.backend.slot()
+        self._is_ended = False
 
     async def run(self) -> None:
-        """One incarnation, in a task of its own. Raises nothing: what goes wrong is for `wait_started` and `on_exit` to tell."""
+        """One incarnation, in a task of its own. What goes wrong is for `wait_started` and `note_exit` to tell."""
         CURRENT.set(self)
-        self._task = self.backend.current_task()
+        self.task = self.parent.backend.current_task()
         crash: Exception | None = None
         try:
-            with anyio.CancelScope() as life:
-                self._scope = life
+            life = self._scope = self.parent.backend.scope()
+            with life:
                 if self._is_called_off:
                     life.cancel()
-                await self._live(life)
+                actor = self.spec.factory()
+                if hasattr(type(actor), "__aenter__"):
+                    await self._live_inside(cast("AbstractAsyncContextManager[object]", actor), life)
+                else:
+                    self._come_up()
+                    await self.serve(self, actor)
         except StopActor:
             pass
         except Exception as error:  # noqa: BLE001 - the supervisor's business
             self.last_crash = "".join(traceback.format_exception_only(error)).strip()
             crash = error
+        except (anyio.get_cancelled_exc_class(), GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt and its like: it leaves the host's `async with`
+            self.parent.fail(error)
         finally:
-            was_up, self.is_up, self._scope = self.is_up, False, None
+            await self._end_helpers()
             self._fail_owed(crash)
+            was_up, self.is_up, self._scope, self._timers = self.is_up, False, None, None
+            self.mailbox.wake()  # others who share it: this one may have been woken and not have looked
             if not was_up:
                 self.start_error = crash or ActorStopped(self.name)
-            self._ended = True
-            self._progress.fire()
-        if was_up:
-            self._on_exit(self, crash)
+            self._is_ended = True
+            self._note_progress()
+            if was_up:
+                self.parent.note_exit(self, crash)
 
-    async def _live(self, life: anyio.CancelScope) -> None:
-        actor = self.spec.factory()
-        if not hasattr(type(actor), "__aenter__"):
-            self._come_up(life)
-            await self._serve(actor)
-            return
-        # The object may hold a task group open between `__aenter__` and `__aexit__`, and scopes must nest: so `life` is around
-        # both, shielded and at the end with a deadline, and what is cancelled is a scope around the messages only.
-        async with cast("AbstractAsyncContextManager[object]", actor) as entered:
-            self._come_up(life)
+    async def _live_inside(self, actor: AbstractAsyncContextManager[object], life: Scope) -> None:
+        """An actor may hold a task group open between its `__aenter__` and `__aexit__`, and scopes must nest.
+
+        So `life` is around both, at the end with a deadline, and what is cancelled is a scope around the messages only.
+        """
+        async with actor as entered:
+            self._come_up()
             try:
-                with anyio.CancelScope() as self._scope:
-                    await self._serve(entered)
+                self._scope = self.parent.backend.scope()
+                with self._scope:
+                    await self.serve(self, entered)
             finally:
-                life.deadline = anyio.current_time() + CLEANUP_TIMEOUT_S
+                await self._end_helpers()
+                life.deadline = self.parent.backend.now() + CLEANUP_TIMEOUT_S
 
-    def _come_up(self, life: anyio.CancelScope) -> None:
-        life.shield = True
+    def _come_up(self) -> None:
         self.is_up = True
-        self.up_since = anyio.current_time()
-        self._progress.fire()
+        self.up_since = self.parent.backend.now()
+        self._note_progress()
 
-    async def _serve(self, actor: object) -> None:
-        streak = 0
-        while self._stopping != "after this message":
-            if self._deferred_crash is not None:
-                raise self._deferred_crash
-            message = self.mailbox.take()
-            if message is None:
-                if self._stopping == "after the queue" and not self._owed:
-                    return
-                await self.mailbox.wait(self.backend)
-                streak = 0
-                continue
-            self._handling = message
-            try:
-                answer = getattr(actor, message.method)(*message.args, **message.kwargs)
-                if type(answer) is Deferred:
-                    self._defer(message, answer)
-                elif type(message) is Envelope:
-                    message.reply(
-                        await (answer if message.context is None else self._in_context(message.context, answer))
-                    )
-                else:
-                    await answer
-            except Refused as refusal:
-                self._refuse(message, refusal)
-            except BaseException as error:
-                self._fail(message, error)
-                raise
-            self.handled += 1
-            streak += 1
-            if streak == MESSAGES_PER_TURN_MAX:
-                await anyio.lowlevel.checkpoint()
-                streak = 0
+    def _note_progress(self) -> None:
+        if self._progress is not None:
+            self._progress.fire()
+            self._progress = None
 
-    def _in_context(self, context: Context, answer: Awaitable[object]) -> InContext:
-        context.run(CURRENT.set, self)  # or an ask in a circle would not be seen
-        return InContext(context, answer)
-
-    def _fail(self, message: Message, error: BaseException) -> None:
-        """The incarnation ends in the middle of `message`: by a crash, or because it wants to, or because it is made to."""
-        if type(message) is Envelope:
-            is_crash = isinstance(error, Exception) and not isinstance(error, StopActor)
-            message.fail(self._crashed(message, error) if is_crash else ActorStopped(self.name, was_started=True))
-
-    def _defer(self, message: Message, answer: Deferred[object]) -> None:
-        self._owed[answer] = message
-
-        def settle() -> None:
-            if self._owed.pop(answer, None) is None:
-                return  # this incarnation is over, and the asker has been told
-            error = answer.error
-            if isinstance(error, Refused):
-                self._refuse(message, error)
-            elif error is not None:
-                self._fail(message, error)
-                self._deferred_crash = error if isinstance(error, Exception) else ActorStopped(self.name)
-            elif type(message) is Envelope:
-                message.reply(answer.value)
-            if self._deferred_crash is not None or (self._stopping != "no" and not self._owed):
-                self.mailbox.wake()
-
-        answer.when_done(settle)
-
-    def _refuse(self, message: Message, refusal: Refused) -> None:
-        if type(message) is Envelope and message.reply_to is not None:
-            message.fail(refusal)
-        else:
-            self._on_event(RefusedTell(self._supervisor, self.name, message.method, refusal))
-
-    def _crashed(self, message: Message, cause: BaseException) -> ActorCrashed:
-        crash = ActorCrashed(self.name, message.method)
-        crash.__cause__ = cause
-        return crash
+    async def _end_helpers(self) -> None:
+        """Before `__aexit__`, as they use what it closes. Harmless twice."""
+        if self._helpers is not None:
+            await self._helpers.end()
+            self._helpers = None
 
     def _fail_owed(self, crash: Exception | None) -> None:
-        owed, self._owed = list(self._owed.values()), {}
-        for message in owed:
-            self._fail(message, StopActor() if crash is None else crash)
+        """After `__aexit__`, which may still have answered: by finishing what a thread had begun, for instance."""
+        owed, self.owed = self.owed, None
+        for message in (owed or {}).values():
+            self.fail(message, crash)
+
+    def fail(self, message: Tell, error: BaseException | None) -> None:
+        """The incarnation ends in the middle of `message`: by a crash, or because it wants to, or because it is made to."""
+        if type(message) is not Envelope or message.reply_to is None:
+            return
+        if not isinstance(error, Exception) or isinstance(error, StopActor):
+            message.fail(ActorStopped(self.name, was_started=True))
+        else:
+            crash = ActorCrashed(self.name, message.method)
+            crash.__cause__ = error
+            message.fail(crash)
+
+    async def next_message(self) -> Tell | None:
+        """What to handle next, waited for; None when this incarnation is to end. Raises a crash from outside the handler."""
+        while True:
+            if self._interrupt is not None:
+                raise self._interrupt
+            if self._stopping == "after this message":
+                return None
+            message = self.mailbox.take() if self._timers is None else self._take_in_turns(self._timers)
+            if message is not None:
+                return message
+            if self._stopping == "after the queue" and not self.owed:
+                return None
+            self.handling = None
+            slot = self.parent.backend.slot()
+            self.mailbox.attach(slot)
+            try:
+                if self._timers is None:
+                    await slot
+                else:
+                    with anyio.CancelScope(deadline=self._timers.next_due_at):
+                        await slot
+            finally:
+                self.mailbox.detach(slot)
+
+    def _take_in_turns(self, timers: Timers) -> Tell | None:
+        """A due timer before the mailbox, but no two in a row while there are messages."""
+        message = self.mailbox.take() if self._ticked else None
+        self._ticked = message is None and (message := timers.take_due(self.parent.backend.now())) is not None
+        return self.mailbox.take() if message is None else message
+
+    @property
+    def timers(self) -> Timers:
+        if self._timers is None:
+            self._timers = Timers()
+            self.has_news = True
+            self.mailbox.wake()
+        return self._timers
+
+    @property
+    def helpers(self) -> Helpers:
+        if self._helpers is None:
+            self._helpers = Helpers(self.parent.spawn, self.parent.backend, on_failure=self.interrupt)
+        return self._helpers
+
+    def interrupt(self, error: Exception) -> None:
+        """The incarnation is to end with `error` as if its handler had raised it, after the message in hand."""
+        self._interrupt = error
+        self._notify()
+
+    def _notify(self) -> None:
+        self.has_news = True
+        self.mailbox.wake()
 
     def check_cycle(self, method: str, target: Cell[object]) -> None:
         """Raises AskCycle if `target` already waits, directly or through others, for this actor."""
-        path = [f"{self.name}.{self._handling.method if self._handling else '?'}", f"{target.name}.{method}"]
+        path = [f"{self.name}.{self.handling.method if self.handling else '?'}", f"{target.name}.{method}"]
         cell = target
         while cell is not self:
             if cell.waiting_on is None:
@@ -269,7 +284,7 @@ class Cell(Generic[A_co]):
 
     def is_running_here(self) -> bool:
         """Whether the caller is this actor's own handler, not a helper task it started."""
-        return self.backend.current_task() is self._task
+        return self.parent.backend.current_task() is self.task
 
     @property
     def is_asked_to_stop(self) -> bool:
@@ -278,10 +293,10 @@ class Cell(Generic[A_co]):
     def request_stop(self, *, drain: bool) -> None:
         """End the incarnation: after what is queued, refusing new messages, or after the message in hand."""
         self._stopping = "after the queue" if drain else "after this message"
+        self._timers = None
         if drain:
             self.mailbox.refuse_new()
-        else:
-            self.mailbox.wake()
+        self._notify()
 
     def cancel(self) -> None:
         """End the incarnation at its next checkpoint, or call off its start."""
@@ -291,35 +306,36 @@ class Cell(Generic[A_co]):
 
     async def wait_started(self) -> None:
         """Until the incarnation is up. Raises what its start raised. For one waiter, as `wait_ended`: the supervisor."""
-        await self._progress.wait()
+        while not self.is_up and not self._is_ended:
+            self._progress = self.parent.backend.slot()
+            await self._progress
         if self.start_error is not None:
             raise self.start_error
 
     async def wait_ended(self) -> None:
         """Until no incarnation is running."""
-        while not self._ended:
-            self._progress = self.backend.slot()
-            await self._progress.wait()
+        while not self._is_ended:
+            self._progress = self.parent.backend.slot()
+            await self._progress
 
     def close(self, crash: Exception | None = None) -> None:
-        """No incarnation will follow: everything undelivered is answered or reported, and watchers are told."""
+        """No incarnation will follow: everything undelivered is answered or reported, and watchers are told. Harmless twice."""
+        if self.exit is not None:
+            return
         self.exit = Exit(self.name, crash)
         self.mailbox.close(lambda: ActorStopped(self.name))
-        watchers, self._watchers = self._watchers, []
-        for watcher in watchers:
+        for watcher in self._watchers or ():
             watcher.fire()
 
     async def wait_exit(self) -> Exit:
         """Until no incarnation will follow."""
-        while self.exit is None:
-            watcher = self.backend.slot()
-            self._watchers.append(watcher)
+        if self.exit is None:
+            watcher = self.parent.backend.slot()
+            self._watchers = self._watchers or set()
+            self._watchers.add(watcher)
             try:
-                await watcher.wait()
+                await watcher
             finally:
-                if watcher in self._watchers:
-                    self._watchers.remove(watcher)
+                self._watchers.discard(watcher)
+        assert self.exit is not None
         return self.exit
-
-    def _report_undelivered(self, message: Message, reason: ActorError) -> None:
-        self._on_event(Undelivered(self._supervisor, self.name, message.method, reason))

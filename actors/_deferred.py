@@ -64,7 +64,7 @@ class Deferred(Awaitable[R], Generic[R]):
     async def _wait(self) -> R:
         slot = current_backend().slot()
         self.when_done(slot.fire)
-        await slot.wait()
+        await slot
         if self._error is not None:
             raise self._error
         return self.value

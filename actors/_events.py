@@ -32,11 +32,17 @@ class ChildStopped:
 
 @attrs.frozen
 class StopTimeout:
-    """A child did not finish its queue in time and was cancelled."""
+    """A child did not finish its queue in time and is cancelled; again and again while it does not heed that.
+
+    Python cannot kill: a child that ignores its cancellation holds up its supervisor, and here is where it sits.
+    """
 
     supervisor: str
     child: str
-    stop_timeout_s: float
+    waited_s: float
+    """Since it was asked to stop."""
+    stack: tuple[str, ...]
+    """`file:line function`, outermost first."""
 
 
 @attrs.frozen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, TypeVarTuple, cast, overload
 
 from actors._cell import Cell
@@ -26,7 +26,7 @@ class ThreadRef(Generic[A_co]):
 
     __slots__ = ("_cell",)
 
-    def __init__(self, cell: Cell[A_co]) -> None:
+    def __init__(self, cell: Cell[object]) -> None:
         self._cell = cell
 
     @overload
@@ -62,7 +62,7 @@ class ThreadRef(Generic[A_co]):
         except concurrent.futures.TimeoutError:
             was_started = self._abandon(envelope)
             if not future.done():
-                raise AskTimeout(cell.name, envelope.method, timeout or 0.0, was_started=was_started) from None
+                raise AskTimeout(cell.mailbox.name, envelope.method, timeout or 0.0, was_started=was_started) from None
         if envelope.error is not None:
             raise envelope.error
         return envelope.value
@@ -92,13 +92,13 @@ class ThreadRef(Generic[A_co]):
         return future.result()
 
     def _in_loop(self, callback: Callable[[], object]) -> None:
-        backend = self._cell.backend
+        backend = self._cell.parent.backend
         if threading.get_ident() == backend.thread_id:
             raise RuntimeError("from_thread is for other threads than the event loop's: use the ref itself")
         try:
             backend.call_soon_threadsafe(callback)
         except RuntimeError as error:  # the loop is closed
-            raise ActorStopped(self._cell.name) from error
+            raise ActorStopped(self._cell.mailbox.name) from error
 
 
 class _Settles:
@@ -113,5 +113,5 @@ class _Settles:
         if not self._future.done():
             self._future.set_result(None)
 
-    async def wait(self) -> None:
+    def __await__(self) -> Generator[Any, Any, None]:
         raise AssertionError("a thread waits for this, not a task")

@@ -15,8 +15,9 @@ from contextvars import Context
 from typing import Literal
 
 import attrs
+from anyio import CancelScope
 
-from actors._backend import Backend, Slot
+from actors._backend import Slot, Waker
 from actors._errors import ActorError, ActorStopped, MailboxFull
 
 Overflow = Literal["wait", "reject", "drop_new", "drop_oldest"]
@@ -32,6 +33,7 @@ class State(enum.Enum):
     WAITING = "waiting for room"
     QUEUED = "queued"
     STARTED = "taken by the actor"
+    RUNS_ON = "taken by the actor, and its asker has gone away"
 
 
 class Tell:
@@ -39,16 +41,22 @@ class Tell:
 
     __slots__ = ("args", "kwargs", "method")
 
+    context: Context | None = None
+    reply_to: Slot | None = None
+
     def __init__(self, method: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
         self.method = method
         self.args = args
         self.kwargs = kwargs
 
+    def reply(self, value: object) -> None:
+        """Nobody waits for it."""
+
 
 class Envelope(Tell):
     """A message that somebody waits for: for its reply (`reply_to`), or for room only (`room`)."""
 
-    __slots__ = ("context", "error", "reply_to", "room", "state", "value")
+    __slots__ = ("context", "error", "reply_to", "room", "scope", "state", "value")
 
     def __init__(
         self,
@@ -67,7 +75,10 @@ class Envelope(Tell):
         self.context: Context | None = None
         """The asker's, to run the handler in; None for the actor's own."""
         self.state = State.OUTSIDE
-        self.value: object = None
+        self.scope: CancelScope | None = None
+        """Around the handler, if it wants to be cancelled when its asker goes away."""
+        self.value: object
+        """Set by `reply`."""
         self.error: BaseException | None = None
 
     def reply(self, value: object) -> None:
@@ -76,42 +87,41 @@ class Envelope(Tell):
             self.reply_to.fire()
 
     def fail(self, error: BaseException) -> None:
+        """Only while somebody waits: a sender whose message is in the mailbox is through, even if it has not run since."""
         self.error = error
         for slot in (self.reply_to, self.room):
             if slot is not None:
                 slot.fire()
 
 
-Message = Tell | Envelope
-
-
-def is_waited_for(message: Message) -> bool:
-    """Whether somebody will be told what becomes of it. One that was sent is on its own once it is in the mailbox."""
-    return type(message) is Envelope and (message.reply_to is not None or message.state is State.WAITING)
-
-
 @attrs.frozen
 class MailboxStatistics:
     queued: int
     waiting: int
+    """For room."""
     capacity: int
+    abandoned: int
+    """Asks whose asker has gone away before the reply, since the start."""
+    time_in_mailbox_s: float
+    """How long messages lie in the queue, by a sample: the last that was taken, or one that is still there if it is older."""
 
 
 class Mailbox:
-    """`on_dropped` is called with every accepted message that is dropped and that nobody waits for, and with the reason."""
+    """`on_dropped` is called with our name, every accepted message that is dropped and that nobody waits for, and the reason.
 
-    __slots__ = (
-        "_capacity",
-        "_dead",
-        "_free",
-        "_is_closed",
-        "_name",
-        "_on_dropped",
-        "_overflow",
-        "_queue",
-        "_reader",
-        "_waiting",
+    `now` is the clock that the time in the mailbox is measured with. One message at a time is a sample: a clock per message would
+    cost as much as the queue.
+    """
+
+    __slots__ = tuple(
+        (
+            "_abandoned _capacity _dead _free _is_closed _now _on_dropped _overflow _queue _reader _sample "
+            "_sampled_at _time_in_mailbox_s _waiting name"
+        ).split()
     )
+
+    is_shared = False
+    """Whether several actors read from it."""
 
     def __init__(
         self,
@@ -119,22 +129,29 @@ class Mailbox:
         capacity: int,
         *,
         overflow: Overflow = "wait",
-        on_dropped: Callable[[Message, ActorError], None],
+        on_dropped: Callable[[str, Tell, ActorError], None],
+        now: Callable[[], float],
     ) -> None:
         if capacity < 1:
             raise ValueError(f"mailbox of {name!r} needs room for at least one message, not {capacity}")
-        self._name = name
+        self.name = name
         self._capacity = capacity
         self._overflow = overflow
         self._on_dropped = on_dropped
-        self._queue: deque[Message] = deque()
+        self._queue: deque[Tell] | tuple[()] = ()
+        """No deque while the reader waits: one is large, and most mailboxes are idle."""
         self._dead = 0
         self._free = capacity
         """Room left; none while somebody waits for it, and none when this is closed."""
         self._waiting: deque[Envelope] | None = None
         """Made when it is needed: most mailboxes are never full, and a deque is large."""
-        self._reader: Slot | None = None
+        self._reader: Waker | None = None
         self._is_closed = False
+        self._abandoned = 0
+        self._now = now
+        self._sample: Tell | None = None
+        self._sampled_at = 0.0
+        self._time_in_mailbox_s = 0.0
 
     def put_nowait(self, message: Tell) -> None:
         """Queue it now.
@@ -145,9 +162,7 @@ class Mailbox:
         """
         if self._free > 0:
             self._free -= 1
-            self._queue.append(message)
-            if self._reader is not None:
-                self._reader.fire()
+            self._append(message)
         else:
             self._make_room(message)
             if self._free > 0:
@@ -172,16 +187,16 @@ class Mailbox:
                 return True  # dropped
         self._free -= 1
         envelope.state = State.QUEUED
-        self._queue.append(envelope)
-        if self._reader is not None:
-            self._reader.fire()
+        self._append(envelope)
         return True
 
-    def take(self) -> Message | None:
+    def take(self) -> Tell | None:
         """The next live message, marked as started; `None` if there is none."""
-        queue = self._queue
-        while queue:
+        while queue := self._queue:
             message = queue.popleft()
+            if message is self._sample:
+                self._time_in_mailbox_s = self._now() - self._sampled_at
+                self._sample = None
             if type(message) is Envelope:
                 if message.state is not State.QUEUED:
                     self._dead -= 1
@@ -196,6 +211,8 @@ class Mailbox:
 
     def abandon(self, envelope: Envelope) -> bool:
         """Its sender no longer waits: if it has not been taken it never will be. True if it had been."""
+        if envelope.reply_to is not None and envelope.state in (State.WAITING, State.QUEUED, State.STARTED):
+            self._abandoned += 1
         if envelope.state is State.WAITING:
             assert self._waiting is not None
             self._waiting.remove(envelope)
@@ -208,17 +225,19 @@ class Mailbox:
             elif not self._is_closed:
                 self._free += 1
             if self._dead > max(len(self._queue) // 2, DEAD_MAX):
-                self._queue = deque(message for message in self._queue if _is_live(message))
-                self._dead = 0
-        return envelope.state is State.STARTED
+                self._compact()
+        elif envelope.state is State.STARTED:
+            envelope.state = State.RUNS_ON
+            if envelope.scope is not None:
+                envelope.scope.cancel()
+        return envelope.state is State.RUNS_ON
 
     def close(self, make_error: Callable[[], ActorError]) -> None:
         """Accept nothing any more. Everything undelivered is failed with a fresh error each, or reported as dropped."""
         self.refuse_new()
         left = [message for message in self._queue if _is_live(message)]
         left += self._waiting or ()
-        self._queue.clear()
-        self._waiting, self._dead = None, 0
+        self._queue, self._waiting, self._dead, self._sample = (), None, 0, None
         for message in left:
             self._drop(message, make_error())
 
@@ -233,54 +252,77 @@ class Mailbox:
         if self._reader is not None:
             self._reader.fire()
 
-    async def wait(self, backend: Backend) -> None:
-        """Until there may be something to take, or someone called `wake`."""
-        self._reader = backend.slot()
-        try:
-            await self._reader.wait()
-        finally:
-            self._reader = None
+    def attach(self, slot: Slot) -> None:
+        """Fire `slot` when there may be something to take, or someone calls `wake`; until `detach`."""
+        self._reader = slot
+        if not self._queue:
+            self._queue = ()
+
+    def detach(self, slot: Slot) -> None:
+        assert self._reader is slot, "a mailbox has one reader"
+        self._reader = None
 
     def statistics(self) -> MailboxStatistics:
+        age_s = self._now() - self._sampled_at if self._sample is not None else 0.0
         return MailboxStatistics(
-            queued=len(self._queue) - self._dead, waiting=len(self._waiting or ()), capacity=self._capacity
+            queued=len(self._queue) - self._dead,
+            waiting=len(self._waiting or ()),
+            capacity=self._capacity,
+            abandoned=self._abandoned,
+            time_in_mailbox_s=max(age_s, self._time_in_mailbox_s),
         )
 
-    def _make_room(self, message: Message) -> None:
+    def _append(self, message: Tell) -> None:
+        if isinstance(self._queue, tuple):
+            self._queue = deque()
+        self._queue.append(message)
+        if self._sample is None:
+            self._sample = message
+            self._sampled_at = self._now()
+        if self._reader is not None:
+            self._reader.fire()
+
+    def _compact(self) -> None:
+        self._queue = deque(message for message in self._queue if _is_live(message))
+        self._dead = 0
+        if self._sample is not None and not _is_live(self._sample):
+            self._sample = None
+
+    def _make_room(self, message: Tell) -> None:
         """There is none: raise, drop `message`, or drop the oldest in its favour."""
         if self._is_closed:
-            raise ActorStopped(self._name)
+            raise ActorStopped(self.name)
         if self._overflow == "drop_oldest":
             oldest = self.take()
             assert oldest is not None, "a mailbox without room has a message"
-            self._drop(oldest, MailboxFull(self._name, self._capacity))
-        elif self._overflow == "drop_new" and not (type(message) is Envelope and message.reply_to is not None):
+            self._drop(oldest, MailboxFull(self.name, self._capacity))
+        elif self._overflow == "drop_new" and message.reply_to is None:
             if type(message) is Envelope and message.room is not None:
                 message.room.fire()
-            self._on_dropped(message, MailboxFull(self._name, self._capacity))
+            self._on_dropped(self.name, message, MailboxFull(self.name, self._capacity))
         else:
-            raise MailboxFull(self._name, self._capacity)
+            raise MailboxFull(self.name, self._capacity)
 
-    def _drop(self, message: Message, error: ActorError) -> None:
-        is_told = is_waited_for(message)
+    def _drop(self, message: Tell, error: ActorError) -> None:
+        """Tell whoever waits for it; one that was sent is on its own once it is in the mailbox, and is reported."""
+        is_told = False
         if type(message) is Envelope:
+            is_told = message.reply_to is not None or message.state is State.WAITING
             message.state = State.OUTSIDE
             if is_told:
                 message.fail(error)
         if not is_told:
-            self._on_dropped(message, error)
+            self._on_dropped(self.name, message, error)
 
     def _admit_next(self) -> None:
         """Hand the room that has just come free to the first who waits for it."""
         assert self._waiting
         envelope = self._waiting.popleft()
         envelope.state = State.QUEUED
-        self._queue.append(envelope)
-        if self._reader is not None:
-            self._reader.fire()
+        self._append(envelope)
         if envelope.room is not None:
             envelope.room.fire()
 
 
-def _is_live(message: Message) -> bool:
+def _is_live(message: Tell) -> bool:
     return type(message) is not Envelope or message.state is State.QUEUED

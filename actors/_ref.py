@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import copy_context
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, TypeVarTuple, overload
 
@@ -20,47 +20,79 @@ R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
 
 
-class Ref(Generic[A_co]):
+class Handle:
+    """What every handle on an actor can do, whatever its messages are."""
+
+    __slots__ = ("_cell",)
+
+    def __init__(self, cell: Cell[object]) -> None:
+        self._cell = cell
+
+    @property
+    def name(self) -> str:
+        return self._cell.mailbox.name
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+    async def stop(self) -> None:
+        """Stop the actor for good: no new messages, the queue is finished within its `stop_timeout_s`, then cancelled.
+
+        Raises:
+            AskCycle: the caller is what the actor would have to finish first. It can raise `StopActor` instead.
+        """
+        await self._end(now=False)
+
+    async def cancel(self) -> None:
+        """Stop the actor for good, at once: what it is doing is cancelled, what is queued is not begun. Raises as `stop`."""
+        await self._end(now=True)
+
+    async def _end(self, *, now: bool) -> None:
+        cell, caller = self._cell, CURRENT.get()
+        if caller is not None and caller.is_running_here():
+            caller.check_cycle("stop", cell)
+        await cell.parent.stop_for_good(cell, now=now)
+
+    async def watch(self) -> Exit:
+        """Return when the actor is gone for good; at once if it is. Restarts are not noticed."""
+        return await self._cell.wait_exit()
+
+    def statistics(self) -> MailboxStatistics:
+        return self._cell.mailbox.statistics()
+
+
+class Ref(Handle, Generic[A_co]):
     """Send an actor messages, named by its methods: `await ref.ask(Counter.add, 2)`.
 
     Dispatch is by the method's name, so a `Ref[Counter]` may be passed on as a `Ref[SomeProtocol]`. The keyword `timeout`
     belongs to `ask`; a message that is given it passes its own arguments by position.
     """
 
-    __slots__ = ("_cell", "_stop")
-
-    def __init__(self, cell: Cell[A_co], stop: Callable[[Cell[object]], Awaitable[None]]) -> None:
-        self._cell = cell
-        self._stop = stop
-
-    @property
-    def name(self) -> str:
-        return self._cell.name
-
-    def __repr__(self) -> str:
-        return f"<Ref {self.name!r}>"
+    __slots__ = ()
 
     @overload
-    async def ask(
+    def ask(
         self: Ref[A], method: Callable[Concatenate[A, P], Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> R: ...
+    ) -> Coroutine[Any, Any, R]: ...
 
     @overload
-    async def ask(self: Ref[A], method: Callable[[A, *Ts], Awaitable[R]], /, *args: *Ts, timeout: float) -> R: ...
+    def ask(
+        self: Ref[A], method: Callable[[A, *Ts], Awaitable[R]], /, *args: *Ts, timeout: float
+    ) -> Coroutine[Any, Any, R]: ...
 
     # A message whose method takes a `timeout` of its own must pass it by position: no signature can say that.
-    async def ask(  # type: ignore[misc]
+    def ask(  # type: ignore[misc]
         self,
         method: Callable[..., Awaitable[object]],
         /,
         *args: object,
         timeout: float | None = None,
         **kwargs: object,
-    ) -> object:
+    ) -> Coroutine[Any, Any, object]:
         """The reply. Waits for room in the mailbox, then for the answer; `timeout` (seconds) covers both.
 
         Cancelled or timed out before the actor has read the message, it is never read; afterwards the handler runs on and
-        its reply is dropped, so whether it had an effect is unknown to the caller.
+        its reply is dropped (unless it is marked `cancel_on_abandon`), so whether it had an effect is unknown to the caller.
 
         Raises:
             Refused: the actor's answer is no.
@@ -70,53 +102,19 @@ class Ref(Generic[A_co]):
             AskCycle: the ask would wait for itself.
         """
         cell = self._cell
-        slot = cell.backend.slot()
-        envelope = Envelope(_name(method), args, kwargs, reply_to=slot)
-        if cell.spec.context == "caller":
-            envelope.context = copy_context()
-        caller = CURRENT.get()
-        if caller is not None and caller.is_running_here():
-            caller.check_cycle(envelope.method, cell)
-            caller.waiting_on = (envelope.method, cell)
-        else:
-            caller = None
-        try:
-            cell.mailbox.put(envelope)
-            if timeout is None:
-                await slot.wait()
-            else:
-                with anyio.move_on_after(timeout) as scope:
-                    await slot.wait()
-                if scope.cancelled_caught:
-                    was_started = cell.mailbox.abandon(envelope)
-                    raise AskTimeout(cell.name, envelope.method, timeout, was_started=was_started)
-        except BaseException:
-            cell.mailbox.abandon(envelope)
-            raise
-        finally:
-            if caller is not None:
-                caller.waiting_on = None
-        return _outcome(envelope)
+        return request(cell, Envelope(_name(method), args, kwargs, reply_to=cell.parent.backend.slot()), timeout)
 
-    async def send(
+    def send(
         self: Ref[A], method: Callable[Concatenate[A, P], Awaitable[object]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
         """Return when the message is in the mailbox: waits for room, not for the handler.
 
         Raises:
             ActorStopped: the actor is gone.
+            AskCycle: the wait for room would be for itself.
         """
         cell = self._cell
-        slot = cell.backend.slot()
-        envelope = Envelope(_name(method), args, kwargs, room=slot)
-        try:
-            if cell.mailbox.put(envelope):
-                slot.fire()
-            await slot.wait()
-        except BaseException:
-            cell.mailbox.abandon(envelope)
-            raise
-        _outcome(envelope)
+        return deliver(cell, Envelope(_name(method), args, kwargs, room=cell.parent.backend.slot()))
 
     def tell(
         self: Ref[A], method: Callable[Concatenate[A, P], Awaitable[object]], /, *args: P.args, **kwargs: P.kwargs
@@ -129,21 +127,66 @@ class Ref(Generic[A_co]):
         """
         self._cell.mailbox.put_nowait(Tell(_name(method), args, kwargs))
 
-    async def stop(self) -> None:
-        """Stop the actor for good: no new messages, the queue is finished within its `stop_timeout_s`, then cancelled."""
-        await self._stop(self._cell)
-
     @property
     def from_thread(self) -> ThreadRef[A_co]:
         """The same actor, for threads that have no event loop."""
         return ThreadRef(self._cell)
 
-    async def watch(self) -> Exit:
-        """Return when the actor is gone for good; at once if it is. Restarts are not noticed."""
-        return await self._cell.wait_exit()
 
-    def statistics(self) -> MailboxStatistics:
-        return self._cell.mailbox.statistics()
+async def request(cell: Cell[object], envelope: Envelope, timeout: float | None) -> object:
+    """See `Ref.ask`."""
+    if cell.spec.context == "caller":
+        envelope.context = copy_context()
+    slot, caller = envelope.reply_to, CURRENT.get()
+    assert slot is not None
+    if caller is not None:
+        caller = _if_it_waits(caller, cell, envelope)
+    try:
+        cell.mailbox.put(envelope)
+        if timeout is None:
+            await slot
+        else:
+            with anyio.move_on_after(timeout) as scope:
+                await slot
+            if scope.cancelled_caught:
+                was_started = cell.mailbox.abandon(envelope)
+                raise AskTimeout(cell.mailbox.name, envelope.method, timeout, was_started=was_started)
+    except BaseException:
+        cell.mailbox.abandon(envelope)
+        raise
+    finally:
+        if caller is not None:
+            caller.waiting_on = None
+    return _outcome(envelope)
+
+
+async def deliver(cell: Cell[object], envelope: Envelope) -> None:
+    """See `Ref.send`."""
+    slot, caller = envelope.room, None
+    assert slot is not None
+    try:
+        if cell.mailbox.put(envelope):
+            slot.fire()
+        elif (caller := CURRENT.get()) is not None:
+            caller = _if_it_waits(caller, cell, envelope)
+        await slot
+    except BaseException:
+        cell.mailbox.abandon(envelope)
+        raise
+    finally:
+        if caller is not None:
+            caller.waiting_on = None
+    if envelope.error is not None:
+        raise envelope.error
+
+
+def _if_it_waits(caller: Cell[object], cell: Cell[object], envelope: Envelope) -> Cell[object] | None:
+    """`caller` if it is its handler that waits from here on, and not a task beside it. Raises AskCycle."""
+    if cell.mailbox.is_shared or not caller.is_running_here():
+        return None
+    caller.check_cycle(envelope.method, cell)
+    caller.waiting_on = (envelope.method, cell)
+    return caller
 
 
 def _name(method: Callable[..., Any]) -> str:

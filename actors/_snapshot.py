@@ -14,13 +14,18 @@ from actors._mailbox import MailboxStatistics
 @attrs.frozen(kw_only=True)
 class ChildSnapshot:
     name: str
-    state: Literal["up", "restarting"]
+    state: Literal["up", "stopping", "restarting", "backing off"]
     mailbox: MailboxStatistics
+    """Of a member of a pool: the pool's."""
     handled: int
     """Messages, refused ones not counted."""
+    handling: str
+    """The method it is in; empty between messages."""
     restarts: int
     last_crash: str
     """Empty if there was none."""
+    supervisors: tuple[Snapshot, ...]
+    """Those that the actor itself has entered."""
 
 
 @attrs.frozen(kw_only=True)
@@ -31,12 +36,19 @@ class Snapshot:
     """In start order."""
 
 
-def child_snapshot(cell: Cell[object]) -> ChildSnapshot:
+def child_snapshot(cell: Cell[object], *, is_backing_off: bool) -> ChildSnapshot:
+    state: Literal["up", "stopping", "restarting", "backing off"] = "restarting"
+    if is_backing_off:
+        state = "backing off"
+    elif cell.is_up:
+        state = "stopping" if cell.is_asked_to_stop else "up"
     return ChildSnapshot(
         name=cell.name,
-        state="up" if cell.is_up else "restarting",
+        state=state,
         mailbox=cell.mailbox.statistics(),
         handled=cell.handled,
+        handling=cell.handling.method if cell.handling is not None else "",
         restarts=cell.incarnation - 1,
         last_crash=cell.last_crash,
+        supervisors=tuple(snapshot() for snapshot in cell.subtrees),
     )

@@ -1,8 +1,8 @@
 """Start in order, stop in reverse, restart, escalate: OTP's supervisor inside anybody's task group.
 
 One control task handles exits one after the other under the lock that `start` and `stop` take, too, so there is never more
-than one change to the tree at a time. Children never raise into the task group: what leaves this supervisor is the host's
-own exception, a cancellation, or `TooManyRestarts`.
+than one change to the tree at a time. The children's tasks belong to it, behind a shield: a host that is cancelled stops them in
+order. They never raise: what leaves this supervisor is the host's own exception, a cancellation, or `TooManyRestarts`.
 """
 
 from __future__ import annotations
@@ -12,28 +12,29 @@ from collections import deque
 from collections.abc import Callable
 from random import Random
 from types import TracebackType
-from typing import Literal, Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
 import anyio
 import attrs
 
-from actors._backend import Backend, Slot, current_backend
-from actors._cell import Cell
-from actors._child import ChildSpec, Restart, Strategy
-from actors._errors import ActorStopped, TooManyRestarts
-from actors._events import ChildCrashed, ChildStarted, ChildStopped, Event, EventHook, StopTimeout
-from actors._mailbox import Overflow
+from actors._backend import Slot, Spawn, current_backend
+from actors._cell import CURRENT, Cell, Serve
+from actors._child import ChildOptions, ChildSpec, Restart, Strategy
+from actors._dispatch import Hooks, serve_methods
+from actors._errors import ActorError, ActorStopped, TooManyRestarts
+from actors._events import ChildCrashed, ChildStarted, ChildStopped, Event, EventHook, StopTimeout, Undelivered
+from actors._inbox import Channel, Loop, serve_loop
+from actors._mailbox import Mailbox, Tell
 from actors._ref import Ref
 from actors._restart import Backoff, Intensity, affected_siblings, is_restarted
 from actors._snapshot import Snapshot, child_snapshot
 
 A = TypeVar("A")
+T = TypeVar("T")
+M = TypeVar("M", bound=Mailbox)
 
-MAILBOX_CAPACITY = 1024
-"""Messages an actor may be behind by default: a bound that shows a stuck actor before memory does."""
-
-STOP_TIMEOUT_S = 5.0
-"""As OTP's default shutdown for a worker."""
+STOP_REPORT_PERIOD_S = 1.0
+"""At least this long between two reports of a child that ignores its cancellation."""
 
 
 @attrs.frozen
@@ -59,9 +60,12 @@ class Supervisor:
         backoff: how long to wait before a restart; by default not at all. Meanwhile the mailbox goes on taking messages.
         rng: draws the jitter of `backoff`.
         on_event: called with every event of the tree, in the event loop; it must not block. If it raises, that is the end.
+        hooks: called around every message that a child handles; for tests.
 
-    An actor class that is entered may hold a supervisor of its own: so trees are built.
+    An actor class that is entered may hold a supervisor of its own: so trees are built, and `snapshot` shows all of one.
     """
+
+    spawn: Spawn
 
     def __init__(
         self,
@@ -72,25 +76,32 @@ class Supervisor:
         rng: Random | None = None,
         name: str = "supervisor",
         on_event: EventHook = _ignore,
+        hooks: Hooks | None = None,
     ) -> None:
         self.name = name
+        self.hooks = hooks
         self._strategy: Strategy = strategy
         self._intensity = Intensity(*intensity)
         self._backoff = backoff
         self._rng = rng or Random()
-        self._hook = on_event
-        self._children: list[Cell[object]] = []
+        self._on_event = on_event
+        self._on_dropped = self._report_undelivered  # one for all mailboxes
+        self._children: dict[str, Cell[object]] = {}
+        """By name, in start order."""
         self._exits: deque[_Exited] = deque()
         self._backing_off: list[_Exited] = []
         self._control_wait: Slot | None = None
-        self._control_scope = anyio.CancelScope(shield=True)
-        self._control_done = anyio.Event()
+        self._control_scope = anyio.CancelScope()
         self._is_open = False
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
 
     async def __aenter__(self) -> Self:
-        self._backend: Backend = current_backend()
+        self.backend = current_backend()
         self._lock = anyio.Lock()
+        self._is_ready, self._control_done, self._all_stopped = anyio.Event(), anyio.Event(), anyio.Event()
+        host = CURRENT.get()
+        if host is not None and host.is_running_here():
+            host.subtrees += (self.snapshot,)
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._is_open = True
@@ -105,9 +116,10 @@ class Supervisor:
             self._control_scope.cancel()  # it may be in the middle of a restart that never ends
             await self._control_done.wait()
             async with self._lock:
-                for cell in reversed(self._children):
+                for cell in reversed(self._children.values()):
                     await self._stop(cell)
                 self._children.clear()
+            self._all_stopped.set()
         is_plain = isinstance(error, Exception | KeyboardInterrupt | SystemExit)
         if is_plain:  # the task group would wrap it; it is the host's, so it leaves as it came
             kind, error, traceback = None, None, None
@@ -116,60 +128,66 @@ class Supervisor:
             raise self._failure
         return is_swallowed and not is_plain
 
-    async def start(
-        self,
-        factory: Callable[[], A],
-        *,
-        name: str,
-        restart: Restart = Restart.PERMANENT,
-        mailbox_capacity: int = MAILBOX_CAPACITY,
-        overflow: Overflow = "wait",
-        context: Literal["actor", "caller"] = "actor",
-        stop_timeout_s: float = STOP_TIMEOUT_S,
-    ) -> Ref[A]:
+    async def start(self, factory: Callable[[], A], *, name: str, **options: Unpack[ChildOptions]) -> Ref[A]:
         """Start a child and return when it is up: made by `factory`, and entered if it is an async context manager.
 
-        With `context="caller"` a handler that is asked runs in a copy of the asker's context variables, which makes an ask
-        about a quarter slower.
+        For the options see `ChildSpec`.
 
         Raises:
             ValueError: a child of that name is there already.
             ActorStopped: this supervisor is stopping.
             Whatever the factory or `__aenter__` raises: then there is no child.
         """
-        spec = ChildSpec(
-            name=name,
-            factory=factory,
-            restart=restart,
-            mailbox_capacity=mailbox_capacity,
-            overflow=overflow,
-            context=context,
-            stop_timeout_s=stop_timeout_s,
-        )
-        async with self._lock:
-            if not self._is_open:
-                raise ActorStopped(self.name)
-            if any(cell.name == name for cell in self._children):
-                raise ValueError(f"supervisor {self.name!r} has a child {name!r} already")
-            cell: Cell[A] = Cell(
-                spec,
-                supervisor=self.name,
-                backend=self._backend,
-                on_event=self._emit,
-                on_exit=self._note_exit,
-            )
-            await self._launch(cell)
-            self._children.append(cell)
-        return Ref(cell, self._stop_for_good)
+        spec = ChildSpec(name=name, factory=factory, **options)
+        return Ref(await self.start_cell(spec, self.new_mailbox(spec, Mailbox), serve_methods))
+
+    async def start_loop(
+        self, factory: Callable[[], Loop[T]], *, name: str, **options: Unpack[ChildOptions]
+    ) -> Channel[T]:
+        """Start a child that takes its messages itself, in its method `run`. As `start` in all else."""
+        spec = ChildSpec(name=name, factory=factory, **options)
+        return Channel(await self.start_cell(spec, self.new_mailbox(spec, Mailbox), serve_loop))
 
     def snapshot(self) -> Snapshot:
+        backing_off = {exited.cell.name for exited in self._backing_off}
         return Snapshot(
-            name=self.name, strategy=self._strategy, children=tuple(child_snapshot(cell) for cell in self._children)
+            name=self.name,
+            strategy=self._strategy,
+            children=tuple(
+                child_snapshot(cell, is_backing_off=cell.name in backing_off) for cell in self._children.values()
+            ),
         )
+
+    def new_mailbox(self, spec: ChildSpec[object], kind: type[M]) -> M:
+        return kind(
+            spec.name,
+            spec.mailbox_capacity,
+            overflow=spec.overflow,
+            on_dropped=self._on_dropped,
+            now=self.backend.now,
+        )
+
+    def _report_undelivered(self, child: str, message: Tell, reason: ActorError) -> None:
+        self.emit(Undelivered(self.name, child, message.method, reason))
+
+    async def start_cell(self, spec: ChildSpec[A], mailbox: Mailbox, serve: Serve) -> Cell[A]:
+        """See `start`."""
+        if not self._is_open:
+            raise ActorStopped(self.name)
+        async with self._lock:
+            if not self._is_open:  # no more
+                raise ActorStopped(self.name)
+            if spec.name in self._children:
+                raise ValueError(f"supervisor {self.name!r} has a child {spec.name!r} already")
+            await self._is_ready.wait()
+            cell: Cell[A] = Cell(spec, parent=self, mailbox=mailbox, serve=serve)
+            await self._launch(cell)
+            self._children[spec.name] = cell
+        return cell
 
     async def _launch(self, cell: Cell[object]) -> None:
         cell.prepare()
-        self._tasks.start_soon(cell.run, name=f"{self.name}: {cell.name}")
+        self.spawn(cell.run, f"{self.name}: {cell.name}")
         try:
             await cell.wait_started()
         except BaseException:
@@ -177,47 +195,56 @@ class Supervisor:
                 cell.cancel()
                 await cell.wait_ended()
             raise
-        self._emit(ChildStarted(self.name, cell.name, cell.incarnation))
+        self.emit(ChildStarted(self.name, cell.name, cell.incarnation))
 
-    async def _stop_for_good(self, cell: Cell[object]) -> None:
+    async def stop_for_good(self, cell: Cell[object], *, now: bool) -> None:
+        """See `Ref.stop` and `Ref.cancel`."""
+        if now:
+            cell.mailbox.refuse_new()
+            cell.request_stop(drain=False)
+            cell.cancel()
         async with self._lock:
-            if cell in self._children:
+            if self._children.get(cell.name) is cell:
                 with anyio.CancelScope(shield=True):  # bounded by the child's stop timeout
-                    self._children.remove(cell)
-                    await self._stop(cell)
+                    del self._children[cell.name]
+                    await self._stop(cell, drain=not now)
 
-    async def _stop(self, cell: Cell[object]) -> None:
-        await self._end(cell, drain=True)
+    async def _stop(self, cell: Cell[object], *, drain: bool = True) -> None:
+        await self._end(cell, drain=drain)
         cell.close()
-        self._emit(ChildStopped(self.name, cell.name))
+        self.emit(ChildStopped(self.name, cell.name))
 
     async def _end(self, cell: Cell[object], *, drain: bool) -> None:
         """Return when no incarnation of `cell` is running."""
         if not cell.is_up:
             return
+        asked_at = self.backend.now()
         cell.request_stop(drain=drain)
-        with anyio.move_on_after(cell.spec.stop_timeout_s):
-            await cell.wait_ended()
-            return
-        self._emit(StopTimeout(self.name, cell.name, cell.spec.stop_timeout_s))
-        cell.cancel()
-        await cell.wait_ended()
+        patience_s = cell.spec.stop_timeout_s
+        while True:
+            with anyio.move_on_after(patience_s):
+                await cell.wait_ended()
+                return
+            waited_s = self.backend.now() - asked_at
+            self.emit(StopTimeout(self.name, cell.name, waited_s, self.backend.stack(cell.task)))
+            cell.cancel()
+            patience_s = max(cell.spec.stop_timeout_s, STOP_REPORT_PERIOD_S)
 
-    def _emit(self, event: Event) -> None:
+    def emit(self, event: Event) -> None:
         try:
-            self._hook(event)
+            self._on_event(event)
         except Exception as error:  # noqa: BLE001 - a defect of the host's: it leaves the `async with`, as itself
-            self._fail(error)
+            self.fail(error)
 
-    def _fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """End this supervisor: the host's body is cancelled, and `error` leaves the `async with`."""
         if self._failure is None:
             self._failure = error
             self._tasks.cancel_scope.cancel()
 
-    def _note_exit(self, cell: Cell[object], crash: Exception | None) -> None:
+    def note_exit(self, cell: Cell[object], crash: Exception | None) -> None:
         if crash is not None:
-            self._emit(ChildCrashed(self.name, cell.name, crash))
+            self.emit(ChildCrashed(self.name, cell.name, crash))
         if cell.is_asked_to_stop:
             return  # whoever asked goes on from here
         self._exits.append(_Exited(cell, cell.incarnation, crash))
@@ -225,23 +252,31 @@ class Supervisor:
             self._control_wait.fire()
 
     async def _control(self) -> None:
-        try:
-            with self._control_scope:
-                while self._failure is None:
-                    exited = self._next_exit()
-                    if exited is None:
-                        await self._wait_for_exit()
-                        continue
-                    async with self._lock:
-                        # Not if it was stopped for good, or restarted with a sibling, since it went.
-                        cell = exited.cell
-                        if cell in self._children and cell.incarnation == exited.incarnation and not cell.is_up:
-                            await self._after_exit(exited)
-        finally:
-            self._control_done.set()
+        with anyio.CancelScope(shield=True):
+            async with self.backend.crew() as self.spawn:
+                self._is_ready.set()
+                try:
+                    with self._control_scope:
+                        await self._handle_exits()
+                finally:
+                    self._control_done.set()
+                await self._all_stopped.wait()
+
+    async def _handle_exits(self) -> None:
+        while self._failure is None:
+            exited = self._next_exit()
+            if exited is None:
+                await self._wait_for_exit()
+                continue
+            async with self._lock:
+                cell = exited.cell
+                # Not if it was stopped for good, or restarted with a sibling, since it went.
+                is_child = self._children.get(cell.name) is cell
+                if is_child and cell.incarnation == exited.incarnation and not cell.is_up:
+                    await self._after_exit(exited)
 
     def _next_exit(self) -> _Exited | None:
-        now = anyio.current_time()
+        now = self.backend.now()
         for exited in self._backing_off:
             if exited.due_at <= now:
                 self._backing_off.remove(exited)
@@ -250,28 +285,28 @@ class Supervisor:
 
     async def _wait_for_exit(self) -> None:
         next_due_at = min((exited.due_at for exited in self._backing_off), default=math.inf)
-        self._control_wait = self._backend.slot()
+        self._control_wait = self.backend.slot()
         with anyio.CancelScope(deadline=next_due_at):
-            await self._control_wait.wait()
+            await self._control_wait
 
     async def _after_exit(self, exited: _Exited) -> None:
         cell, crash = exited.cell, exited.crash
         if not is_restarted(cell.spec.restart, crashed=crash is not None):
-            self._children.remove(cell)
+            del self._children[cell.name]
             cell.close(crash)
         elif exited.due_at:
             await self._restart(cell)
-        elif not self._intensity.allows(anyio.current_time()):
+        elif not self._intensity.allows(self.backend.now()):
             self._give_up(cell, crash)
         elif (delay_s := self._delay_s(cell)) > 0:
-            self._backing_off.append(attrs.evolve(exited, due_at=anyio.current_time() + delay_s))
+            self._backing_off.append(attrs.evolve(exited, due_at=self.backend.now() + delay_s))
         else:
             await self._restart(cell)
 
     def _delay_s(self, cell: Cell[object]) -> float:
         if self._backoff is None:
             return 0.0
-        if anyio.current_time() - cell.up_since > cell.last_delay_s:
+        if self.backend.now() - cell.up_since > cell.last_delay_s:
             cell.restarts_in_a_row = 0
         cell.restarts_in_a_row += 1
         cell.last_delay_s = self._backoff.delay_s(cell.restarts_in_a_row, self._rng)
@@ -280,18 +315,18 @@ class Supervisor:
     def _give_up(self, cell: Cell[object], crash: Exception | None) -> None:
         failure = TooManyRestarts(self.name, cell.name, self._intensity.restarts_max, self._intensity.period_s)
         failure.__cause__ = crash
-        for down in self._children:
+        for down in self._children.values():
             if not down.is_up:
                 down.close(crash)  # the host may be waiting for it behind a shield, and we for the host
-        self._fail(failure)
+        self.fail(failure)
 
     async def _restart(self, cell: Cell[object]) -> None:
-        group = affected_siblings(self._strategy, self._children, cell)
+        group = affected_siblings(self._strategy, tuple(self._children.values()), cell)
         for sibling in reversed(group):
             await self._end(sibling, drain=False)
         for sibling in group:
             if sibling.spec.restart is Restart.TEMPORARY:
-                self._children.remove(sibling)
+                del self._children[sibling.name]
                 sibling.close()
                 continue
             try:
@@ -299,5 +334,5 @@ class Supervisor:
             except Exception as error:  # noqa: BLE001 - whatever a start raises is the child's crash
                 # Tried again by message, so that a stop gets in between; it costs budget like any crash. Those after it
                 # in the group are its affected siblings, too, and wait for that.
-                self._note_exit(sibling, error)
+                self.note_exit(sibling, error)
                 return

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import trio
 
-from actors._backend import Slot
+from actors._backend import Scope, Slot, Spawn, frames_of
 
 
 class _TrioSlot:
@@ -25,14 +27,14 @@ class _TrioSlot:
             trio.lowlevel.reschedule(self._task)
             self._task = None
 
-    async def wait(self) -> None:
+    def __await__(self) -> Generator[Any, Any, None]:
         if self._is_fired:
-            await trio.lowlevel.checkpoint()
-            return
+            return trio.lowlevel.checkpoint().__await__()  # noqa: ASYNC105 - the caller awaits it
         self._task = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(self._abort)
+        return trio.lowlevel.wait_task_rescheduled(self).__await__()  # noqa: ASYNC105 - the caller awaits it
 
-    def _abort(self, _: object) -> trio.lowlevel.Abort:
+    def __call__(self, _: object) -> trio.lowlevel.Abort:
+        """The wait is cancelled. The slot itself is trio's abort function: a bound method would take 64 bytes per idle actor."""
         self._task = None
         return trio.lowlevel.Abort.SUCCEEDED
 
@@ -41,12 +43,25 @@ class TrioBackend:
     def __init__(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
         self.thread_id = threading.get_ident()
+        self.now = trio.current_time
 
     def slot(self) -> Slot:
         return _TrioSlot()
 
+    def scope(self) -> Scope:
+        return trio.CancelScope()
+
     def current_task(self) -> object:
         return trio.lowlevel.current_task()
+
+    @asynccontextmanager
+    async def crew(self) -> AsyncIterator[Spawn]:
+        async with trio.open_nursery() as nursery:
+            yield lambda run, name: nursery.start_soon(run, name=name)
+
+    def stack(self, task: object) -> tuple[str, ...]:
+        assert isinstance(task, trio.lowlevel.Task)
+        return frames_of(task.coro)
 
     def call_soon_threadsafe(self, callback: Callable[[], object]) -> None:
         try:

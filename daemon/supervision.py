@@ -80,8 +80,11 @@ def log_event(event: Event) -> None:
     match event:
         case ChildCrashed(supervisor, child, error):
             _log.error("%s: %s crashed", supervisor, child, exc_info=error)
-        case StopTimeout(supervisor, child, stop_timeout_s):
-            _log.warning("%s: %s did not stop within %g s and was cancelled", supervisor, child, stop_timeout_s)
+        case StopTimeout(supervisor, child, waited_s, stack):
+            where = stack[-1] if stack else "nowhere"
+            _log.warning(
+                "%s: %s did not stop within %.1f s and is cancelled, at %s", supervisor, child, waited_s, where
+            )
         case RefusedTell(supervisor, child, method, error):
             _log.warning("%s: %s.%s refused a message: %s", supervisor, child, method, error)
         case Undelivered(supervisor, child, method, reason):

@@ -52,4 +52,4 @@ def test_a_senseless_intensity_is_an_error(restarts: int, period: float) -> None
 
 def test_a_mailbox_without_room_is_an_error() -> None:
     with pytest.raises(ValueError, match="mailbox of 'x' needs room"):
-        Mailbox("x", 0, on_dropped=lambda *_: None)
+        Mailbox("x", 0, on_dropped=lambda *_: None, now=lambda: 0.0)
