@@ -22,6 +22,9 @@ NOUNS = {"daemon.errors", "daemon.container", "daemon.image", "daemon.reference"
 MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "actors": (set(), {"anyio", "attrs"}),
     "actors._trio": ({"actors"}, {"trio"}),
+    "actors.testing": ({"actors"}, {"anyio", "attrs", "trio"}),
+    "actors.pytest_plugin": ({"actors.testing"}, {"pytest"}),
+    "actors.adapters": ({"actors"}, {"opentelemetry"}),
     "daemon": (set(), set()),
     "daemon.errors": ({"actors"}, set()),
     "daemon.container": (set(), {"attrs"}),
@@ -103,9 +106,9 @@ def test_a_module_imports_only_what_the_table_allows(path: Path) -> None:
         assert fits, f"{module} may not import {imported}"
 
 
-def test_only_the_backend_imports_trio_and_only_when_it_runs() -> None:
+def test_only_the_backend_and_the_test_kit_import_trio() -> None:
     importers = {module_of(path) for path in SOURCES if "trio" in {name.partition(".")[0] for name in imports_of(path)}}
-    assert importers == {"actors._trio"}
+    assert importers == {"actors._trio", "actors.testing._seeded"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=module_of)
