@@ -103,7 +103,10 @@ async def open_probe(of: type[A], *, name: str | None = None) -> AsyncIterator[P
     async with Supervisor(intensity=(1_000_000, 1.0), name="probe") as supervisor:
         stand_in = await supervisor.start(lambda: _StandIn(probe), name=name or of.__name__)
         probe.ref = cast("Ref[A]", stand_in)
-        yield probe
+        try:
+            yield probe
+        finally:
+            await stand_in.cancel()  # it may hang
 
 
 def _name(method: Callable[..., Any]) -> str:
