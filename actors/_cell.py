@@ -231,6 +231,8 @@ class Cell(Generic[A_co]):
             if self._stopping == "after the queue" and not self.owed:
                 return None
             self.handling = None
+            if self._timers is not None and not self._timers:  # the last one has ticked
+                self._timers, self.has_news = None, self.is_asked_to_stop
             slot = self.parent.backend.slot()
             self.mailbox.attach(slot)
             try:
@@ -244,16 +246,18 @@ class Cell(Generic[A_co]):
 
     def _take_in_turns(self, timers: Timers) -> Tell | None:
         """A due timer before the mailbox, but no two in a row while there are messages."""
-        message = self.mailbox.take() if self._ticked else None
-        self._ticked = message is None and (message := timers.take_due(self.parent.backend.now())) is not None
-        return self.mailbox.take() if message is None else message
+        if self._ticked and (message := self.mailbox.take()) is not None:
+            self._ticked = False
+            return message
+        tick = timers.take_due(self.parent.backend.now())
+        self._ticked = tick is not None
+        return self.mailbox.take() if tick is None else tick
 
     @property
     def timers(self) -> Timers:
+        """To be followed by `notify` if the actor may be waiting."""
         if self._timers is None:
             self._timers = Timers()
-            self.has_news = True
-            self.mailbox.wake()
         return self._timers
 
     @property
@@ -265,9 +269,10 @@ class Cell(Generic[A_co]):
     def interrupt(self, error: Exception) -> None:
         """The incarnation is to end with `error` as if its handler had raised it, after the message in hand."""
         self._interrupt = error
-        self._notify()
+        self.notify()
 
-    def _notify(self) -> None:
+    def notify(self) -> None:
+        """There is more to see to than the mailbox."""
         self.has_news = True
         self.mailbox.wake()
 
@@ -286,6 +291,9 @@ class Cell(Generic[A_co]):
         """Whether the caller is this actor's own handler, not a helper task it started."""
         return self.parent.backend.current_task() is self.task
 
+    def is_running(self, incarnation: int) -> bool:
+        return self.incarnation == incarnation and not self._is_ended
+
     @property
     def is_asked_to_stop(self) -> bool:
         return self._stopping != "no"
@@ -296,7 +304,7 @@ class Cell(Generic[A_co]):
         self._timers = None
         if drain:
             self.mailbox.refuse_new()
-        self._notify()
+        self.notify()
 
     def cancel(self) -> None:
         """End the incarnation at its next checkpoint, or call off its start."""

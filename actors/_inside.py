@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar, TypeVarTuple
 
 from actors._cell import CURRENT, Cell
 from actors._dispatch import serve_methods
+from actors._errors import ActorStopped
 from actors._mailbox import Tell
 from actors._ref import Ref
 
@@ -24,6 +25,7 @@ class Inside:
 
     def __init__(self, cell: Cell[object]) -> None:
         self._cell = cell
+        self._incarnation = cell.incarnation
 
     @property
     def name(self) -> str:
@@ -34,7 +36,11 @@ class Inside:
 
         It is cancelled when the incarnation ends, and the incarnation has not ended before it has. To bring a result back it
         tells this actor's own `ref`, or resolves a `Deferred` that a handler has returned.
+
+        Raises:
+            ActorStopped: this incarnation has ended.
         """
+        self._check_is_running()
         self._cell.helpers.start(partial(function, *args), name=f"{self.name}: helper")
 
     def cancel_timer(self, key: Hashable) -> bool:
@@ -46,6 +52,7 @@ class Inside:
     ) -> None:
         if wait_s < 0 or (is_repeated and wait_s == 0):
             raise ValueError(f"timer {key!r} of {self.name!r} cannot wait {wait_s:g} s")
+        self._check_is_running()
         self._cell.timers.set(
             key,
             tell,
@@ -53,6 +60,11 @@ class Inside:
             period_s=wait_s if is_repeated else 0.0,
             is_fixed_rate=is_fixed_rate,
         )
+        self._cell.notify()
+
+    def _check_is_running(self) -> None:
+        if not self._cell.is_running(self._incarnation):
+            raise ActorStopped(self.name)
 
 
 class ActorContext(Inside, Generic[A]):

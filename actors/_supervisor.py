@@ -199,14 +199,14 @@ class Supervisor:
 
     async def stop_for_good(self, cell: Cell[object], *, now: bool) -> None:
         """See `Ref.stop` and `Ref.cancel`."""
-        if now:
-            cell.mailbox.refuse_new()
-            cell.request_stop(drain=False)
-            cell.cancel()
         async with self._lock:
             if self._children.get(cell.name) is cell:
                 with anyio.CancelScope(shield=True):  # bounded by the child's stop timeout
                     del self._children[cell.name]
+                    if now:
+                        cell.request_stop(drain=False)
+                        cell.mailbox.refuse_new()
+                        cell.cancel()
                     await self._stop(cell, drain=not now)
 
     async def _stop(self, cell: Cell[object], *, drain: bool = True) -> None:

@@ -49,6 +49,9 @@ class Fetcher:
     async def crash(self) -> None:
         raise ValueError("crash")
 
+    async def hang(self) -> None:
+        await anyio.sleep_forever()
+
 
 @pytest.fixture
 def journal() -> list[str]:
@@ -125,3 +128,44 @@ async def test_no_helper_outlives_its_incarnation(how: str, journal: list[str]) 
 async def test_a_context_is_for_the_actors_own_task() -> None:
     with pytest.raises(RuntimeError, match="object is not in its own task"):
         ActorContext.of(object())
+
+
+async def test_a_context_ends_with_its_incarnation(journal: list[str]) -> None:
+    fetchers: list[Fetcher] = []
+
+    def make() -> Fetcher:
+        fetchers.append(Fetcher(journal))
+        return fetchers[-1]
+
+    async with Supervisor() as supervisor:
+        ref = await supervisor.start(make, name="fetcher")
+        with pytest.raises(ActorCrashed):
+            await ref.ask(Fetcher.crash)
+        await ref.ask(Fetcher.note, "restarted")
+        with pytest.raises(ActorStopped):
+            fetchers[0].context.spawn(anyio.sleep_forever)
+        with pytest.raises(ActorStopped):
+            fetchers[0].context.after(1.0, Fetcher.note, "never")
+        fetchers[1].context.after(0.0, Fetcher.note, "from outside its task")
+        while len(journal) < 2:
+            await wait_all_tasks_blocked()
+    assert journal == ["restarted", "from outside its task"]
+
+
+async def test_cancel_ends_an_actor_at_once_and_answers_what_is_queued(journal: list[str]) -> None:
+    async with Supervisor() as supervisor, anyio.create_task_group() as group:
+        ref = await supervisor.start(lambda: Fetcher(journal), name="fetcher", stop_timeout_s=1000.0)
+
+        async def ask(was_started: bool) -> None:
+            with pytest.raises(ActorStopped) as caught:
+                await ref.ask(Fetcher.hang)
+            assert caught.value.was_started == was_started
+
+        group.start_soon(ask, True)
+        await wait_all_tasks_blocked()
+        group.start_soon(ask, False)
+        await wait_all_tasks_blocked()
+        await ref.cancel()
+        assert (await ref.watch()).error is None
+        with pytest.raises(ActorStopped):
+            ref.tell(Fetcher.note, "late")
