@@ -8,6 +8,7 @@ memory of one in an anyio task group. uvloop is asyncio here.
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
@@ -55,8 +56,7 @@ class Backend(Protocol):
     """Of the thread that the loop runs in."""
     now: Callable[[], float]
     """`anyio.current_time`, without the way there."""
-
-    def slot(self) -> Slot: ...
+    slot: Callable[[], Slot]
 
     def scope(self) -> Scope: ...
 
@@ -79,7 +79,8 @@ class _AsyncioSlot:
     __slots__ = ("_future",)
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._future: asyncio.Future[None] = loop.create_future()
+        # What `loop.create_future` returns on asyncio and uvloop, without the way through Python.
+        self._future: asyncio.Future[None] = asyncio.Future(loop=loop)
 
     def fire(self) -> None:
         if not self._future.done():
@@ -94,9 +95,7 @@ class AsyncioBackend:
         self._loop = asyncio.get_running_loop()
         self.thread_id = threading.get_ident()
         self.now = self._loop.time
-
-    def slot(self) -> Slot:
-        return _AsyncioSlot(self._loop)
+        self.slot: Callable[[], Slot] = functools.partial(_AsyncioSlot, self._loop)
 
     def scope(self) -> Scope:
         return anyio.CancelScope()

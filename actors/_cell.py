@@ -219,20 +219,22 @@ class Cell(Generic[A_co]):
             message.fail(crash)
 
     async def next_message(self) -> Tell | None:
-        """What to handle next, waited for; None when this incarnation is to end. Raises a crash from outside the handler."""
+        """What to handle next, waited for; None when this incarnation is to end. Raises a crash from outside the handler.
+
+        To be called when there is news, or the mailbox has been found empty.
+        """
         while True:
-            if self._interrupt is not None:
-                raise self._interrupt
-            if self._stopping == "after this message":
-                return None
-            message = self.mailbox.take() if self._timers is None else self._take_in_turns(self._timers)
-            if message is not None:
-                return message
-            if self._stopping == "after the queue" and not self.owed:
-                return None
+            if self.has_news:
+                if self._interrupt is not None:
+                    raise self._interrupt
+                if self._stopping == "after this message":
+                    return None
+                if (message := self._take_in_turns()) is not None:
+                    return message
+                if self._stopping == "after the queue" and not self.owed:
+                    return None
+                self.has_news = self._timers is not None or self.is_asked_to_stop
             self.handling = None
-            if self._timers is not None and not self._timers:  # the last one has ticked
-                self._timers, self.has_news = None, self.is_asked_to_stop
             slot = self.parent.backend.slot()
             self.mailbox.attach(slot)
             try:
@@ -241,15 +243,22 @@ class Cell(Generic[A_co]):
                 else:
                     with anyio.CancelScope(deadline=self._timers.next_due_at):
                         await slot
-            finally:
+                    self.mailbox.detach(slot)
+            except BaseException:
                 self.mailbox.detach(slot)
+                raise
+            if not self.has_news and (message := self.mailbox.take()) is not None:
+                return message
 
-    def _take_in_turns(self, timers: Timers) -> Tell | None:
+    def _take_in_turns(self) -> Tell | None:
         """A due timer before the mailbox, but no two in a row while there are messages."""
+        if not self._timers:
+            self._timers = None  # the last one has ticked
+            return self.mailbox.take()
         if self._ticked and (message := self.mailbox.take()) is not None:
             self._ticked = False
             return message
-        tick = timers.take_due(self.parent.backend.now())
+        tick = self._timers.take_due(self.parent.backend.now())
         self._ticked = tick is not None
         return self.mailbox.take() if tick is None else tick
 

@@ -62,8 +62,8 @@ class Inbox(Inside, Generic[T]):
             What a helper task of this actor has raised, or a `Deferred` of a message failed with.
         """
         cell = self._cell
-        message = await cell.next_message()
-        if message is None:
+        message = None if cell.has_news else cell.mailbox.take()
+        if message is None and (message := await cell.next_message()) is None:
             raise StopActor
         self._streak += 1
         if self._streak == MESSAGES_PER_TURN_MAX:

@@ -63,7 +63,6 @@ class Envelope(Tell):
         method: str,
         args: tuple[object, ...],
         kwargs: Mapping[str, object],
-        *,
         reply_to: Slot | None = None,
         room: Slot | None = None,
     ) -> None:
@@ -103,14 +102,15 @@ class MailboxStatistics:
     abandoned: int
     """Asks whose asker has gone away before the reply, since the start."""
     time_in_mailbox_s: float
-    """How long messages lie in the queue, by a sample: the last that was taken, or one that is still there if it is older."""
+    """How long messages lie in the queue of a busy actor, by a sample: the last that was taken, or one that is still there if
+    that is older."""
 
 
 class Mailbox:
     """`on_dropped` is called with our name, every accepted message that is dropped and that nobody waits for, and the reason.
 
-    `now` is the clock that the time in the mailbox is measured with. One message at a time is a sample: a clock per message would
-    cost as much as the queue.
+    `now` is the clock that the time in the mailbox is measured with. One message at a time is a sample, of those that find the
+    reader busy: a clock per message would cost as much as the queue.
     """
 
     __slots__ = tuple(
@@ -248,19 +248,21 @@ class Mailbox:
         self.wake()
 
     def wake(self) -> None:
-        """Let the reader look again."""
-        if self._reader is not None:
-            self._reader.fire()
+        """Let the reader look again, or all of them."""
+        reader = self._reader
+        if reader is not None:
+            self._reader = None
+            reader.fire()
 
     def attach(self, slot: Slot) -> None:
-        """Fire `slot` when there may be something to take, or someone calls `wake`; until `detach`."""
+        """Fire `slot` once there may be something to take, or someone calls `wake`; until `detach`."""
         self._reader = slot
         if not self._queue:
             self._queue = ()
 
     def detach(self, slot: Slot) -> None:
-        assert self._reader is slot, "a mailbox has one reader"
-        self._reader = None
+        if self._reader is slot:
+            self._reader = None
 
     def statistics(self) -> MailboxStatistics:
         age_s = self._now() - self._sampled_at if self._sample is not None else 0.0
@@ -276,11 +278,13 @@ class Mailbox:
         if isinstance(self._queue, tuple):
             self._queue = deque()
         self._queue.append(message)
-        if self._sample is None:
+        reader = self._reader
+        if reader is not None:
+            self._reader = None
+            reader.fire()
+        elif self._sample is None:
             self._sample = message
             self._sampled_at = self._now()
-        if self._reader is not None:
-            self._reader.fire()
 
     def _compact(self) -> None:
         self._queue = deque(message for message in self._queue if _is_live(message))

@@ -36,10 +36,10 @@ class SharedMailbox(Mailbox):
         """Before anything else: among so many."""
         self.readers_left = readers
         self._idle: deque[Slot] = deque()
-        self._reader = self
 
     def attach(self, slot: Slot) -> None:
         self._idle.append(slot)
+        self._reader = self
 
     def detach(self, slot: Slot) -> None:
         if slot in self._idle:
@@ -49,10 +49,11 @@ class SharedMailbox(Mailbox):
         """Wake one reader. If it ends before it has looked, its cell wakes the others."""
         if self._idle:
             self._idle.popleft().fire()
+            self._reader = self
 
     def wake(self) -> None:
-        for slot in self._idle:
-            slot.fire()
+        while self._idle:
+            self._idle.popleft().fire()
 
     def close(self, make_error: Callable[[], ActorError]) -> None:
         self.readers_left -= 1

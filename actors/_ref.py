@@ -102,7 +102,7 @@ class Ref(Handle, Generic[A_co]):
             AskCycle: the ask would wait for itself.
         """
         cell = self._cell
-        return request(cell, Envelope(_name(method), args, kwargs, reply_to=cell.parent.backend.slot()), timeout)
+        return request(cell, Envelope(_name(method), args, kwargs, cell.parent.backend.slot()), timeout)
 
     def send(
         self: Ref[A], method: Callable[Concatenate[A, P], Awaitable[object]], /, *args: P.args, **kwargs: P.kwargs

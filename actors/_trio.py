@@ -44,9 +44,7 @@ class TrioBackend:
         self._token = trio.lowlevel.current_trio_token()
         self.thread_id = threading.get_ident()
         self.now = trio.current_time
-
-    def slot(self) -> Slot:
-        return _TrioSlot()
+        self.slot: Callable[[], Slot] = _TrioSlot
 
     def scope(self) -> Scope:
         return trio.CancelScope()
