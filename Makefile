@@ -8,8 +8,9 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python
 else
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 endif
+INSTALL_BENCH := $(subst $(BIN),.venv-bench/bin,$(INSTALL))
 
-.PHONY: demo test lint types unit bench lock clean
+.PHONY: demo test lint types unit bench bench-actors lock clean
 
 demo: .venv/run.stamp  ## start a daemon, create 2,000 containers, kill it, prove that nothing was lost
 	$(BIN)/python -m examples.demo
@@ -26,22 +27,27 @@ types: .venv/dev.stamp
 unit: .venv/dev.stamp
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+bench-actors: .venv-bench/stamp  ## measure the actors beside pykka, xoscar, thespian and triotp; BENCH_ARGS='--help'
+	.venv-bench/bin/python -m contrib.bench_actors $(BENCH_ARGS)
+
 lock: .venv/dev.stamp  ## pin the newest versions that pyproject.toml allows
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --upgrade \
 		pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --upgrade \
 		pyproject.toml --all-extras --group dev --output-file requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --upgrade \
+		pyproject.toml --all-extras --group bench --output-file requirements-bench.lock
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .hypothesis build dist
 
-.venv/bin/python:
+.venv/bin/python .venv-bench/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "boatyard needs Python 3.11 or newer; set PYTHON=...")'
 ifdef UV
-	$(UV) venv --quiet --python $(PYTHON) .venv
+	$(UV) venv --quiet --python $(PYTHON) $(@D:/bin=)
 else
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(@D:/bin=)
 endif
 
 .venv/run.stamp: .venv/bin/python requirements.lock pyproject.toml
@@ -53,3 +59,8 @@ endif
 	$(INSTALL) --require-hashes -r requirements-dev.lock
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@ .venv/run.stamp
+
+# Without dependencies: the lock is complete, and triotp's own word on trio is overridden in pyproject.toml.
+.venv-bench/stamp: .venv-bench/bin/python requirements-bench.lock
+	$(INSTALL_BENCH) --no-deps --require-hashes -r requirements-bench.lock
+	@touch $@

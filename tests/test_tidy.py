@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SOURCES = sorted(path for package in ("actors", "daemon", "loadtest") for path in (ROOT / package).rglob("*.py"))
+SOURCES = sorted(
+    path for package in ("actors", "contrib", "daemon", "loadtest") for path in (ROOT / package).rglob("*.py")
+)
 ALL_FILES = [*SOURCES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "examples").rglob("*.py"))]
 
 FILE_LINES_MAX = 400
@@ -54,6 +56,11 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "daemon.__main__": ({"actors", "daemon"}, {"anyio"}),
     "loadtest": (set(), {"attrs", "httptools", "rich", "msgspec"}),
+    "contrib": (set(), {"anyio", "attrs", "rich"}),
+    "contrib.bench_actors.libraries": (
+        {"actors", "contrib.bench_actors.contract"},
+        {"pykka", "thespian", "trio", "triotp", "xoscar"},
+    ),
 }
 
 BANNED = {
@@ -101,14 +108,17 @@ def test_a_module_imports_only_what_the_table_allows(path: Path) -> None:
         if top in sys.stdlib_module_names:
             continue
         allowed = {prefix if prefix != "daemon" else module, *house}
-        is_house = top in ("actors", "daemon", "loadtest")
+        is_house = top in ("actors", "contrib", "daemon", "loadtest")
         fits = any(is_within(imported, package) for package in allowed) if is_house else top in libraries
         assert fits, f"{module} may not import {imported}"
 
 
 def test_only_the_backend_and_the_test_kit_import_trio() -> None:
     importers = {module_of(path) for path in SOURCES if "trio" in {name.partition(".")[0] for name in imports_of(path)}}
-    assert importers == {"actors._trio", "actors.testing._seeded"}
+    assert {module for module in importers if not is_within(module, "contrib")} == {
+        "actors._trio",
+        "actors.testing._seeded",
+    }
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=module_of)

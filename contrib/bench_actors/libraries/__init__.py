@@ -1,0 +1,1 @@
+"""One adapter a library. The foreign ones are imported only in the process that measures them."""
