@@ -15,7 +15,7 @@ from actors._deferred import Deferred
 from actors._errors import ActorStopped, Refused
 from actors._events import RefusedTell
 from actors._in_context import InContext
-from actors._mailbox import Envelope, State, Tell
+from actors._mailbox import Envelope, Tell
 
 A = TypeVar("A")
 P = ParamSpec("P")
@@ -46,7 +46,8 @@ async def serve_methods(cell: Cell[object], actor: object) -> None:
         try:
             if hooks is not None:
                 await hooks.before_handle(cell.name, message.method)
-            answer = getattr(actor, message.method)(*message.args, **message.kwargs)
+            handler = getattr(actor, message.method)
+            answer = handler(*message.args, **message.kwargs) if message.kwargs else handler(*message.args)
             if type(answer) is Deferred:
                 defer(cell, message, answer)
             else:
@@ -115,7 +116,7 @@ def cancel_on_abandon(
         if type(message) is not Envelope or message.method != handler.__name__ or message.scope is not None:
             return await handler(actor, *args, **kwargs)  # not handled for an asker: a plain call
         with anyio.CancelScope() as message.scope:
-            if message.state is State.RUNS_ON:
+            if message.state == "runs on":
                 message.scope.cancel()
             return await handler(actor, *args, **kwargs)
         return cast("R", None)  # nobody waits for it any more

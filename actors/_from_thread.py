@@ -48,7 +48,7 @@ class ThreadRef(Generic[A_co]):
     ) -> object:
         """The reply; raises as `Ref.ask` does."""
         cell, future = self._cell, concurrent.futures.Future[object]()
-        envelope = Envelope(cast("Any", method).__name__, args, kwargs, reply_to=_Settles(future))
+        envelope = Envelope(cast("Any", method).__name__, args, kwargs, _Settles(future))
 
         def begin() -> None:
             try:

@@ -126,13 +126,13 @@ class Channel(Handle, Generic[T_contra]):
         answer: Deferred[R] = Deferred()
         item = make(answer, *args, **kwargs)
         slot = self._cell.parent.backend.slot()
-        envelope = Envelope(type(item).__name__, (item,), {"answer": answer}, reply_to=slot)
+        envelope = Envelope(type(item).__name__, (item,), {"answer": answer}, slot)
         return cast("Coroutine[Any, Any, R]", request(self._cell, envelope, None))
 
     def send(self, item: T_contra) -> Coroutine[Any, Any, None]:
         """Return when it is in the mailbox. Raises as `Ref.send`."""
         slot = self._cell.parent.backend.slot()
-        return deliver(self._cell, Envelope(type(item).__name__, (item,), {}, room=slot))
+        return deliver(self._cell, Envelope(type(item).__name__, (item,), {}, None, slot))
 
     def tell(self, item: T_contra) -> None:
         """Put it into the mailbox, now or never. Raises as `Ref.tell`."""

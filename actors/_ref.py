@@ -114,7 +114,7 @@ class Ref(Handle, Generic[A_co]):
             AskCycle: the wait for room would be for itself.
         """
         cell = self._cell
-        return deliver(cell, Envelope(_name(method), args, kwargs, room=cell.parent.backend.slot()))
+        return deliver(cell, Envelope(_name(method), args, kwargs, None, cell.parent.backend.slot()))
 
     def tell(
         self: Ref[A], method: Callable[Concatenate[A, P], Awaitable[object]], /, *args: P.args, **kwargs: P.kwargs
@@ -157,7 +157,14 @@ async def request(cell: Cell[object], envelope: Envelope, timeout: float | None)
     finally:
         if caller is not None:
             caller.waiting_on = None
-    return _outcome(envelope)
+    error = envelope.error
+    if error is None:
+        return envelope.value
+    envelope.error = None
+    try:
+        raise error
+    finally:
+        del error  # else the error, its traceback and this frame would keep each other alive until a collection
 
 
 async def deliver(cell: Cell[object], envelope: Envelope) -> None:
@@ -192,14 +199,3 @@ def _if_it_waits(caller: Cell[object], cell: Cell[object], envelope: Envelope) -
 def _name(method: Callable[..., Any]) -> str:
     # Any: a method of whatever class; only its name is used.
     return method.__name__
-
-
-def _outcome(envelope: Envelope) -> object:
-    error = envelope.error
-    if error is None:
-        return envelope.value
-    envelope.error = None
-    try:
-        raise error
-    finally:
-        del error  # else the error, its traceback and this frame would keep each other alive until a collection
