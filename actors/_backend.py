@@ -11,6 +11,7 @@ import asyncio
 import functools
 import sys
 import threading
+from asyncio import Future
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
@@ -23,14 +24,25 @@ class Waker(Protocol):
     def fire(self) -> None: ...
 
 
-class Slot(Waker, Protocol):
-    """A place where one task waits once. `fire` may come before, after or without a wait; only the first counts.
-
-    It carries nothing: what is waited for is stored elsewhere, so a wake-up that races with a cancellation loses nothing.
-    """
-
+class OwnSlot(Waker, Protocol):
     # Any: what passes between a coroutine and its event loop is between the two.
     def __await__(self) -> Generator[Any, Any, None]: ...
+
+
+Slot = Future[None] | OwnSlot
+"""A place where one task waits once, by awaiting it. It may be fired before, after or without that; only the first time counts.
+
+It carries nothing: what is waited for is stored elsewhere, so a wake-up that races with a cancellation loses nothing. On
+asyncio it is a bare future, for which a task has a shorter way to wait than for anything around one.
+"""
+
+
+def fire(slot: Future[None] | Waker) -> None:
+    if isinstance(slot, Future):
+        if not slot.done():
+            slot.set_result(None)
+    else:
+        slot.fire()
 
 
 class Scope(Protocol):
@@ -75,27 +87,13 @@ class Backend(Protocol):
         ...
 
 
-class _AsyncioSlot:
-    __slots__ = ("_future",)
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        # What `loop.create_future` returns on asyncio and uvloop, without the way through Python.
-        self._future: asyncio.Future[None] = asyncio.Future(loop=loop)
-
-    def fire(self) -> None:
-        if not self._future.done():
-            self._future.set_result(None)
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        return self._future.__await__()
-
-
 class AsyncioBackend:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.thread_id = threading.get_ident()
         self.now = self._loop.time
-        self.slot: Callable[[], Slot] = functools.partial(_AsyncioSlot, self._loop)
+        # What `loop.create_future` returns on asyncio and uvloop, without the way through Python.
+        self.slot: Callable[[], Slot] = functools.partial(Future, loop=self._loop)
 
     def scope(self) -> Scope:
         return anyio.CancelScope()

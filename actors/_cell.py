@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar, cast
 import anyio
 import attrs
 
-from actors._backend import Backend, Scope, Slot, Spawn
+from actors._backend import Backend, Scope, Slot, Spawn, fire
 from actors._child import ChildSpec
 from actors._deferred import Deferred
 from actors._errors import ActorCrashed, ActorStopped, AskCycle, StopActor
@@ -192,7 +192,7 @@ class Cell(Generic[A_co]):
 
     def _note_progress(self) -> None:
         if self._progress is not None:
-            self._progress.fire()
+            fire(self._progress)
             self._progress = None
 
     async def _end_helpers(self) -> None:
@@ -342,7 +342,7 @@ class Cell(Generic[A_co]):
         self.exit = Exit(self.name, crash)
         self.mailbox.close(lambda: ActorStopped(self.name))
         for watcher in self._watchers or ():
-            watcher.fire()
+            fire(watcher)
 
     async def wait_exit(self) -> Exit:
         """Until no incarnation will follow."""

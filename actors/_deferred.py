@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator
 from typing import Generic, TypeVar, cast
 
-from actors._backend import current_backend
+from actors._backend import current_backend, fire
 
 R = TypeVar("R")
 
@@ -63,7 +63,7 @@ class Deferred(Awaitable[R], Generic[R]):
 
     async def _wait(self) -> R:
         slot = current_backend().slot()
-        self.when_done(slot.fire)
+        self.when_done(lambda: fire(slot))
         await slot
         if self._error is not None:
             raise self._error

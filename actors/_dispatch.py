@@ -54,7 +54,8 @@ async def serve_methods(cell: Cell[object], actor: object) -> None:
                 value = await (answer if message.context is None else _in_context(cell, message.context, answer))
                 if hooks is not None:
                     await hooks.after_handle(cell.name, message.method)
-                message.reply(value)
+                if type(message) is Envelope and message.reply_to is not None:
+                    message.reply(value)
         except Refused as refusal:
             _refuse(cell, message, refusal)
         except BaseException as error:
@@ -93,7 +94,7 @@ def defer(cell: Cell[object], message: Tell, answer: Deferred[object]) -> None:
         elif error is not None:
             cell.fail(message, error)
             cell.interrupt(error if isinstance(error, Exception) else ActorStopped(cell.name))
-        else:
+        elif type(message) is Envelope and message.reply_to is not None:
             message.reply(answer.value)
         if cell.is_asked_to_stop and not owed:
             cell.mailbox.wake()

@@ -7,7 +7,7 @@ from functools import partial
 
 import anyio
 
-from actors._backend import Backend, Slot, Spawn
+from actors._backend import Backend, Slot, Spawn, fire
 
 
 class Helpers:
@@ -34,7 +34,7 @@ class Helpers:
         finally:
             self._scopes.discard(scope)
             if not self._scopes and self._all_ended is not None:
-                self._all_ended.fire()
+                fire(self._all_ended)
 
     async def end(self) -> None:
         """Cancel them and return when all have ended; there must be no new ones."""

@@ -16,7 +16,7 @@ from typing import Literal
 import attrs
 from anyio import CancelScope
 
-from actors._backend import Slot, Waker
+from actors._backend import Slot, Waker, fire
 from actors._errors import ActorError, ActorStopped, MailboxFull
 
 Overflow = Literal["wait", "reject", "drop_new", "drop_oldest"]
@@ -28,8 +28,8 @@ DEAD_MAX = 64
 
 
 State = Literal["outside", "waiting", "queued", "started", "runs on"]
-"""Of a message that somebody waits for: not accepted, or abandoned before it was taken; waiting for room; in the queue; taken by the
-actor; taken, and its asker has gone away. Not an enum: looking up a member costs as much as queuing a message."""
+"""Of a message that somebody waits for: not accepted, or abandoned before it was taken; waiting for room; in the queue; taken
+by the actor; taken, and its asker has gone away. Not an enum: looking up a member costs as much as queuing a message."""
 
 
 class Tell:
@@ -44,9 +44,6 @@ class Tell:
         self.method = method
         self.args = args
         self.kwargs = kwargs
-
-    def reply(self, value: object) -> None:
-        """Nobody waits for it."""
 
 
 class Envelope(Tell):
@@ -78,15 +75,15 @@ class Envelope(Tell):
 
     def reply(self, value: object) -> None:
         self.value = value
-        if self.reply_to is not None:
-            self.reply_to.fire()
+        assert self.reply_to is not None, "nobody asked"
+        fire(self.reply_to)
 
     def fail(self, error: BaseException) -> None:
         """Only while somebody waits: a sender whose message is in the mailbox is through, even if it has not run since."""
         self.error = error
         for slot in (self.reply_to, self.room):
             if slot is not None:
-                slot.fire()
+                fire(slot)
 
 
 @attrs.frozen
@@ -141,7 +138,7 @@ class Mailbox:
         """Room left; none while somebody waits for it, and none when this is closed."""
         self._waiting: deque[Envelope] | None = None
         """Made when it is needed: most mailboxes are never full, and a deque is large."""
-        self._reader: Waker | None = None
+        self._reader: Slot | Waker | None = None
         self._is_closed = False
         self._abandoned = 0
         self._now = now
@@ -149,20 +146,29 @@ class Mailbox:
         self._sampled_at = 0.0
         self._time_in_mailbox_s = 0.0
 
-    def put_nowait(self, message: Tell) -> None:
-        """Queue it now.
+    def put_nowait(self, message: Tell) -> bool:
+        """Queue it now and return true; or else it has been dropped.
 
         Raises:
             MailboxFull: there is no room, and this mailbox drops nothing.
             ActorStopped: it is closed.
         """
-        if self._free > 0:
-            self._free -= 1
-            self._append(message)
-        else:
+        if self._free <= 0:
             self._make_room(message)
-            if self._free > 0:
-                self.put_nowait(message)
+            if self._free <= 0:
+                return False
+        self._free -= 1
+        if isinstance(self._queue, tuple):
+            self._queue = deque()
+        self._queue.append(message)
+        reader = self._reader
+        if reader is not None:
+            self._reader = None
+            fire(reader)
+        elif self._sample is None:
+            self._sample = message
+            self._sampled_at = self._now()
+        return True
 
     def put(self, envelope: Envelope) -> bool:
         """Queue it and return true; or else keep it until there is room, and then fire `envelope.room`.
@@ -171,19 +177,14 @@ class Mailbox:
             MailboxFull: there is no room, and nobody may wait for it.
             ActorStopped: it is closed.
         """
-        if self._free <= 0:
-            if self._overflow == "wait" and not self._is_closed:
-                envelope.state = "waiting"
-                if self._waiting is None:
-                    self._waiting = deque()
-                self._waiting.append(envelope)
-                return False
-            self._make_room(envelope)
-            if self._free <= 0:
-                return True  # dropped
-        self._free -= 1
-        envelope.state = "queued"
-        self._append(envelope)
+        if self._free <= 0 and self._overflow == "wait" and not self._is_closed:
+            envelope.state = "waiting"
+            if self._waiting is None:
+                self._waiting = deque()
+            self._waiting.append(envelope)
+            return False
+        if self.put_nowait(envelope):
+            envelope.state = "queued"
         return True
 
     def take(self) -> Tell | None:
@@ -248,7 +249,7 @@ class Mailbox:
         reader = self._reader
         if reader is not None:
             self._reader = None
-            reader.fire()
+            fire(reader)
 
     def attach(self, slot: Slot) -> None:
         """Fire `slot` once there may be something to take, or someone calls `wake`; until `detach`."""
@@ -270,18 +271,6 @@ class Mailbox:
             time_in_mailbox_s=max(age_s, self._time_in_mailbox_s),
         )
 
-    def _append(self, message: Tell) -> None:
-        if isinstance(self._queue, tuple):
-            self._queue = deque()
-        self._queue.append(message)
-        reader = self._reader
-        if reader is not None:
-            self._reader = None
-            reader.fire()
-        elif self._sample is None:
-            self._sample = message
-            self._sampled_at = self._now()
-
     def _compact(self) -> None:
         self._queue = deque(message for message in self._queue if _is_live(message))
         self._dead = 0
@@ -298,7 +287,7 @@ class Mailbox:
             self._drop(oldest, MailboxFull(self.name, self._capacity))
         elif self._overflow == "drop_new" and message.reply_to is None:
             if type(message) is Envelope and message.room is not None:
-                message.room.fire()
+                fire(message.room)
             self._on_dropped(self.name, message, MailboxFull(self.name, self._capacity))
         else:
             raise MailboxFull(self.name, self._capacity)
@@ -318,10 +307,11 @@ class Mailbox:
         """Hand the room that has just come free to the first who waits for it."""
         assert self._waiting
         envelope = self._waiting.popleft()
+        self._free += 1
+        self.put_nowait(envelope)
         envelope.state = "queued"
-        self._append(envelope)
         if envelope.room is not None:
-            envelope.room.fire()
+            fire(envelope.room)
 
 
 def _is_live(message: Tell) -> bool:

@@ -13,7 +13,7 @@ from typing import Self, TypeVar, Unpack
 import anyio
 import attrs
 
-from actors._backend import Slot
+from actors._backend import Slot, fire
 from actors._cell import Cell, Exit
 from actors._child import ChildOptions, ChildSpec
 from actors._dispatch import serve_methods
@@ -48,12 +48,12 @@ class SharedMailbox(Mailbox):
     def fire(self) -> None:
         """Wake one reader. If it ends before it has looked, its cell wakes the others."""
         if self._idle:
-            self._idle.popleft().fire()
+            fire(self._idle.popleft())
             self._reader = self
 
     def wake(self) -> None:
         while self._idle:
-            self._idle.popleft().fire()
+            fire(self._idle.popleft())
 
     def close(self, make_error: Callable[[], ActorError]) -> None:
         self.readers_left -= 1

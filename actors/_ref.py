@@ -8,6 +8,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, TypeVarTuple, 
 
 import anyio
 
+from actors._backend import fire
 from actors._cell import CURRENT, Cell, Exit
 from actors._errors import AskTimeout
 from actors._from_thread import ThreadRef
@@ -173,7 +174,7 @@ async def deliver(cell: Cell[object], envelope: Envelope) -> None:
     assert slot is not None
     try:
         if cell.mailbox.put(envelope):
-            slot.fire()
+            fire(slot)
         elif (caller := CURRENT.get()) is not None:
             caller = _if_it_waits(caller, cell, envelope)
         await slot

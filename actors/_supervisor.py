@@ -17,7 +17,7 @@ from typing import Self, TypeVar, Unpack
 import anyio
 import attrs
 
-from actors._backend import Slot, Spawn, current_backend
+from actors._backend import Slot, Spawn, current_backend, fire
 from actors._cell import CURRENT, Cell, Serve
 from actors._child import ChildOptions, ChildSpec, Restart, Strategy
 from actors._dispatch import Hooks, serve_methods
@@ -249,7 +249,7 @@ class Supervisor:
             return  # whoever asked goes on from here
         self._exits.append(_Exited(cell, cell.incarnation, crash))
         if self._control_wait is not None:
-            self._control_wait.fire()
+            fire(self._control_wait)
 
     async def _control(self) -> None:
         with anyio.CancelScope(shield=True):

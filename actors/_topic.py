@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Generic, Literal, Protocol, Self, TypeVar
 
-from actors._backend import Backend, Slot, current_backend
+from actors._backend import Backend, Slot, current_backend, fire
 from actors._errors import ActorError, ActorStopped, MailboxFull
 from actors._ref import Ref
 
@@ -145,7 +145,7 @@ class Subscription(Generic[T]):
 
     def _wake(self) -> None:
         if self._reader is not None:
-            self._reader.fire()
+            fire(self._reader)
 
     def __aiter__(self) -> Self:
         return self

@@ -219,3 +219,16 @@ async def test_what_was_submitted_before_the_end_is_finished() -> None:
     async with writer:
         deferreds = [writer.write(n) for n in range(0, 50, 2)]
     assert [await deferred for deferred in deferreds] == [n * n for n in range(0, 50, 2)]
+
+
+async def test_what_was_sent_or_told_may_be_answered_late_too_and_nobody_minds() -> None:
+    till = Till()
+    async with Supervisor(intensity=(0, 1.0)) as supervisor:
+        ref = await supervisor.start(lambda: till, name="till")
+        await ref.send(Till.pay)
+        ref.tell(Till.pay)
+        assert await ref.ask(Till.ping) == "pong"
+        for answer in till.owed:
+            answer.resolve(1)
+        assert await ref.ask(Till.ping) == "pong"
+        assert supervisor.snapshot().children[0].restarts == 0
