@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "actors._trio": ({"actors"}, {"trio"}),
     "actors.testing": ({"actors"}, {"anyio", "attrs", "trio"}),
     "actors.pytest_plugin": ({"actors.testing"}, {"pytest"}),
-    "actors.adapters": ({"actors"}, {"opentelemetry"}),
+    "actors.adapters": ({"actors"}, {"attrs", "opentelemetry"}),
     "daemon": (set(), set()),
     "daemon.errors": ({"actors"}, set()),
     "daemon.container": (set(), {"attrs"}),
