@@ -1,4 +1,4 @@
-"""Bridges from a tree of actors to what a program watches itself with. The core knows none of them.
+"""Bridges from a tree of actors to what a program watches itself with. The core knows nothing of them.
 
 - `actors.adapters.logs`: every event as a record of `logging`
 - `actors.adapters.otel`: OpenTelemetry's metrics, and what it takes for its traces (the extra `opentelemetry`)
