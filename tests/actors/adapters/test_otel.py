@@ -311,5 +311,18 @@ async def test_a_span_of_a_message_that_nobody_waits_for_is_linked_to_its_sender
     assert not asked.links
 
 
+async def test_a_span_of_a_tell_is_below_the_one_in_which_the_supervisor_was_entered(spans: Tracing) -> None:
+    with spans.tracer.start_as_current_span("host"):
+        async with Supervisor() as supervisor:
+            with spans.tracer.start_as_current_span("starter"):
+                counter = await supervisor.start(Counter, name="counter", context="caller")
+            with spans.tracer.start_as_current_span("sender"):
+                counter.tell(Counter.post, 1)
+    finished = spans.spans()
+    parent = finished["Counter.post"].parent
+    assert parent is not None
+    assert (parent.trace_id, parent.span_id) == ids(finished["host"])
+
+
 def test_where_no_span_is_open_there_is_nothing_to_link_to() -> None:
     assert current_links() == ()
