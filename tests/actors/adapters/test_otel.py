@@ -87,6 +87,7 @@ class Vase:
 async def test_events_are_counted_by_supervisor_child_and_cause(collector: Collector) -> None:
     async with Supervisor(name="tree", on_event=collector.metrics.on_event) as supervisor:
         vase = await supervisor.start(Vase, name="vase", mailbox_capacity=1, overflow="drop_new", stop_timeout_s=0.001)
+        await supervisor.start(Vase, name="bowl")
         for _ in range(2):
             with pytest.raises(ActorCrashed):
                 await vase.ask(Vase.crash)
@@ -107,6 +108,8 @@ async def test_events_are_counted_by_supervisor_child_and_cause(collector: Colle
         of_vase("message.refused", method="refuse", error="Refused"): 1,
         of_vase("message.undelivered", method="ping", error="MailboxFull"): 1,
         of_vase("message.undelivered", method="ping", error="ActorStopped"): 1,
+        point("child.starts", supervisor="tree", child="bowl"): 1,
+        point("child.stops", supervisor="tree", child="bowl"): 1,
     }
 
 
@@ -210,7 +213,9 @@ async def test_a_reader_in_another_thread_sees_the_tree_through_its_loop(
     assert threads == {threading.get_ident()}
 
 
-async def test_a_tree_whose_loop_is_busy_is_left_out(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_tree_whose_loop_is_busy_is_left_out(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(otel, "SNAPSHOT_TIMEOUT_S", 0.0)
     seen: list[dict[Point, float]] = []
     async with Supervisor(name="tree") as supervisor:
@@ -220,6 +225,7 @@ async def test_a_tree_whose_loop_is_busy_is_left_out(collector: Collector, monke
             thread.start()
             thread.join()  # the loop stands still meanwhile
     assert seen == [{}]
+    assert not caplog.records  # the SDK logs what a callback raises
 
 
 class Tracing:
