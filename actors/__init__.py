@@ -1,6 +1,8 @@
 """Supervised actors for asyncio, uvloop and trio: plain classes, typed messages, OTP's restarts, inside your task group.
 
-A five-minute tour; it runs as it stands, on any backend:
+A five-minute tour; it runs as it stands, by `asyncio.run(main())`, `trio.run(main)` or `anyio.run(main)`:
+
+    from actors import ActorCrashed, Ref, Supervisor
 
     class Counter:                                   # a plain class: test it without any runtime
         def __init__(self, start: int = 0) -> None:
@@ -11,8 +13,9 @@ A five-minute tour; it runs as it stands, on any backend:
         async def crash(self) -> None:
             raise ValueError("let it crash")
 
-    async def main() -> None:                        # in any task group, on any backend
-        async with Supervisor("one_for_one", intensity=(3, 5.0)) as supervisor:
+    async def main() -> None:                        # in any task of a program that is there already, too
+        async with Supervisor("one_for_one", intensity=(3, 5.0)) as supervisor:     # 3 restarts in 5 s, and no more
+            # A factory, not an object: it is called again at each restart.
             counter: Ref[Counter] = await supervisor.start(lambda: Counter(10), name="counter")
             assert await counter.ask(Counter.add, 2) == 12      # waits for the reply; the reply's type is inferred
             counter.tell(Counter.add, 1)                        # never waits; MailboxFull when full
@@ -21,17 +24,20 @@ A five-minute tour; it runs as it stands, on any backend:
                 await counter.ask(Counter.crash, timeout=1.0)
             except ActorCrashed as error:
                 assert isinstance(error.__cause__, ValueError)
-            assert await counter.ask(Counter.add) == 11         # the same ref, a fresh incarnation
+            assert await counter.ask(Counter.add) == 11         # the same ref, a fresh Counter(10)
+        # Here every actor has finished its queue and has ended, the last started first.
 
-A message is one of the class's methods. An actor handles one message at a time. A handler that raises `Refused` answers
-no and lives on; any other exception is a crash, and the supervisor starts a fresh object around the same mailbox. A class
-with `__aenter__` and `__aexit__` is entered before its start is acknowledged and left when it stops or crashes.
+A message is one of the class's methods. An actor handles one message at a time. A handler that raises `Refused`, or a
+subclass of it, answers no and lives on; any other exception is a crash, and the supervisor starts a fresh object around the
+same mailbox: what must outlive that belongs elsewhere. One restart more than `intensity` allows leaves the `async with` as
+`TooManyRestarts`. A class with `__aenter__` and `__aexit__` is entered before its start is acknowledged and left when it
+stops or crashes.
 
-From there: `ActorContext` for timers and tasks beside the handlers, `Deferred` for a reply that comes later and `BatchThread`
-for blocking work, `Supervisor.start_loop` with an `Inbox` for actors that are better written as a loop, `Pool` for several
-behind one ref, `Topic` for publish and subscribe, `Ref.watch`, `Ref.from_thread`, `Supervisor.snapshot` and one hook for
-all events. `actors.testing` is for your tests, `actors.adapters` for logging and OpenTelemetry. SEMANTICS.md says what is
-guaranteed.
+From there: `ActorContext.of(self)` for timers and tasks beside the handlers, `Deferred` for a reply that comes later and
+`BatchThread` for blocking work, `Supervisor.start_loop` with an `Inbox` for actors that are better written as a loop,
+`Pool` for several behind one ref, `Topic` for publish and subscribe, `Ref.watch`, `Ref.from_thread`, `Supervisor.snapshot`
+and one hook for all events, `Supervisor(on_event=...)`. `actors.testing` is for your tests, `actors.adapters` for logging
+and OpenTelemetry. SEMANTICS.md says what is guaranteed; examples/ has an asyncio, a trio and an ASGI program.
 """
 
 from actors._cell import Exit

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Self, TypeVar, Unpack
+from typing import TypeVar, Unpack
 
 import anyio
 import attrs
@@ -22,6 +22,7 @@ from actors._mailbox import Mailbox
 from actors._ref import Ref
 from actors._supervisor import Supervisor
 
+A = TypeVar("A")
 A_co = TypeVar("A_co", covariant=True)
 
 
@@ -73,16 +74,15 @@ class Pool(Ref[A_co]):
         super().__init__(members[0])
         self._members = members
 
-    @classmethod
+    @staticmethod
     async def start(
-        cls,
         supervisor: Supervisor,
-        factory: Callable[[], A_co],
+        factory: Callable[[], A],
         *,
         name: str,
         size: int,
         **options: Unpack[ChildOptions],
-    ) -> Self:
+    ) -> Pool[A]:
         """Start `size` members in order and return when all are up; if one fails to start there is no pool.
 
         Raises:
@@ -103,7 +103,7 @@ class Pool(Ref[A_co]):
                 for cell in reversed(members):
                     await supervisor.stop_for_good(cell, now=True)
             raise
-        return cls(tuple(members))
+        return Pool(tuple(members))
 
     async def watch(self) -> Exit:
         """Return when all members are gone for good, with the exit of the one that was started last."""

@@ -15,6 +15,8 @@ from actors._mailbox import MailboxStatistics
 class ChildSnapshot:
     name: str
     state: Literal["up", "stopping", "restarting", "backing off"]
+    pool: str
+    """The name of the pool that it is a member of; empty if none."""
     mailbox: MailboxStatistics
     """Of a member of a pool: the pool's."""
     handled: int
@@ -45,6 +47,7 @@ def child_snapshot(cell: Cell[object], *, is_backing_off: bool) -> ChildSnapshot
     return ChildSnapshot(
         name=cell.name,
         state=state,
+        pool=cell.mailbox.name if cell.mailbox.is_shared else "",
         mailbox=cell.mailbox.statistics(),
         handled=cell.handled,
         handling=cell.handling.method if cell.handling is not None else "",

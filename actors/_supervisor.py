@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
 from random import Random
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
@@ -97,6 +98,7 @@ class Supervisor:
 
     async def __aenter__(self) -> Self:
         self.backend = current_backend()
+        self._context = copy_context()
         self._lock = anyio.Lock()
         self._is_ready, self._control_done, self._all_stopped = anyio.Event(), anyio.Event(), anyio.Event()
         host = CURRENT.get()
@@ -187,7 +189,8 @@ class Supervisor:
 
     async def _launch(self, cell: Cell[object]) -> None:
         cell.prepare()
-        self.spawn(cell.run, f"{self.name}: {cell.name}")
+        # Not in the starter's context variables: a restart would not have them.
+        self._context.run(self.spawn, cell.run, f"{self.name}: {cell.name}")
         try:
             await cell.wait_started()
         except BaseException:

@@ -17,7 +17,8 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
-from actors import ChildCrashed, Event, Ref, RefusedTell, StopTimeout, Supervisor, Undelivered
+from actors import Ref, Supervisor
+from actors.adapters.logs import log_events
 from daemon.config import Config
 from daemon.services import Services
 from daemon.services.allocator import Allocator
@@ -32,7 +33,7 @@ from daemon.storage.recovery import Stores
 
 A = TypeVar("A")
 
-_log = logging.getLogger(__name__)
+_log_event = log_events(logging.getLogger(__name__))
 
 MAILBOX_CAPACITY = 8192
 """Requests that may wait for one actor: more than connections there can be, so that none is refused here first."""
@@ -42,7 +43,7 @@ STOP_TIMEOUT_S = 10.0
 
 @asynccontextmanager
 async def database_tree(path: Path) -> AsyncIterator[Ref[Database]]:
-    async with Supervisor("one_for_one", intensity=(0, 1.0), name="storage", on_event=log_event) as supervisor:
+    async with Supervisor("one_for_one", intensity=(0, 1.0), name="storage", on_event=_log_event) as supervisor:
         yield await supervisor.start(
             lambda: Database(path), name="database", mailbox_capacity=MAILBOX_CAPACITY, stop_timeout_s=STOP_TIMEOUT_S
         )
@@ -50,7 +51,7 @@ async def database_tree(path: Path) -> AsyncIterator[Ref[Database]]:
 
 @asynccontextmanager
 async def service_tree(config: Config, database: Ref[Database], stores: Stores, rng: Random) -> AsyncIterator[Services]:
-    async with Supervisor("rest_for_one", intensity=(3, 5.0), name="services", on_event=log_event) as supervisor:
+    async with Supervisor("rest_for_one", intensity=(3, 5.0), name="services", on_event=_log_event) as supervisor:
 
         async def start(name: str, factory: Callable[[], A]) -> Ref[A]:
             return await supervisor.start(
@@ -74,18 +75,3 @@ async def service_tree(config: Config, database: Ref[Database], stores: Stores, 
             volumes=volumes,
             layers=layers,
         )
-
-
-def log_event(event: Event) -> None:
-    match event:
-        case ChildCrashed(supervisor, child, error):
-            _log.error("%s: %s crashed", supervisor, child, exc_info=error)
-        case StopTimeout(supervisor, child, waited_s, stack):
-            where = stack[-1] if stack else "nowhere"
-            _log.warning(
-                "%s: %s did not stop within %.1f s and is cancelled, at %s", supervisor, child, waited_s, where
-            )
-        case RefusedTell(supervisor, child, method, error):
-            _log.warning("%s: %s.%s refused a message: %s", supervisor, child, method, error)
-        case Undelivered(supervisor, child, method, reason):
-            _log.warning("%s: a message to %s.%s was not delivered: %s", supervisor, child, method, reason)

@@ -58,6 +58,17 @@ async def test_with_its_own_context_a_handler_sees_nothing_of_the_asker() -> Non
         assert await ref.ask(Seer.see) == "none"
 
 
+async def test_every_incarnation_sees_the_variables_of_whoever_entered_its_supervisor() -> None:
+    REQUEST.set("host")
+    async with Supervisor() as supervisor:
+        REQUEST.set("starter")
+        ref = await supervisor.start(Seer, name="seer")
+        assert await ref.ask(Seer.see) == "host"
+        with pytest.raises(ActorCrashed):
+            await ref.ask(Seer.crash)
+        assert await ref.ask(Seer.see) == "host"
+
+
 async def test_a_circle_is_seen_in_the_callers_context_too() -> None:
     async with Supervisor() as supervisor:
         ref = await supervisor.start(Seer, name="seer", context="caller")

@@ -64,6 +64,7 @@ async def test_members_work_side_by_side_and_no_message_waits_behind_a_slow_one(
         gate.set()
         await wait_all_tasks_blocked()
         assert [child.name for child in supervisor.snapshot().children] == ["pool/0", "pool/1", "pool/2"]
+        assert {child.pool for child in supervisor.snapshot().children} == {"pool"}
         assert (pool.name, repr(pool)) == ("pool", "<Pool 'pool'>")
 
 

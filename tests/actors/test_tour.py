@@ -11,7 +11,7 @@ import actors
 async def test_the_tour_in_the_docstring_runs_as_it_stands() -> None:
     assert actors.__doc__ is not None
     code = "\n".join(line for line in actors.__doc__.splitlines() if not line or line.startswith("    "))
-    names: dict[str, object] = dict(vars(actors))
+    names: dict[str, object] = {"__name__": "tour"}
     exec(compile(textwrap.dedent(code), "the tour", "exec"), names)
     main = names["main"]
     assert callable(main)
