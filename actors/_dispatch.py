@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Coroutine
-from contextvars import Context
+from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 import anyio
@@ -46,12 +45,15 @@ async def serve_methods(cell: Cell[object], actor: object) -> None:
         try:
             if hooks is not None:
                 await hooks.before_handle(cell.name, message.method)
-            handler = getattr(actor, message.method)
+            handler, context = getattr(actor, message.method), message.context
+            if context is not None:
+                context.run(CURRENT.set, cell)  # or an ask in a circle would not be seen
+                handler = functools.partial(context.run, handler)
             answer = handler(*message.args, **message.kwargs) if message.kwargs else handler(*message.args)
             if type(answer) is Deferred:
                 defer(cell, message, answer)
             else:
-                value = await (answer if message.context is None else _in_context(cell, message.context, answer))
+                value = await (answer if context is None else InContext(context, answer))
                 if hooks is not None:
                     await hooks.after_handle(cell.name, message.method)
                 if type(message) is Envelope and message.reply_to is not None:
@@ -66,11 +68,6 @@ async def serve_methods(cell: Cell[object], actor: object) -> None:
         if streak == MESSAGES_PER_TURN_MAX:
             await anyio.lowlevel.checkpoint()
             streak = 0
-
-
-def _in_context(cell: Cell[object], context: Context, answer: Awaitable[object]) -> InContext:
-    context.run(CURRENT.set, cell)  # or an ask in a circle would not be seen
-    return InContext(context, answer)
 
 
 def _refuse(cell: Cell[object], message: Tell, refusal: Refused) -> None:

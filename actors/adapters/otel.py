@@ -11,7 +11,7 @@ values. The names of children are attributes, so a tree with a child per user ha
 
 **Traces** need no adapter where somebody waits. Started with `context="caller"`, an actor runs an `async def` handler in its
 asker's context, so a span that the handler opens is a child of the asker's; `@tracer.start_as_current_span("Counter.add")` above
-it opens one for each message. (A plain `def` that returns a `Deferred`, and a loop, run in the actor's own context.)
+it opens one for each message. (A loop runs in the actor's own context.)
 
 A tell, and a send, is handled in the context in which the supervisor was entered, as that may be long after its sender has gone:
 its span is no child of the sender's. To link the two, send the link along:

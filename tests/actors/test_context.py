@@ -6,7 +6,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from actors import ActorCrashed, AskCycle, Ref, Supervisor
+from actors import ActorCrashed, AskCycle, Deferred, Ref, Supervisor
 
 pytestmark = pytest.mark.anyio
 
@@ -34,6 +34,11 @@ class Seer:
         await anyio.lowlevel.checkpoint()
         raise ValueError(REQUEST.get())
 
+    def see_and_answer_later(self) -> Deferred[str]:
+        answer: Deferred[str] = Deferred()
+        answer.resolve(REQUEST.get())
+        return answer
+
     async def ask_itself(self, ref: Ref[Seer]) -> str:
         return await ref.ask(Seer.see)
 
@@ -45,6 +50,7 @@ async def test_with_the_callers_context_a_handler_sees_the_askers_variables_and_
             REQUEST.set(text)
             assert await ref.ask(Seer.see) == text
             assert await ref.ask(Seer.give_up) == text
+            assert await ref.ask(Seer.see_and_answer_later) == text
             assert REQUEST.get() == text
         with pytest.raises(ActorCrashed) as caught:
             await ref.ask(Seer.crash)
