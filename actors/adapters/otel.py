@@ -9,8 +9,8 @@ Names and units are OpenTelemetry's: counts of things in braces, seconds as `s`,
 values. The names of children are attributes, so a tree with a child per user has as many series as users: drop the attribute
 `actors.child.name` in a view there.
 
-**Traces** need no adapter where somebody waits. Started with `context="caller"`, an actor runs an `async def` handler in its
-asker's context, so a span that the handler opens is a child of the asker's; `@tracer.start_as_current_span("Counter.add")` above
+**Traces** need no adapter where somebody waits. Started with `context="caller"`, an actor runs a handler in its asker's
+context, so a span that the handler opens is a child of the asker's; `@tracer.start_as_current_span("Counter.add")` above
 it opens one for each message. (A loop runs in the actor's own context.)
 
 A tell, and a send, is handled in the context in which the supervisor was entered, as that may be long after its sender has gone:
