@@ -81,7 +81,7 @@ def check_network(network: Network, others: Iterable[Network]) -> None:
     for version in (4, 6):
         if _is_pool_empty(network, version):
             raise InvalidParameter(f"ipv{version} pool is empty")
-    others = [other for other in others if other.driver == network.driver and not other.config_only]
+    others = [other for other in others if other.driver == network.driver]
     _CHECKS[network.driver](network, others)
 
 

@@ -15,10 +15,17 @@ from tests.daemon.network.making import IDS, SURROUNDINGS, id_of, planned, prede
 ENABLE_IPV4, ENABLE_IPV6 = "com.docker.network.enable_ipv4", "com.docker.network.enable_ipv6"
 COUNT, INTERVAL = "com.docker.network.advertise_addr_nmsgs", "com.docker.network.advertise_addr_ms"
 
+CONFIG = Ipam(driver="default", options={"o": "1"}, config=(SubnetConfig(subnet="10.7.0.0/16"),))
 TABLE = with_planned(
     predefined(),
     {"name": "taken"},
-    {"name": "config", "config_only": True, "ipam": subnets("10.7.0.0/16"), "labels": {"from": "config"}},
+    {
+        "name": "config",
+        "config_only": True,
+        "ipam": CONFIG,
+        "labels": {"from": "config"},
+        "options": {"parent": "lan0"},
+    },
 )
 
 
@@ -171,14 +178,11 @@ def test_a_network_may_have_the_configuration_of_another() -> None:
         driver="macvlan",
         config_from="config",
         internal=True,
-        ipam=subnets_of_config(),
+        ipam=CONFIG,
         pools=(Pool(subnet="10.7.0.0/16"),),
+        options={"parent": "lan0"},
         labels={"from": "config"},
     )
-
-
-def subnets_of_config() -> Ipam:
-    return Ipam(driver="default", config=(SubnetConfig(subnet="10.7.0.0/16"),))
 
 
 def test_a_configuration_that_is_in_use_stays_and_dockers_own_stay_always() -> None:
