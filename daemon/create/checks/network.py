@@ -9,6 +9,8 @@ from daemon.host import Host
 
 
 def endpoints_fit_the_version(request: CreateRequest, host: Host) -> str | None:
+    if not request.networking.endpoints_config and not request.config.mac_address:
+        return None  # as most: there is nothing to be said of it
     try:
         with_endpoints(request)
     except InvalidParameter as error:
