@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
@@ -15,6 +16,10 @@ _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _DIGITS_MAX = 19
 """Of a number that fits into 64 bits."""
 _MAC_BYTES = (6, 8, 20)
+
+PARSED_MAX = 8192
+"""Subnets and gateways that are kept parsed: each decision looks at those of all networks, and parsing costs more than that."""
+
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
 
@@ -43,6 +48,27 @@ def parse_prefix(text: str) -> Interface | None:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return None
     return ipaddress.ip_interface(f"{address}/{length}")
+
+
+@functools.lru_cache(maxsize=PARSED_MAX)
+def subnet_at(text: str) -> Subnet:
+    """A subnet that this daemon has written itself, as that of a pool."""
+    return ipaddress.ip_network(text)
+
+
+@functools.lru_cache(maxsize=PARSED_MAX)
+def address_at(text: str) -> Address:
+    """The same, of an address."""
+    return ipaddress.ip_address(text)
+
+
+def overlap(one: Subnet, other: Subnet) -> bool:
+    """False for those of two versions of IP."""
+    return (
+        one.version == other.version
+        and int(one.network_address) <= int(other.broadcast_address)
+        and int(other.network_address) <= int(one.broadcast_address)
+    )
 
 
 def is_mac_address(text: str) -> bool:

@@ -14,7 +14,16 @@ import attrs
 
 from daemon.errors import Forbidden, InvalidParameter, NotFound
 from daemon.network import Network
-from daemon.network.addresses import Interface, parse_bool, parse_host, parse_integer
+from daemon.network.addresses import (
+    Address,
+    Subnet,
+    address_at,
+    overlap,
+    parse_bool,
+    parse_host,
+    parse_integer,
+    subnet_at,
+)
 
 DRIVERS = ("bridge", "host", "ipvlan", "macvlan", "null", "overlay")
 
@@ -87,7 +96,7 @@ def check_network(network: Network, others: Iterable[Network]) -> None:
 
 def _is_pool_empty(network: Network, version: int) -> bool:
     is_enabled = network.enable_ipv4 if version == 4 else network.enable_ipv6
-    subnets = [ipaddress.ip_network(pool.subnet) for pool in network.pools]
+    subnets = [subnet_at(pool.subnet) for pool in network.pools]
     of_version = [subnet for subnet in subnets if subnet.version == version]
     return is_enabled and (not of_version or of_version[0].prefixlen == 0)
 
@@ -121,31 +130,33 @@ def _parse_bridge_option(key: str, value: str) -> None:
 
 
 def _check_bridge(network: Network, others: Iterable[Network]) -> None:
-    addresses = _bridge_addresses(network)
-    if any(len(of_version) > 1 for of_version in addresses.values()):
+    bridges = _bridges(network)
+    if any(len(of_version) > 1 for of_version in bridges.values()):
         raise Forbidden("bridge driver doesn't support multiple subnets")
     mtu = parse_integer(network.options.get(_MTU, "0"))
     if mtu < 0:
         raise InvalidParameter(f"invalid MTU number: {mtu}")
-    for address in addresses[6]:
+    for address, subnet in bridges[6]:
+        shown = f"{address}/{subnet.prefixlen}"
         if address.is_multicast:
-            raise InvalidParameter(f"multicast subnet '{address}' is not allowed")
-        if address.network != _LINK_LOCAL and address.network.overlaps(_LINK_LOCAL):
-            raise InvalidParameter(f"'{address}' clashes with the Link-Local prefix 'fe80::/64'")
+            raise InvalidParameter(f"multicast subnet '{shown}' is not allowed")
+        if subnet != _LINK_LOCAL and overlap(subnet, _LINK_LOCAL):
+            raise InvalidParameter(f"'{shown}' clashes with the Link-Local prefix 'fe80::/64'")
     for other in others:
-        if conflict := _bridge_conflict(network, other):
+        if conflict := _bridge_conflict(network, bridges, other):
             raise Forbidden(
                 f"cannot create network {network.id} ({_bridge_name(network)}): "
                 f"conflicts with network {other.id} ({_bridge_name(other)}): {conflict}"
             )
 
 
-def _bridge_conflict(network: Network, other: Network) -> str:
+def _bridge_conflict(network: Network, mine: Bridges, other: Network) -> str:
     if _bridge_name(network) == _bridge_name(other):
         return "networks have same bridge name"
-    mine, theirs = _bridge_addresses(network), _bridge_addresses(other)
+    theirs = _bridges(other)
     for version in (4, 6):
-        if any(a.ip in b.network or b.ip in a.network for a in mine[version] for b in theirs[version]):
+        pairs = [(one, another) for one in mine[version] for another in theirs[version]]
+        if any(address in other_subnet or other in subnet for (address, subnet), (other, other_subnet) in pairs):
             return f"networks have overlapping IPv{version}"
     return ""
 
@@ -154,14 +165,16 @@ def _bridge_name(network: Network) -> str:
     return network.options.get(BRIDGE_NAME) or f"br-{network.id[:12]}"
 
 
-def _bridge_addresses(network: Network) -> dict[int, list[Interface]]:
-    """The bridge's own addresses by version: the gateways, or where there is none, the subnet's first."""
-    addresses: dict[int, list[Interface]] = {4: [], 6: []}
+Bridges = Mapping[int, list[tuple[Address, Subnet]]]
+
+
+def _bridges(network: Network) -> Bridges:
+    """The bridge's own addresses by version, with their subnets: the gateway, or where there is none, the subnet's first."""
+    bridges: dict[int, list[tuple[Address, Subnet]]] = {4: [], 6: []}
     for pool in network.pools:
-        subnet = ipaddress.ip_network(pool.subnet)
-        address = ipaddress.ip_interface(f"{pool.gateway or subnet.network_address}/{subnet.prefixlen}")
-        addresses[subnet.version].append(address)
-    return addresses
+        subnet = subnet_at(pool.subnet)
+        bridges[subnet.version].append((address_at(pool.gateway) if pool.gateway else subnet.network_address, subnet))
+    return bridges
 
 
 # IPvlan and macvlan --------------------------------------------------------------------------------------------------

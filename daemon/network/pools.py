@@ -15,7 +15,7 @@ import attrs
 
 from daemon.errors import Forbidden, InvalidParameter
 from daemon.network import Pool, SubnetConfig
-from daemon.network.addresses import Address, Subnet, parse_address
+from daemon.network.addresses import Address, Subnet, address_at, overlap, parse_address, subnet_at
 
 
 @attrs.frozen
@@ -56,12 +56,12 @@ def unique_local_block(seed: str) -> Block:
 def first_free(blocks: Sequence[Block], taken: Sequence[Subnet]) -> Subnet | None:
     """The first subnet of the first block that overlaps nothing taken."""
     for block in blocks:
-        same_version = [subnet for subnet in taken if subnet.version == block.base.version]
+        in_the_way = [subnet for subnet in taken if overlap(subnet, block.base)]
         size = 1 << (block.base.max_prefixlen - block.prefixlen)
         start, end = int(block.base.network_address), int(block.base.broadcast_address)
         while start < end:
             candidate = _subnet(start, block)
-            blocker = next((subnet for subnet in same_version if _overlap(subnet, candidate)), None)
+            blocker = next((subnet for subnet in in_the_way if overlap(subnet, candidate)), None)
             if blocker is None:
                 return candidate
             # To the next multiple of `size` behind what is in the way: it may be larger than a candidate.
@@ -80,7 +80,7 @@ class AddressSpace:
 
     def occupy(self, pool: Pool) -> None:
         """Note what a network has."""
-        self._pools.setdefault(ipaddress.ip_network(pool.subnet), []).append(pool)
+        self._pools.setdefault(subnet_at(pool.subnet), []).append(pool)
 
     def allocate(self, config: SubnetConfig, *, network_name: str, is_gateway_needed: bool) -> Pool:
         """A subnet with its gateway, occupied from now on.
@@ -117,7 +117,7 @@ class AddressSpace:
     def _check_free(self, subnet: Subnet, ip_range: Subnet | None) -> None:
         """A subnet may be shared by networks with different ranges of it, and is not checked for overlaps then (moby#46756)."""
         if ip_range is None:
-            is_free = not any(_overlap(other, subnet) for other in self._pools)
+            is_free = not any(overlap(other, subnet) for other in self._pools)
         else:
             is_free = all(pool.ip_range != str(ip_range) for pool in self._pools.get(subnet, ()))
         if not is_free:
@@ -131,8 +131,8 @@ class AddressSpace:
             yield subnet.broadcast_address
         for pool in self._pools.get(subnet, ()):
             for text in (pool.gateway, *pool.auxiliary_addresses):
-                if (address := parse_address(text)) is not None:
-                    yield address
+                if text:
+                    yield address_at(text)
 
 
 def _gateway(asked_for: str, within: Subnet, taken: set[Address]) -> Address:
@@ -166,11 +166,3 @@ def _subnet(start: int, block: Block) -> Subnet:
     if block.base.version == 4:
         return ipaddress.IPv4Network((start, block.prefixlen))
     return ipaddress.IPv6Network((start, block.prefixlen))
-
-
-def _overlap(one: Subnet, other: Subnet) -> bool:
-    return (
-        one.version == other.version
-        and int(one.network_address) <= int(other.broadcast_address)
-        and int(other.network_address) <= int(one.broadcast_address)
-    )
