@@ -19,10 +19,14 @@ import anyio.to_thread
 from actors import Ref
 from daemon.config import Config
 from daemon.create.changes import Changer
+from daemon.create.network_changes import NetworkChanger
 from daemon.create.pipeline import Creator
 from daemon.create.request import Created, CreateRequest
 from daemon.errors import System
 from daemon.host import Host, detect
+from daemon.host_subnets import subnets_in_use
+from daemon.network.plan import Surroundings
+from daemon.network.pools import unique_local_block
 from daemon.services import Services
 from daemon.storage.database import Database
 from daemon.storage.recovery import (
@@ -51,6 +55,7 @@ class Engine:
     host: Host
     id: str
     """Of this data root, for good."""
+    networks: NetworkChanger
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -69,9 +74,11 @@ class Engine:
             database = await stack.enter_async_context(database_tree(root / "boatyard.db"))
             if not is_clean:
                 await self._recover(stores, database)
-            self.services = await stack.enter_async_context(service_tree(self.config, database, stores, SystemRandom()))
+            tree = service_tree(self.config, database, stores, SystemRandom(), self._surroundings)
+            self.services = await stack.enter_async_context(tree)
             self._creator = Creator(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
             self._changer = Changer(services=self.services, config=self.config, now_ns=self.now_ns)
+            self.networks = NetworkChanger(services=self.services, now_ns=self.now_ns)
             self._stack = stack.pop_all()
         return self
 
@@ -98,6 +105,9 @@ class Engine:
         """See `Changer.rename`."""
         with self._noting_residue():
             await self._changer.rename(name_or_id, new_name)
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(reserved=subnets_in_use(), ipv6_block=unique_local_block(self.id))
 
     @contextmanager
     def _noting_residue(self) -> Iterator[None]:

@@ -7,6 +7,8 @@ The kinds are those of Moby's `errdefs` package (api/server/httpstatus/status.go
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from actors import Refused
 
 
@@ -52,3 +54,15 @@ def name_in_use(name: str, holder_id: str) -> Conflict:
         f'Conflict. The container name "/{name}" is already in use by container "{holder_id}". '
         "You have to remove (or rename) that container to be able to reuse that name."
     )
+
+
+def network_name_in_use(name: str) -> Conflict:
+    """Moby's libnetwork/error.go NetworkNameError."""
+    return Conflict(f"network with name {name} already exists")
+
+
+def joined(complaints: Sequence[str]) -> str:
+    """Several complaints as one text: a list if there is more than one (moby internal/multierror)."""
+    if len(complaints) == 1:
+        return complaints[0].strip()
+    return "\n".join(f"* {text.replace(chr(10), chr(10) + chr(9))}" for text in complaints)

@@ -1,7 +1,7 @@
 """The tree of actors: what is started, in which order, and what happens when one crashes.
 
     storage   one_for_one, no restarts     database: if the disk fails it, the daemon ends and recovers at its next start
-    services  rest_for_one, 3 in 5 s       events -> registrar -> allocator -> images -> loader -> volumes -> layers
+    services  rest_for_one, 3 in 5 s       events -> registrar -> allocator -> images -> loader -> volumes -> layers -> networks
 
 Each rebuilds its state from the database when it starts, so the later ones are restarted with an earlier one. When `services` has
 used up its restarts the daemon ends, too: a third supervisor above, that would start the services again within the same process,
@@ -20,12 +20,14 @@ from typing import TypeVar
 from actors import Ref, Supervisor
 from actors.adapters.logs import log_events
 from daemon.config import Config
+from daemon.network.plan import Surroundings
 from daemon.services import Services
 from daemon.services.allocator import Allocator
 from daemon.services.event_bus import EventBus
 from daemon.services.image_loader import ImageLoader
 from daemon.services.image_store import ImageStore
 from daemon.services.layer_manager import LayerManager
+from daemon.services.networks import Networks
 from daemon.services.registrar import Registrar
 from daemon.services.volumes import Volumes
 from daemon.storage.database import Database
@@ -50,7 +52,9 @@ async def database_tree(path: Path) -> AsyncIterator[Ref[Database]]:
 
 
 @asynccontextmanager
-async def service_tree(config: Config, database: Ref[Database], stores: Stores, rng: Random) -> AsyncIterator[Services]:
+async def service_tree(
+    config: Config, database: Ref[Database], stores: Stores, rng: Random, surroundings: Callable[[], Surroundings]
+) -> AsyncIterator[Services]:
     async with Supervisor("rest_for_one", intensity=(3, 5.0), name="services", on_event=_log_event) as supervisor:
 
         async def start(name: str, factory: Callable[[], A]) -> Ref[A]:
@@ -65,6 +69,7 @@ async def service_tree(config: Config, database: Ref[Database], stores: Stores, 
         loader = await start("loader", lambda: ImageLoader(images, stores.content, stores.layers))
         volumes = await start("volumes", lambda: Volumes(database, stores.volumes, stores.layers))
         layers = await start("layers", lambda: LayerManager(stores.containers, stores.layers))
+        networks = await start("networks", lambda: Networks(database, surroundings))
         yield Services(
             database=database,
             events=events,
@@ -74,4 +79,5 @@ async def service_tree(config: Config, database: Ref[Database], stores: Stores, 
             loader=loader,
             volumes=volumes,
             layers=layers,
+            networks=networks,
         )

@@ -63,6 +63,7 @@ class Record(Generic[T]):
         kind: type[T],
         *,
         go_name: str,
+        package: str = "container",
         names: Mapping[str, str] | None = None,
         codecs: Mapping[str, Codec] | None = None,
         left_out_if_empty: frozenset[str] = frozenset(),
@@ -71,6 +72,7 @@ class Record(Generic[T]):
         assert attrs.has(kind)
         self.kind = kind
         self.go_name = go_name
+        self.go_type = f"{package}.{go_name}"
         hints = typing.get_type_hints(kind)
         self._fields = tuple(
             _Field(
@@ -92,7 +94,7 @@ class Record(Generic[T]):
     def decode(self, raw: Json, where: str = "") -> T:
         """Raises InvalidParameter in Go's words; `where` is the field that holds this record, after the type that has it."""
         if type(raw) is not dict:
-            raise _complaint(raw, f"container.{self.go_name}", where)
+            raise _complaint(raw, self.go_type, where)
         values = {}
         path = where.partition(".")[2]
         prefix = f"{path}." if path else ""
@@ -142,7 +144,7 @@ def go_type_of(hint: Any) -> str:
         return f"[]{go_type_of(arguments[0])}"
     if origin is Mapping:
         return f"map[string]{go_type_of(arguments[1])}"
-    return f"container.{_RECORDS[hint].go_name}"
+    return _RECORDS[hint].go_type
 
 
 _SCALARS = {str: "string", bool: "bool", int: "int64"}

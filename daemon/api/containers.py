@@ -5,6 +5,7 @@ from __future__ import annotations
 from daemon.api.calls import Call, Query, json_response, no_content
 from daemon.api.codec import Json
 from daemon.api.container_list import LIST_FILTERS, matching
+from daemon.api.network_views import with_network_history
 from daemon.api.schema import CONFIG, HOST_CONFIG, HOST_CONFIG_KEY, NETWORKING, NETWORKING_KEY
 from daemon.api.views import inspect_view, summary_view
 from daemon.container import HostConfig, NetworkingConfig
@@ -76,6 +77,7 @@ async def inspect(call: Call) -> Response:
     container = await services.database.ask(Database.container, summary.id)
     if container is None:
         raise NotFound(f"No such container: {call.name}")  # removed between the two questions
+    container = with_network_history(container, call.version)
     image = None
     if container.image_id:
         images = await services.images.ask(ImageStore.list)

@@ -27,6 +27,7 @@ from daemon.container import (
     VolumeOptions,
     WeightDevice,
 )
+from daemon.network import ConfigReference, ConnectRequest, DisconnectRequest, Ipam, NetworkRequest, SubnetConfig
 
 HEALTHCHECK = Record(
     Healthcheck,
@@ -104,12 +105,14 @@ HOST_CONFIG = Record(
 Record(
     EndpointIpam,
     go_name="EndpointIPAMConfig",
+    package="network",
     names={"ipv4_address": "IPv4Address", "ipv6_address": "IPv6Address", "link_local_ips": "LinkLocalIPs"},
     left_out_if_empty=frozenset({"ipv4_address", "ipv6_address", "link_local_ips"}),
 )
 ENDPOINT = Record(
     EndpointSettings,
     go_name="EndpointSettings",
+    package="network",
     names={
         "ipam_config": "IPAMConfig",
         "network_id": "NetworkID",
@@ -122,7 +125,24 @@ ENDPOINT = Record(
         "dns_names": "DNSNames",
     },
 )
-NETWORKING = Record(NetworkingConfig, go_name="NetworkingConfig")
+NETWORKING = Record(NetworkingConfig, go_name="NetworkingConfig", package="network")
+SUBNET = Record(
+    SubnetConfig,
+    go_name="IPAMConfig",
+    package="network",
+    names={"ip_range": "IPRange"},
+    left_out_if_empty=frozenset({"subnet", "ip_range", "gateway", "auxiliary_addresses"}),
+)
+Record(Ipam, go_name="IPAM", package="network")
+Record(ConfigReference, go_name="ConfigReference", package="network")
+NETWORK_REQUEST = Record(
+    NetworkRequest,
+    go_name="CreateRequest",
+    package="network",
+    names={"enable_ipv4": "EnableIPv4", "enable_ipv6": "EnableIPv6", "ipam": "IPAM"},
+)
+CONNECT = Record(ConnectRequest, go_name="ConnectOptions", package="network")
+DISCONNECT = Record(DisconnectRequest, go_name="DisconnectOptions", package="network")
 
 HOST_CONFIG_KEY = "HostConfig"
 NETWORKING_KEY = "NetworkingConfig"

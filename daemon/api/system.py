@@ -18,6 +18,7 @@ from daemon.api.views import DRIVER
 from daemon.errors import DaemonError, InvalidParameter
 from daemon.host import Host
 from daemon.http.message import Response
+from daemon.network.drivers import DRIVERS
 from daemon.reference import parse_reference
 from daemon.services.event_bus import Event, EventBus, Subscription
 from daemon.services.image_store import ImageStore
@@ -129,7 +130,7 @@ _INFO: Mapping[str, Json] = {
     "DriverStatus": [["Mounted", "nothing: containers are created, not yet run"]],
     "Plugins": {
         "Volume": ["local"],
-        "Network": ["bridge", "host", "null"],
+        "Network": list(DRIVERS),
         "Authorization": None,
         "Log": ["json-file", "local", "none"],
     },

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+import attrs
+
 from daemon.api.codec import Json
 from daemon.api.schema import CONFIG, ENDPOINT, HOST_CONFIG
 from daemon.container import Container, ContainerSummary, EndpointSettings, Mount
@@ -114,13 +116,28 @@ def summary_view(summary: ContainerSummary, images: Mapping[str, NamedImage], ro
         "State": "created",
         "Status": "Created",
         "HostConfig": host_config,
-        "NetworkSettings": {"Networks": networks_view(summary.networks)},
+        "NetworkSettings": {"Networks": networks_view(listed_networks(summary.networks))},
         "Mounts": mounts_view(summary.mounts, root),
     }
 
 
 def networks_view(networks: Mapping[str, EndpointSettings]) -> dict[str, Json]:
     return {name: ENDPOINT.encode(endpoint) for name, endpoint in networks.items()}
+
+
+def listed_networks(networks: Mapping[str, EndpointSettings]) -> Mapping[str, EndpointSettings]:
+    """Less of each than inspect shows (moby container/view.go transform)."""
+    return {
+        name: attrs.evolve(
+            endpoint,
+            ipam_config=endpoint.ipam_config and attrs.evolve(endpoint.ipam_config, link_local_ips=None),
+            links=None,
+            aliases=None,
+            driver_opts=None,
+            dns_names=None,
+        )
+        for name, endpoint in networks.items()
+    }
 
 
 def mounts_view(mounts: tuple[Mount, ...], root: Path) -> list[Json]:

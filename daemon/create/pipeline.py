@@ -8,7 +8,7 @@ for good, and is done even if the client has gone. Unlike Moby: on disk before v
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import anyio
@@ -16,7 +16,7 @@ import anyio.to_thread
 import attrs
 
 from daemon.config import Config
-from daemon.container import Container, Mount, summary_of
+from daemon.container import Container, EndpointSettings, Mount, summary_of
 from daemon.create.checks.conflicts import is_container_mode
 from daemon.create.events import container_event, insist, publish, volume_event
 from daemon.create.merge import merge_config, merge_log_config, path_and_args
@@ -24,16 +24,20 @@ from daemon.create.mounts import MountPlan, bind_sources, parse_volumes_from, pl
 from daemon.create.platforms import check_platform, mismatch_warning, parse_platform
 from daemon.create.request import Created, CreateRequest
 from daemon.create.security import parse_security_options
-from daemon.create.settings import adapt, networks_of, with_hostname
+from daemon.create.settings import adapt, with_hostname
 from daemon.create.undo import Undo
 from daemon.create.validate import validate
 from daemon.errors import Cancelled, InvalidParameter, NotFound, Unavailable
 from daemon.host import Host
 from daemon.image import Image
+from daemon.network import is_user_defined
+from daemon.network.endpoints import check_endpoints, networks_of
+from daemon.network.table import NetworkTable
 from daemon.services import Services
 from daemon.services.allocator import Allocator, new_container_id
 from daemon.services.image_store import ImageStore
 from daemon.services.layer_manager import LayerManager
+from daemon.services.networks import Networks
 from daemon.services.registrar import Registrar
 from daemon.services.volumes import Volumes
 from daemon.storage.database import Database, Volume
@@ -48,6 +52,7 @@ class Draft:
     image: Image | None
     """None for a container from an empty layer."""
     mounts: MountPlan
+    networks: Mapping[str, EndpointSettings]
     warnings: tuple[str, ...]
 
     @property
@@ -100,13 +105,15 @@ class Creator:
         request, warnings = adapt(request, self.host, default_runtime=self.config.default_runtime)
         await _check_exist(bind_sources(request.host_config))
         image, image_warnings = await self._image(request)
+        networks = await self._networks(request)
         config = merge_config(request.config, image.config if image else None)
         log_config = merge_log_config(request.host_config.log_config, self.config.default_log_driver)
         host_config = attrs.evolve(request.host_config, log_config=log_config)
         request = attrs.evolve(request, config=config, host_config=host_config)
         request = await self._with_namespaces(request)
         mounts = plan_mounts(config, host_config, await self._inherited(host_config.volumes_from or ()))
-        return Draft(request=request, image=image, mounts=mounts, warnings=(*image_warnings, *warnings))
+        warnings = (*image_warnings, *warnings)
+        return Draft(request=request, image=image, mounts=mounts, networks=networks, warnings=warnings)
 
     async def _image(self, request: CreateRequest) -> tuple[Image | None, tuple[str, ...]]:
         reference = request.config.image
@@ -119,6 +126,17 @@ class Creator:
             return image, ()
         warning = mismatch_warning(image, self.host)
         return image, (warning,) if warning else ()
+
+    async def _networks(self, request: CreateRequest) -> Mapping[str, EndpointSettings]:
+        mode, endpoints = request.host_config.network_mode, request.networking.endpoints_config or {}
+        table = NetworkTable()
+        if endpoints or is_user_defined(mode):  # else there is nothing to look up
+            table = await self.services.networks.ask(Networks.table)
+        check_endpoints(endpoints, table)
+        if request.config.network_disabled or is_container_mode(mode):
+            return {}
+        known = {name: endpoint for name, endpoint in endpoints.items() if endpoint is not None}
+        return networks_of(mode, known, table.lookup(mode) if is_user_defined(mode) else None)
 
     async def _with_namespaces(self, request: CreateRequest) -> CreateRequest:
         """`container:NAME` becomes `container:<id>` in the modes that share a namespace."""
@@ -174,7 +192,6 @@ class Creator:
         await services.layers.ask(LayerManager.create, container_id, draft.chain_ids, config.working_dir)
         created_ns = self.now_ns()
         made = await self._make_volumes(draft, container_id, created_ns, undo)
-        networks = networks_of(config, request.host_config.network_mode, request.networking)
         container = Container(
             id=container_id,
             name=name,
@@ -185,7 +202,7 @@ class Creator:
             host_config=request.host_config,
             image_id=draft.image.id if draft.image else "",
             mounts=draft.mounts.mounts,
-            networks=networks,
+            networks=draft.networks,
             security=security,
         )
         return container, made

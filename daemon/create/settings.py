@@ -6,25 +6,21 @@ Rules: moby v28 daemon_unix.go adaptContainerSettings, container_routes.go (by A
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
 
 import attrs
 
 from daemon.container import (
     ContainerConfig,
-    EndpointSettings,
     HostConfig,
     MountRequest,
-    NetworkingConfig,
     RestartPolicy,
     short_id,
 )
-from daemon.create.checks.conflicts import is_container_mode
+from daemon.create.endpoints import with_endpoints
 from daemon.create.request import CreateRequest
 from daemon.host import Host
 
 SHM_BYTES = 64 << 20
-DEFAULT_NETWORK = "bridge"
 
 MASKED_PATHS = (
     "/proc/acpi",
@@ -45,7 +41,7 @@ READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysr
 
 def adapt(request: CreateRequest, host: Host, *, default_runtime: str) -> tuple[CreateRequest, tuple[str, ...]]:
     """The request with every default in its place, and the warnings for the client."""
-    request = for_api_version(request)
+    request, endpoint_warnings = with_endpoints(for_api_version(request))
     host_config = request.host_config
     warnings = _warnings(host_config, host)
     config = request.config
@@ -55,9 +51,8 @@ def adapt(request: CreateRequest, host: Host, *, default_runtime: str) -> tuple[
         request,
         config=config,
         host_config=_with_defaults(host_config, host, default_runtime),
-        networking=_with_default_network(request.networking),
     )
-    return adapted, warnings
+    return adapted, (*warnings, *endpoint_warnings)
 
 
 def for_api_version(request: CreateRequest) -> CreateRequest:
@@ -85,18 +80,6 @@ def with_hostname(config: ContainerConfig, *, container_id: str, network_mode: s
     return attrs.evolve(config, hostname=host.name if network_mode == "host" else short_id(container_id))
 
 
-def networks_of(
-    config: ContainerConfig, network_mode: str, networking: NetworkingConfig
-) -> Mapping[str, EndpointSettings]:
-    """The networks the container will join, by name: those asked for, or else the one its mode names."""
-    if config.network_disabled or is_container_mode(network_mode):
-        return {}
-    asked_for = {
-        name: endpoint for name, endpoint in (networking.endpoints_config or {}).items() if endpoint is not None
-    }
-    return asked_for or {network_mode: EndpointSettings(mac_address=config.mac_address)}
-
-
 def _mount_for(mount: MountRequest, api_version: tuple[int, int]) -> MountRequest:
     if api_version < (1, 42):  # such options were ignored on the wrong type
         mount = attrs.evolve(
@@ -120,7 +103,6 @@ def _with_defaults(given: HostConfig, host: Host, default_runtime: str) -> HostC
         readonly = READONLY_PATHS if readonly is None else readonly
     return attrs.evolve(
         given,
-        network_mode=DEFAULT_NETWORK if given.network_mode in ("", "default") else given.network_mode,
         restart_policy=RestartPolicy(
             name=given.restart_policy.name or "no", maximum_retry_count=given.restart_policy.maximum_retry_count
         ),
@@ -136,13 +118,6 @@ def _with_defaults(given: HostConfig, host: Host, default_runtime: str) -> HostC
         port_bindings=given.port_bindings or {},
         masked_paths=masked,
         readonly_paths=readonly,
-    )
-
-
-def _with_default_network(networking: NetworkingConfig) -> NetworkingConfig:
-    endpoints = networking.endpoints_config or {}
-    return NetworkingConfig(
-        endpoints_config={DEFAULT_NETWORK if name == "default" else name: value for name, value in endpoints.items()}
     )
 
 

@@ -24,6 +24,7 @@ CHECKS: tuple[Callable[[CreateRequest, Host], str | None], ...] = (
     conflicts.cpu_realtime_is_possible,
     conflicts.cpu_shares_are_positive,
     host_config.mount_options_fit_their_type,
+    network.endpoints_fit_the_version,
     config.working_dir_is_absolute,
     config.stop_signal_exists,
     config.environment_variables_have_names,
@@ -43,7 +44,6 @@ CHECKS: tuple[Callable[[CreateRequest, Host], str | None], ...] = (
     platform.oom_score_is_in_range,
     platform.runtime_is_known,
     platform.tmpfs_destinations_are_absolute,
-    network.endpoints_are_valid,
 )
 
 

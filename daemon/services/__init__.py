@@ -10,6 +10,7 @@ from daemon.services.event_bus import EventBus
 from daemon.services.image_loader import ImageLoader
 from daemon.services.image_store import ImageStore
 from daemon.services.layer_manager import LayerManager
+from daemon.services.networks import Networks
 from daemon.services.registrar import Registrar
 from daemon.services.volumes import Volumes
 from daemon.storage.database import Database
@@ -27,3 +28,4 @@ class Services:
     loader: Ref[ImageLoader]
     volumes: Ref[Volumes]
     layers: Ref[LayerManager]
+    networks: Ref[Networks]

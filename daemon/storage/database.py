@@ -1,9 +1,10 @@
-"""The one truth: which containers, images, references and volumes there are. SQLite with a group commit.
+"""The one truth: which containers, images, references, volumes and networks there are. SQLite with a group commit.
 
     containers         id PRIMARY KEY | name UNIQUE | record        record: a Container as JSON, without its name
     images             id PRIMARY KEY | record                      record: an Image as JSON
     image_references   reference PRIMARY KEY | image_id             docker.io/library/busybox:latest -> sha256:...
     volumes            name PRIMARY KEY | record                    record: a Volume as JSON
+    networks           id PRIMARY KEY | name UNIQUE | record        record: a Network as JSON
 
 One writer thread drains its queue into one transaction (`BatchThread`), and nobody is answered before its commit has
 returned: with WAL and synchronous=FULL that is one fsync for all who waited. One reader thread reads beside it.
@@ -29,8 +30,9 @@ import msgspec
 
 from actors import BatchThread, Deferred
 from daemon.container import Container
-from daemon.errors import DaemonError, NotFound, System, name_in_use
+from daemon.errors import DaemonError, NotFound, System, name_in_use, network_name_in_use
 from daemon.image import Image
+from daemon.network import Network
 
 SCHEMA_VERSION = 1
 SCHEMA = """
@@ -39,6 +41,10 @@ CREATE TABLE images (id TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE image_references (reference TEXT PRIMARY KEY, image_id TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE volumes (name TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
 """
+NETWORKS = """
+CREATE TABLE IF NOT EXISTS networks (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, record BLOB NOT NULL) WITHOUT ROWID;
+"""
+"""Made at every start where it is missing: the first databases did not have it."""
 
 COMMIT_BATCH_MAX = 256
 """Writes in one transaction: more would let the first wait for the last without saving a measurable part of the fsync."""
@@ -69,6 +75,8 @@ class Write:
     """If set, the first statement must change a row, or the write is refused as NotFound with this text."""
     name: str = ""
     """The container name that the first statement claims."""
+    network_name: str = ""
+    """The same, of a network."""
 
 
 class Database:
@@ -111,6 +119,11 @@ class Database:
         update = ("UPDATE containers SET name = ? WHERE id = ?", (name, container_id))
         return self._writer.submit(Write((update,), must_change=f"No such container: {container_id}", name=name))
 
+    def update_container(self, container: Container) -> Deferred[None]:
+        """Another record for a container that is there; its name stays as it is."""
+        update = ("UPDATE containers SET record = ? WHERE id = ?", (_encode(container), container.id))
+        return self._writer.submit(Write((update,), must_change=f"No such container: {container.id}"))
+
     def delete_container(self, container_id: str, volume_names: Sequence[str] = ()) -> Deferred[None]:
         delete = ("DELETE FROM containers WHERE id = ?", (container_id,))
         return self._writer.submit(
@@ -125,6 +138,15 @@ class Database:
         insert = ("INSERT OR REPLACE INTO images VALUES (?, ?)", (image.id, _encode(image)))
         point = [("INSERT OR REPLACE INTO image_references VALUES (?, ?)", (name, image.id)) for name in references]
         return self._writer.submit(Write((insert, *point)))
+
+    def insert_network(self, network: Network) -> Deferred[None]:
+        """Raises Conflict: its name is taken; System: the disk is full."""
+        insert = ("INSERT INTO networks VALUES (?, ?, ?)", (network.id, network.name, _encode(network)))
+        return self._writer.submit(Write((insert,), network_name=network.name))
+
+    def delete_network(self, network_id: str) -> Deferred[None]:
+        """Harmless twice."""
+        return self._writer.submit(Write((("DELETE FROM networks WHERE id = ?", (network_id,)),)))
 
     def container(self, container_id: str) -> Deferred[Container | None]:
         def read(connection: sqlite3.Connection) -> Container | None:
@@ -166,6 +188,14 @@ class Database:
             )
         )
 
+    def networks(self) -> Deferred[tuple[Network, ...]]:
+        return self._submit_read(
+            lambda connection: tuple(
+                msgspec.json.decode(record, type=Network)
+                for (record,) in connection.execute("SELECT record FROM networks")
+            )
+        )
+
     def _submit_read(self, read: Callable[[sqlite3.Connection], T]) -> Deferred[T]:
         # The reader's jobs differ in what they return; each Deferred is typed by its own.
         return self._reader.submit(read)  # type: ignore[return-value]
@@ -203,16 +233,24 @@ def _apply(connection: sqlite3.Connection, write: Write) -> DaemonError | None:
                 refusal = NotFound(write.must_change)
                 break
     except sqlite3.IntegrityError as error:
-        holder = connection.execute("SELECT id FROM containers WHERE name = ?", (write.name,)).fetchone()
-        if holder is None:
+        refusal = _name_taken(connection, write)
+        if refusal is None:
             raise  # an id drawn twice: a defect, not an answer
-        refusal = name_in_use(write.name, holder[0])
         refusal.__cause__ = error
     if is_compound:
         if refusal is not None:
             connection.execute("ROLLBACK TO write")
         connection.execute("RELEASE write")
     return refusal
+
+
+def _name_taken(connection: sqlite3.Connection, write: Write) -> DaemonError | None:
+    if write.network_name:
+        query = "SELECT id FROM networks WHERE name = ?"
+        is_taken = connection.execute(query, (write.network_name,)).fetchone() is not None
+        return network_name_in_use(write.network_name) if is_taken else None
+    holder = connection.execute("SELECT id FROM containers WHERE name = ?", (write.name,)).fetchone()
+    return None if holder is None else name_in_use(write.name, holder[0])
 
 
 def open_database(path: Path) -> sqlite3.Connection:
@@ -240,6 +278,7 @@ def _open_database(path: Path) -> sqlite3.Connection:
             connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         elif version != SCHEMA_VERSION:
             raise System(f"the database has version {version}, this program knows {SCHEMA_VERSION}")
+        connection.execute(NETWORKS)
     except BaseException:
         connection.close()
         raise
@@ -257,7 +296,7 @@ def _open_for_reading(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
 
 
-def _encode(record: Container | Image | Volume) -> bytes:
+def _encode(record: Container | Image | Volume | Network) -> bytes:
     return msgspec.json.encode(record)
 
 

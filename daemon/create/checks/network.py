@@ -1,51 +1,18 @@
-"""Endpoint settings. Rules and texts: moby v28 daemon/container_operations.go validateEndpointSettings."""
+"""What each version of the API lets a create say about networks. What it says of them is judged when they are looked up."""
 
 from __future__ import annotations
 
-import ipaddress
-
-from daemon.container import EndpointSettings
+from daemon.create.endpoints import with_endpoints
 from daemon.create.request import CreateRequest
+from daemon.errors import InvalidParameter
 from daemon.host import Host
 
-PREDEFINED_NETWORKS = ("bridge", "default", "host", "none")
 
-
-def endpoints_are_valid(request: CreateRequest, host: Host) -> str | None:
-    for name, endpoint in (request.networking.endpoints_config or {}).items():
-        if endpoint is None:
-            return f"invalid config for network {name}: EndpointsConfig is nil"
-        lines = list(_complaints(name, endpoint))
-        if lines:
-            return f"invalid config for network {name}: invalid endpoint settings:\n" + "\n".join(lines)
-    return None
-
-
-def _complaints(name: str, endpoint: EndpointSettings) -> list[str]:
-    ipam = endpoint.ipam_config
-    lines = []
-    if name in PREDEFINED_NETWORKS:
-        if ipam is not None and (ipam.ipv4_address or ipam.ipv6_address):
-            lines.append("user-specified IP address is supported on user-defined networks only")
-        if endpoint.aliases:
-            lines.append("network-scoped aliases are only supported for user-defined networks")
-    if ipam is not None:
-        if ipam.ipv4_address and not _is_version(ipam.ipv4_address, 4):
-            lines.append(f"invalid IPv4 address: {ipam.ipv4_address}")
-        if ipam.ipv6_address and not _is_version(ipam.ipv6_address, 6):
-            lines.append(f"invalid IPv6 address: {ipam.ipv6_address}")
-        lines += [
-            f"invalid link-local IP address: {address}"
-            for address in ipam.link_local_ips or ()
-            if not _is_version(address, 4) and not _is_version(address, 6)
-        ]
-    return lines
-
-
-def _is_version(text: str, version: int) -> bool:
-    """An address of that version that is one: not 0.0.0.0 or ::, and without a zone."""
+def endpoints_fit_the_version(request: CreateRequest, host: Host) -> str | None:
+    if not request.networking.endpoints_config and not request.config.mac_address:
+        return None  # as most: there is nothing to be said of it
     try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return address.version == version and not address.is_unspecified and "%" not in text
+        with_endpoints(request)
+    except InvalidParameter as error:
+        return str(error)
+    return None

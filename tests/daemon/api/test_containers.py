@@ -120,7 +120,7 @@ def test_the_platform_is_known_since_1_41(version: tuple[int, int], platform: st
         ),
         (
             {"Image": "a", "NetworkingConfig": []},
-            "array into Go struct field CreateRequest.NetworkingConfig of type container.NetworkingConfig",
+            "array into Go struct field CreateRequest.NetworkingConfig of type network.NetworkingConfig",
         ),
         (
             {"Image": "a", "hostconfig": {"memory": "1g"}},

@@ -10,14 +10,13 @@ from daemon.container import (
     Healthcheck,
     HostConfig,
     MountRequest,
-    NetworkingConfig,
     PortBinding,
     RestartPolicy,
     TmpfsOptions,
     VolumeOptions,
 )
 from daemon.create.request import CreateRequest
-from daemon.create.settings import MASKED_PATHS, READONLY_PATHS, adapt, for_api_version, networks_of, with_hostname
+from daemon.create.settings import MASKED_PATHS, READONLY_PATHS, adapt, for_api_version, with_hostname
 from daemon.host import Host
 from tests.daemon.create.asking import HOST, MIB, OLD_HOST, Fields, asking
 
@@ -114,12 +113,6 @@ def test_to_adapt_twice_is_to_adapt_once() -> None:
 )
 def test_the_working_directory_is_cleaned(given: str, cleaned: str) -> None:
     assert adapted(asking(working_dir=given)).config.working_dir == cleaned
-
-
-def test_the_network_called_default_is_the_bridge() -> None:
-    own, default = EndpointSettings(aliases=("a",)), EndpointSettings()
-    networking = adapted(asking(endpoints={"backend": own, "default": default})).networking
-    assert networking.endpoints_config == {"backend": own, "bridge": default}
 
 
 API_VERSIONS: list[tuple[tuple[int, int], Fields, Fields]] = [
@@ -228,34 +221,3 @@ def test_a_host_name_is_the_short_id_or_the_hosts_own(hostname: str, network_mod
     config = ContainerConfig(hostname=hostname)
     named = with_hostname(config, container_id="0123456789ab" + "c" * 52, network_mode=network_mode, host=HOST)
     assert named.hostname == expected
-
-
-MAC = "02:42:ac:11:00:02"
-
-
-@pytest.mark.parametrize(
-    ("config", "mode", "endpoints", "expected"),
-    [
-        ({}, "bridge", None, {"bridge": EndpointSettings()}),
-        ({}, "backend", {}, {"backend": EndpointSettings()}),
-        ({"mac_address": MAC}, "bridge", None, {"bridge": EndpointSettings(mac_address=MAC)}),
-        ({}, "host", None, {"host": EndpointSettings()}),
-        ({}, "container:web", None, {}),
-        ({}, "container:web", {"backend": EndpointSettings()}, {}),
-        ({"network_disabled": True}, "bridge", {"bridge": EndpointSettings()}, {}),
-        (
-            {},
-            "backend",
-            {"backend": EndpointSettings(aliases=("db",), mac_address=MAC)},
-            {"backend": EndpointSettings(aliases=("db",), mac_address=MAC)},
-        ),
-    ],
-)
-def test_the_networks_are_those_asked_for_or_the_one_the_mode_names(
-    config: Fields,
-    mode: str,
-    endpoints: dict[str, EndpointSettings | None] | None,
-    expected: dict[str, EndpointSettings],
-) -> None:
-    networking = NetworkingConfig(endpoints_config=endpoints)
-    assert networks_of(ContainerConfig(**config), mode, networking) == expected

@@ -41,7 +41,7 @@ def test_a_request_that_says_nothing_passes() -> None:
         ({"memory": 1, "nano_cpus": -1}, "Minimum memory limit"),
         ({"blkio_weight": 1, "ipc_mode": "x"}, "Range of blkio weight"),
         ({"shm_size": -1, "oom_score_adj": 1001}, "SHM size"),
-        ({"runtime": "kata", "endpoints": {"backend": None}}, "unknown or invalid runtime"),
+        ({"mac_address": "x", "network_mode": "none", "working_dir": "app", "api_version": (1, 43)}, "conflicting"),
     ],
 )
 def test_of_several_mistakes_the_first_in_dockers_order_is_told(fields: Fields, text: str) -> None:

@@ -16,9 +16,10 @@ import attrs
 import pytest
 
 from actors import ActorCrashed, ActorStopped, Ref, Supervisor, TooManyRestarts
-from daemon.container import Container, ContainerConfig, HostConfig
-from daemon.errors import DaemonError, System
+from daemon.container import Container, ContainerConfig, EndpointSettings, HostConfig
+from daemon.errors import Conflict, DaemonError, NotFound, System
 from daemon.image import Image
+from daemon.network import Network
 from daemon.storage.database import COMMIT_BATCH_MAX, SCHEMA_VERSION, Database, Volume, Write, open_database
 from tests.daemon.storage.making import needs_root
 from tests.daemon.storage.records import container, filled, id_of, image, volume
@@ -81,6 +82,38 @@ async def test_what_is_written_is_read_and_is_there_after_a_restart(path: Path) 
         assert await database.ask(Database.volumes) == (filled(Volume),)
         assert await database.ask(Database.images) == (filled(Image),)
         assert dict(await database.ask(Database.image_references)) == dict.fromkeys(("a:1", "b:2"), filled(Image).id)
+
+
+async def test_a_network_is_written_read_and_gone_and_its_name_is_unique(path: Path) -> None:
+    rich, poor = filled(Network), Network(id=id_of(1), name="web", created_ns=1)
+    async with started(path) as database:
+        await database.ask(Database.insert_network, rich)
+        await database.ask(Database.insert_network, poor)
+        with pytest.raises(Conflict, match=r"^network with name web already exists$"):
+            await database.ask(Database.insert_network, attrs.evolve(poor, id=id_of(2)))
+    async with started(path) as database:
+        assert set(map(repr, await database.ask(Database.networks))) == {repr(rich), repr(poor)}
+        for _ in range(2):
+            await database.ask(Database.delete_network, poor.id)
+        assert await database.ask(Database.networks) == (rich,)
+
+
+async def test_a_database_from_before_there_were_networks_gets_room_for_them(path: Path) -> None:
+    with closing(open_database(path)) as connection:
+        connection.execute("DROP TABLE networks")
+    async with started(path) as database:
+        assert await database.ask(Database.networks) == ()
+        await database.ask(Database.insert_network, filled(Network))
+
+
+async def test_a_containers_record_is_replaced_but_for_its_name(path: Path) -> None:
+    async with started(path) as database:
+        await database.ask(Database.insert_container, container(1, "web"))
+        changed = container(1, "ignored", networks={"net": EndpointSettings()})
+        await database.ask(Database.update_container, changed)
+        assert await database.ask(Database.container, id_of(1)) == attrs.evolve(changed, name="web")
+        with pytest.raises(NotFound, match=f"^No such container: {id_of(2)}$"):
+            await database.ask(Database.update_container, container(2))
 
 
 async def test_nothing_given_and_an_empty_list_stay_two_things(path: Path) -> None:

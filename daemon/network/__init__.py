@@ -1,0 +1,125 @@
+"""Networks: the nouns, and beside them every decision about names, subnets, drivers and endpoints, pure.
+
+    table        which network a name, an id or a prefix of one means
+    plan         a request for a network -> the network, or the text that refuses it
+      ipam       are the subnets, ranges and addresses that were asked for possible?
+      pools      which subnet and gateway does it get?
+      drivers    do the driver's options make sense, and does it collide with another network?
+    endpoints    the settings of a container's endpoint; connect and disconnect
+
+A network is a record here: nothing is wired before containers run. Rules and texts are those of moby v28 daemon/network.go and
+libnetwork. The owner of the records is `services/networks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from daemon.container import EndpointSettings
+
+BRIDGE, HOST, NONE = "bridge", "host", "none"
+PREDEFINED = (BRIDGE, HOST, NONE)
+"""The networks that every data root has. Their names mean the same everywhere; any other name is the user's."""
+
+_RESERVED = ("default", *PREDEFINED)
+
+
+def is_predefined(name: str) -> bool:
+    """Whether Docker keeps that name for itself."""
+    return name in _RESERVED
+
+
+def is_user_defined(network_mode: str) -> bool:
+    """Whether a network mode, or a key of EndpointsConfig, names a network that a user has made."""
+    return not is_predefined(network_mode) and network_mode != "container" and not network_mode.startswith("container:")
+
+
+@attrs.frozen(kw_only=True)
+class SubnetConfig:
+    """A subnet as the user wants it, and as inspect shows it; empty where the choice is the daemon's."""
+
+    subnet: str = ""
+    ip_range: str = ""
+    gateway: str = ""
+    auxiliary_addresses: Mapping[str, str] | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Ipam:
+    driver: str = ""
+    options: Mapping[str, str] | None = None
+    config: tuple[SubnetConfig, ...] | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Pool:
+    """A subnet as it was allocated, in canonical form."""
+
+    subnet: str
+    ip_range: str = ""
+    gateway: str = ""
+    """Empty where the driver needs none."""
+    auxiliary_addresses: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class ConfigReference:
+    network: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class NetworkRequest:
+    """What a client asks for, decoded and not yet judged."""
+
+    name: str = ""
+    check_duplicate: bool | None = None
+    """Means nothing any more: names are always unique."""
+    driver: str = ""
+    scope: str = ""
+    enable_ipv4: bool | None = None
+    enable_ipv6: bool | None = None
+    ipam: Ipam | None = None
+    internal: bool = False
+    attachable: bool = False
+    ingress: bool = False
+    config_only: bool = False
+    config_from: ConfigReference | None = None
+    options: Mapping[str, str] | None = None
+    labels: Mapping[str, str] | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ConnectRequest:
+    container: str = ""
+    endpoint_config: EndpointSettings | None = None
+
+
+@attrs.frozen(kw_only=True)
+class DisconnectRequest:
+    container: str = ""
+    force: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Network:
+    id: str
+    """64 lower-case hex digits."""
+    name: str
+    created_ns: int
+    """Since the epoch."""
+    driver: str = BRIDGE
+    scope: str = "local"
+    enable_ipv4: bool = True
+    enable_ipv6: bool = False
+    ipam: Ipam = Ipam(driver="default")
+    """As it was asked for, IPv4 before IPv6."""
+    pools: tuple[Pool, ...] = ()
+    """What was allocated for it."""
+    internal: bool = False
+    attachable: bool = False
+    config_from: str = ""
+    config_only: bool = False
+    options: Mapping[str, str] = attrs.field(factory=dict)
+    labels: Mapping[str, str] = attrs.field(factory=dict)
