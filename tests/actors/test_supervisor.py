@@ -204,6 +204,33 @@ async def test_a_restart_that_fails_is_tried_again_and_costs_budget() -> None:
         assert journal == ["+a", "+b", "-a", "-b", "+a", "+b"]
 
 
+@pytest.mark.parametrize("how", ["stop", "cancel"])
+async def test_the_rest_of_a_group_is_started_even_if_the_child_before_it_is_stopped_meanwhile(how: str) -> None:
+    starts, gate = 0, anyio.Event()
+
+    class Stuck(Service):
+        async def __aenter__(self) -> Self:
+            nonlocal starts
+            starts += 1
+            if starts == 2:
+                await gate.wait()
+                raise OSError("not yet")
+            return await super().__aenter__()
+
+    async with Supervisor("rest_for_one") as supervisor, anyio.create_task_group() as group:
+        ref = await supervisor.start(lambda: Stuck("a", []), name="a")
+        after = await start(supervisor, "b", [])
+        await crash(ref)
+        await wait_all_tasks_blocked()
+        group.start_soon(ref.stop if how == "stop" else ref.cancel)
+        await wait_all_tasks_blocked()
+        gate.set()
+        assert await after.ask(Service.ping) == "b"
+        with pytest.raises(ActorStopped):
+            await ref.ask(Service.ping)
+        assert [child.name for child in supervisor.snapshot().children] == ["b"]
+
+
 async def test_a_second_child_of_the_same_name_is_an_error() -> None:
     async with Supervisor() as supervisor:
         await start(supervisor, "a", [])
