@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from functools import partial
 
 import anyio
 import trio
@@ -14,9 +12,6 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from actors import (
-    ActorCrashed,
-    ActorStopped,
-    AskTimeout,
     ChildCrashed,
     ChildStarted,
     ChildStopped,
@@ -33,31 +28,12 @@ from actors import (
     Undelivered,
 )
 from actors.testing import crash, no_leaks, quiesce, seeded
-from tests.actors.model import BACKOFF, PERIOD_S, STOP_TIMEOUT_S, Model, Setup
+from tests.actors.fates import Fates, Numbered
+from tests.actors.model import BACKOFF, PERIOD_S, STOP_TIMEOUT_S, Message, Model, Setup
 
 ASKER: ContextVar[str] = ContextVar("asker", default="nobody")
 
 ERRORS: dict[str, type[Exception]] = {"refused": Refused, "crashed": ValueError, "left": StopActor}
-
-
-class Worker:
-    """Has a method for every message, `m0`, `m1`, ...; each waits for a verdict and returns whom its asker seems to be."""
-
-    def __init__(self, rig: Rig) -> None:
-        self.rig = rig
-
-    def __getattr__(self, name: str) -> Callable[[], Awaitable[str]]:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return partial(self.rig.handle, name)
-
-
-def message(name: str) -> Callable[[Worker], Awaitable[str]]:
-    async def method(_: Worker) -> str:
-        raise NotImplementedError
-
-    method.__name__ = name
-    return method
 
 
 class Rig:
@@ -66,10 +42,9 @@ class Rig:
     def __init__(self, setup: Setup, clock: MockClock) -> None:
         self.setup = setup
         self.clock = clock
-        self.ref: Ref[Worker] | None = None
-        self.begun: list[str] = []
+        self.ref: Ref[Numbered] | None = None
+        self.fates = Fates()
         self.events: list[str] = []
-        self.told: dict[str, str] = {}
         self.senders: list[anyio.CancelScope] = []
         self.in_hand: str | None = None
         self.verdict = ""
@@ -83,17 +58,21 @@ class Rig:
                 async with Supervisor(
                     intensity=(self.setup.restarts_max, PERIOD_S),
                     backoff=BACKOFF if self.setup.has_backoff else None,
-                    on_event=lambda event: self.events.append(as_text(event)),
+                    on_event=self.note,
                 ) as self.supervisor:
                     await anyio.sleep_forever()
             self.how_it_ended = "cancelled"
         except TooManyRestarts:
             self.how_it_ended = "gave up"
 
+    def note(self, event: Event) -> None:
+        self.events.append(as_text(event))
+        self.fates.note(event)
+
     async def handle(self, name: str) -> str:
         assert self.in_hand is None, "one at a time"
         self.in_hand = name
-        self.begun.append(name)
+        self.fates.begun.append(name)
         try:
             asker = ASKER.get()
             self.decided = anyio.Event()
@@ -111,7 +90,7 @@ class Rig:
 
     async def start(self) -> None:
         self.ref = await self.supervisor.start(
-            lambda: Worker(self),
+            lambda: Numbered(self.handle),
             name="worker",
             restart=self.setup.restart,
             mailbox_capacity=self.setup.capacity,
@@ -120,36 +99,12 @@ class Rig:
             stop_timeout_s=STOP_TIMEOUT_S,
         )
 
-    async def send(self, name: str, verb: str, timeout_s: float | None, scope: anyio.CancelScope) -> None:
-        ASKER.set(name)
-        with scope:
-            self.told[name] = await self.fate_of(name, verb, timeout_s)
-        if scope.cancelled_caught:
-            self.told[name] = "cancelled"
-        assert ASKER.get() == name, "nothing leaks back"
-
-    async def fate_of(self, name: str, verb: str, timeout_s: float | None) -> str:
+    async def send(self, name: str, verb: str, timeout_s: float | None) -> None:
         assert self.ref is not None
-        try:
-            if verb == "tell":
-                self.ref.tell(message(name))
-            elif verb == "send":
-                await self.ref.send(message(name))
-            else:
-                ask = (
-                    self.ref.ask(message(name)) if timeout_s is None else self.ref.ask(message(name), timeout=timeout_s)
-                )
-                assert await ask == (name if self.setup.context == "caller" else "nobody")
-                return "replied"
-        except ActorCrashed as error:
-            assert isinstance(error.__cause__, ValueError)
-            return "crashed"
-        except (Refused, MailboxFull) as error:
-            return "refused" if isinstance(error, Refused) else "full"
-        except (AskTimeout, ActorStopped) as error:
-            what = "timed out" if isinstance(error, AskTimeout) else "stopped"
-            return what + " in the middle" * error.was_started
-        return "accepted"
+        ASKER.set(name)
+        self.senders.append(anyio.CancelScope())
+        await self.fates.send(self.ref, name, verb, timeout_s, self.senders[-1])
+        assert ASKER.get() == name, "nothing leaks back"
 
 
 def as_text(event: Event) -> str:
@@ -177,8 +132,7 @@ async def step(op: str, rig: Rig, model: Model, group: TaskGroup) -> None:
             model.start()
         case ["ask" | "send" | "tell" as verb, *seconds]:
             timeout_s = float(seconds[0]) if seconds else None
-            rig.senders.append(anyio.CancelScope())
-            group.start_soon(rig.send, f"m{len(model.messages)}", verb, timeout_s, rig.senders[-1])
+            group.start_soon(rig.send, f"m{len(model.messages)}", verb, timeout_s)
             model.submit(verb, *([timeout_s] if timeout_s else []))
         case ["forget", number] if int(number) < len(model.messages):
             rig.senders[-1 - int(number)].cancel()
@@ -204,10 +158,12 @@ async def step(op: str, rig: Rig, model: Model, group: TaskGroup) -> None:
 
 
 def compare(rig: Rig, model: Model) -> None:
-    assert rig.begun == model.begun
+    assert rig.fates.begun == model.begun
     assert rig.in_hand == (model.in_hand.name if model.in_hand else None)
     assert rig.events == model.events
-    assert rig.told == {message.name: message.fate for message in model.messages if message.fate is not None}
+    assert rig.fates.told == {
+        message.name: fate_in_full(message, model.setup) for message in model.messages if message.fate is not None
+    }
     if rig.ref is not None:
         seen = rig.ref.statistics()
         assert (seen.queued, seen.waiting) == (len(model.queue), len(model.waiting))
@@ -215,18 +171,10 @@ def compare(rig: Rig, model: Model) -> None:
     assert bool(rig.how_it_ended) == (model.is_host_over and model.life == "gone")
 
 
-def check_the_central_sentence(rig: Rig) -> None:
-    """On what was seen alone, whatever the model says."""
-    for name, fate in rig.told.items():
-        was_begun = rig.begun.count(name)
-        was_reported = sum(event.startswith(f"{name} undelivered") for event in rig.events)
-        if fate == "accepted":
-            assert was_begun + was_reported == 1, f"{name} has {was_begun + was_reported} fates"
-        elif fate == "cancelled":
-            assert was_begun <= 1, name
-            assert not was_reported, name
-        else:
-            assert (was_begun, was_reported) == (fate not in ("stopped", "full", "timed out"), 0), name
+def fate_in_full(message: Message, setup: Setup) -> str | None:
+    if message.fate != "replied":
+        return message.fate
+    return f"replied {message.name if setup.context == 'caller' else 'nobody'}"
 
 
 OPS = """ask ask ask:1.5 ask:2.5 send tell tell replied replied replied refused crashed left crash
@@ -260,7 +208,7 @@ def test_the_library_does_what_the_model_says(setup: Setup, program: list[str], 
                 except AssertionError as error:
                     error.add_note(f"after step {number}, {op!r}: {model}")
                     raise
-        check_the_central_sentence(rig)
+        rig.fates.check()
 
     with seeded(seed):
         trio.run(main, clock=clock)
