@@ -61,6 +61,10 @@ class Parent(Protocol):
         """End the supervisor with that."""
         ...
 
+    def note_start(self, cell: Cell[object]) -> None:
+        """An incarnation is up, and has handled nothing yet."""
+        ...
+
     def note_exit(self, cell: Cell[object], crash: Exception | None) -> None:
         """An incarnation that had been up has ended."""
         ...
@@ -188,6 +192,7 @@ class Cell(Generic[A_co]):
     def _come_up(self) -> None:
         self.is_up = True
         self.up_since = self.parent.backend.now()
+        self.parent.note_start(self)
         self._note_progress()
 
     def _note_progress(self) -> None:

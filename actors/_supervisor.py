@@ -200,7 +200,6 @@ class Supervisor:
                 cell.cancel()
                 await cell.wait_ended()
             raise
-        self.emit(ChildStarted(self.name, cell.name, cell.incarnation))
 
     async def stop_for_good(self, cell: Cell[object], *, now: bool) -> None:
         """See `Ref.stop` and `Ref.cancel`."""
@@ -246,6 +245,9 @@ class Supervisor:
         if self._failure is None:
             self._failure = error
             self._tasks.cancel_scope.cancel()
+
+    def note_start(self, cell: Cell[object]) -> None:
+        self.emit(ChildStarted(self.name, cell.name, cell.incarnation))
 
     def note_exit(self, cell: Cell[object], crash: Exception | None) -> None:
         if crash is not None:

@@ -388,6 +388,16 @@ async def test_the_hook_sees_starts_crashes_and_stops() -> None:
     assert [event.incarnation for event in events if isinstance(event, ChildStarted)] == [1, 2]
 
 
+async def test_a_start_is_reported_before_the_crash_of_that_incarnation() -> None:
+    events: list[Event] = []
+    async with Supervisor(on_event=events.append) as supervisor:
+        ref = await start(supervisor, "a", [])
+        for _ in range(3):
+            ref.tell(Service.crash)
+        await ref.ask(Service.ping)
+    assert [type(event) for event in events] == [ChildStarted, ChildCrashed] * 3 + [ChildStarted, ChildStopped]
+
+
 @pytest.mark.parametrize("kind", [ChildCrashed, ChildStarted])
 async def test_a_hook_that_raises_ends_the_supervisor_and_does_not_hang_it(kind: type[Event]) -> None:
     armed = False
