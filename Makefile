@@ -33,6 +33,9 @@ bench-actors: .venv-bench/stamp  ## measure the actors beside pykka, xoscar, the
 simulate: .venv/dev.stamp  ## run the actors' scenarios under SEEDS seeds, others than last time; FIRST=n repeats a run
 	$(BIN)/python -m tests.actors.simulate --seeds $(or $(SEEDS),1000) $(if $(FIRST),--first $(FIRST))
 
+faults: .venv/dev.stamp  ## put known faults into copies of the actors, one by one: the tests must catch them all
+	$(BIN)/python -m tests.actors.faults
+
 lock: .venv/dev.stamp  ## pin the newest versions that pyproject.toml allows
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --upgrade \

@@ -264,6 +264,53 @@ async def test_a_child_that_does_not_stop_in_time_is_cancelled_and_reported() ->
     assert isinstance(undelivered.reason, ActorStopped)
 
 
+async def test_a_child_that_ignores_its_cancellation_is_reported_again_and_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("actors._supervisor.STOP_REPORT_PERIOD_S", 0.01)
+    third = anyio.Event()
+    reports: list[StopTimeout] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, StopTimeout):
+            reports.append(event)
+            if len(reports) == 3:
+                third.set()
+
+    class Deaf(Service):
+        async def ignore_everything(self) -> None:
+            with anyio.CancelScope(shield=True):
+                await third.wait()
+
+    async with Supervisor(on_event=note) as supervisor:
+        ref = await supervisor.start(lambda: Deaf("deaf", []), name="deaf", stop_timeout_s=0.01)
+        ref.tell(Deaf.ignore_everything)
+        await wait_all_tasks_blocked()
+        await ref.stop()
+    waits = [report.waited_s for report in reports]
+    assert waits == sorted(waits)
+    assert len(waits) >= 3
+    assert all(any(frame.endswith(" ignore_everything") for frame in report.stack) for report in reports)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)])
+async def test_a_keyboard_interrupt_in_a_handler_leaves_the_async_with(error: BaseException) -> None:
+    class Interrupted(Service):
+        async def interrupt(self) -> None:
+            raise error
+
+    journal: list[str] = []
+    with pytest.raises(type(error)) as caught:
+        async with Supervisor() as supervisor:
+            await start(supervisor, "a", journal)
+            ref = await supervisor.start(lambda: Interrupted("b", journal), name="b")
+            ref.tell(Interrupted.interrupt)
+            with anyio.move_on_after(1):
+                await anyio.sleep_forever()
+    assert caught.value is error
+    assert journal == ["+a", "+b", "-b", "-a"]
+
+
 async def test_an_asker_of_a_cancelled_child_is_told_that_work_had_begun() -> None:
     async with Supervisor() as supervisor, anyio.create_task_group() as group:
         ref = await start(supervisor, "a", [], stop_timeout_s=0.001)
