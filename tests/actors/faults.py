@@ -76,8 +76,8 @@ FAULTS = (
     Fault(
         "timers starve the mailbox",
         "_cell.py",
-        "message = self.mailbox.take() if self._ticked else None",
-        "message = None",
+        "if self._ticked and (message",
+        "if False and (message",
         "test_ticks_that_take_longer_than_their_period_let_messages_through",
     ),
     Fault(
@@ -190,16 +190,16 @@ FAULTS = (
     Fault(
         "a message is handled although its asker has gone",
         "_mailbox.py",
-        "if message.state is not State.QUEUED:",
+        'if message.state != "queued":',
         "if False:",
         "test_a_timed_out_ask_that_was_not_begun_is_never_handled",
     ),
     Fault(
         "a cancelled ask is not abandoned",
         "_ref.py",
-        "    except BaseException:\n        cell.mailbox.abandon(envelope)\n        raise\n    finally:\n"
-        "        if caller is not None:\n            caller.waiting_on = None\n    return",
-        "    finally:\n        if caller is not None:\n            caller.waiting_on = None\n    return",
+        "cell.mailbox.abandon(envelope)\n        raise\n    finally:\n"
+        "        if caller is not None:\n            caller.waiting_on = None\n    error",
+        "raise\n    finally:\n        if caller is not None:\n            caller.waiting_on = None\n    error",
         "test_a_handler_that_wants_it_is_cancelled_with_its_asker",
     ),
     Fault(
