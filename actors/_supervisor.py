@@ -23,7 +23,7 @@ from actors._cell import CURRENT, Cell, Serve
 from actors._child import ChildOptions, ChildSpec, Restart, Strategy
 from actors._dispatch import Hooks, serve_methods
 from actors._errors import ActorError, ActorStopped, TooManyRestarts
-from actors._events import ChildCrashed, ChildStarted, ChildStopped, Event, EventHook, StopTimeout, Undelivered
+from actors._events import ChildCrashed, ChildStopped, Event, EventHook, StopTimeout, Undelivered
 from actors._inbox import Channel, Loop, serve_loop
 from actors._mailbox import Mailbox, Tell
 from actors._ref import Ref
@@ -203,15 +203,20 @@ class Supervisor:
 
     async def stop_for_good(self, cell: Cell[object], *, now: bool) -> None:
         """See `Ref.stop` and `Ref.cancel`."""
+        if now:  # not behind the lock: a stop that takes its time may hold it, or a restart that never ends
+            self._cancel(cell)
         async with self._lock:
             if self._children.get(cell.name) is cell:
                 with anyio.CancelScope(shield=True):  # bounded by the child's stop timeout
                     del self._children[cell.name]
-                    if now:
-                        cell.request_stop(drain=False)
-                        cell.mailbox.refuse_new()
-                        cell.cancel()
+                    if now:  # again: a restart may have come between
+                        self._cancel(cell)
                     await self._stop(cell, drain=not now)
+
+    def _cancel(self, cell: Cell[object]) -> None:
+        cell.request_stop(drain=False)
+        cell.mailbox.refuse_new()
+        cell.cancel()
 
     async def _stop(self, cell: Cell[object], *, drain: bool = True) -> None:
         await self._end(cell, drain=drain)
@@ -245,9 +250,6 @@ class Supervisor:
         if self._failure is None:
             self._failure = error
             self._tasks.cancel_scope.cancel()
-
-    def note_start(self, cell: Cell[object]) -> None:
-        self.emit(ChildStarted(self.name, cell.name, cell.incarnation))
 
     def note_exit(self, cell: Cell[object], crash: Exception | None) -> None:
         if crash is not None:
