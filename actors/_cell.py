@@ -21,7 +21,7 @@ from actors._backend import Backend, Scope, Slot, Spawn, fire
 from actors._child import ChildSpec
 from actors._deferred import Deferred
 from actors._errors import ActorCrashed, ActorStopped, AskCycle, StopActor
-from actors._events import Event
+from actors._events import ChildStarted, Event
 from actors._helpers import Helpers
 from actors._mailbox import Envelope, Mailbox, Tell
 from actors._timers import Timers
@@ -188,6 +188,7 @@ class Cell(Generic[A_co]):
     def _come_up(self) -> None:
         self.is_up = True
         self.up_since = self.parent.backend.now()
+        self.parent.emit(ChildStarted(self.parent.name, self.name, self.incarnation))  # before it has handled anything
         self._note_progress()
 
     def _note_progress(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from random import Random
 from types import TracebackType
@@ -23,7 +23,7 @@ from actors._cell import CURRENT, Cell, Serve
 from actors._child import ChildOptions, ChildSpec, Restart, Strategy
 from actors._dispatch import Hooks, serve_methods
 from actors._errors import ActorError, ActorStopped, TooManyRestarts
-from actors._events import ChildCrashed, ChildStarted, ChildStopped, Event, EventHook, StopTimeout, Undelivered
+from actors._events import ChildCrashed, ChildStopped, Event, EventHook, StopTimeout, Undelivered
 from actors._inbox import Channel, Loop, serve_loop
 from actors._mailbox import Mailbox, Tell
 from actors._ref import Ref
@@ -47,6 +47,8 @@ class _Exited:
     crash: Exception | None
     due_at: float = 0.0
     """Of `anyio.current_time`; 0 for now."""
+    behind: Sequence[Cell[object]] = ()
+    """Those of its group that are down, too, and that nobody starts if it is stopped for good before its turn."""
 
 
 def _ignore(_: Event) -> None: ...
@@ -198,19 +200,23 @@ class Supervisor:
                 cell.cancel()
                 await cell.wait_ended()
             raise
-        self.emit(ChildStarted(self.name, cell.name, cell.incarnation))
 
     async def stop_for_good(self, cell: Cell[object], *, now: bool) -> None:
         """See `Ref.stop` and `Ref.cancel`."""
+        if now:  # not behind the lock: a stop that takes its time may hold it, or a restart that never ends
+            self._cancel(cell)
         async with self._lock:
             if self._children.get(cell.name) is cell:
                 with anyio.CancelScope(shield=True):  # bounded by the child's stop timeout
                     del self._children[cell.name]
-                    if now:
-                        cell.request_stop(drain=False)
-                        cell.mailbox.refuse_new()
-                        cell.cancel()
+                    if now:  # again: a restart may have come between
+                        self._cancel(cell)
                     await self._stop(cell, drain=not now)
+
+    def _cancel(self, cell: Cell[object]) -> None:
+        cell.request_stop(drain=False)
+        cell.mailbox.refuse_new()
+        cell.cancel()
 
     async def _stop(self, cell: Cell[object], *, drain: bool = True) -> None:
         await self._end(cell, drain=drain)
@@ -273,9 +279,9 @@ class Supervisor:
                 continue
             async with self._lock:
                 cell = exited.cell
-                # Not if it was stopped for good, or restarted with a sibling, since it went.
-                is_child = self._children.get(cell.name) is cell
-                if is_child and cell.incarnation == exited.incarnation and not cell.is_up:
+                if self._children.get(cell.name) is not cell:  # stopped for good since it went
+                    await self._start_again(exited.behind)
+                elif cell.incarnation == exited.incarnation and not cell.is_up:  # not restarted with a sibling
                     await self._after_exit(exited)
 
     def _next_exit(self) -> _Exited | None:
@@ -327,7 +333,12 @@ class Supervisor:
         group = affected_siblings(self._strategy, tuple(self._children.values()), cell)
         for sibling in reversed(group):
             await self._end(sibling, drain=False)
-        for sibling in group:
+        await self._start_again(group)
+
+    async def _start_again(self, group: Sequence[Cell[object]]) -> None:
+        for number, sibling in enumerate(group):
+            if self._children.get(sibling.name) is not sibling or sibling.is_up:
+                continue  # stopped for good, or restarted with another, while it was down
             if sibling.spec.restart is Restart.TEMPORARY:
                 del self._children[sibling.name]
                 sibling.close()
@@ -335,7 +346,9 @@ class Supervisor:
             try:
                 await self._launch(sibling)
             except Exception as error:  # noqa: BLE001 - whatever a start raises is the child's crash
-                # Tried again by message, so that a stop gets in between; it costs budget like any crash. Those after it
-                # in the group are its affected siblings, too, and wait for that.
-                self.note_exit(sibling, error)
+                if sibling.is_asked_to_stop:
+                    continue  # that was no crash: whoever cancels it waits for the lock
+                # Tried again by message, so that a stop gets in between; it costs budget like any crash.
+                self.emit(ChildCrashed(self.name, sibling.name, error))
+                self._exits.append(_Exited(sibling, sibling.incarnation, error, behind=group[number + 1 :]))
                 return

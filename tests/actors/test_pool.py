@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from random import Random
 
 import anyio
 import pytest
@@ -21,6 +22,7 @@ from actors import (
     Supervisor,
     Undelivered,
 )
+from actors.testing import crash, simulate
 
 pytestmark = pytest.mark.anyio
 
@@ -161,6 +163,23 @@ async def test_the_last_member_to_go_answers_what_is_left(done: list[int]) -> No
 
         pool.tell(Worker.crash)
         group.start_soon(ask)
+
+
+def test_a_member_that_ends_passes_its_wake_up_on() -> None:
+    """It was woken by a message and ended before it looked: another one takes the message, at once."""
+
+    async def scenario(rng: Random) -> None:
+        done: list[int] = []
+        async with Supervisor(intensity=(1000, 1.0)) as supervisor:
+            pool = await Pool.start(supervisor, lambda: Worker(done), name="pool", size=2, restart=Restart.TEMPORARY)
+            await wait_all_tasks_blocked()
+            crash(Ref(rng.choice(pool._members)))
+            await anyio.lowlevel.checkpoint()
+            pool.tell(Worker.note, 1)
+            await wait_all_tasks_blocked()
+            assert done == [1]
+
+    simulate(scenario, range(50))
 
 
 async def test_a_pool_starts_whole_or_not_at_all() -> None:

@@ -4,6 +4,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from anyio import wait_all_tasks_blocked
+from trio.testing import MockClock
 
 from actors import (
     ActorCrashed,
@@ -142,6 +143,9 @@ async def test_a_timed_out_ask_that_was_not_begun_is_never_handled() -> None:
         assert await ref.ask(Recorder.seen) == ()
 
 
+@pytest.mark.parametrize(
+    "anyio_backend", [("trio", {"clock": MockClock(autojump_threshold=0)})], ids=["virtual time"]
+)  # on a busy machine a millisecond passes before anything has begun
 async def test_a_timed_out_ask_that_was_begun_says_so_and_runs_on() -> None:
     async with Supervisor() as supervisor:
         ref, recorder = await start(supervisor)
@@ -292,3 +296,50 @@ async def test_a_ref_shows_its_name() -> None:
     async with Supervisor() as supervisor:
         ref, _ = await start(supervisor)
         assert repr(ref) == "<Ref 'recorder'>"
+
+
+async def test_a_sender_whose_message_was_accepted_is_not_told_of_its_crash() -> None:
+    sent: list[str] = []
+    async with Supervisor() as supervisor, anyio.create_task_group() as group:
+        ref, recorder = await start(supervisor, mailbox_capacity=1)
+        ref.tell(Recorder.hold)
+        await wait_all_tasks_blocked()
+        ref.tell(Recorder.note, 1)
+
+        async def send() -> None:
+            await ref.send(Recorder.crash)
+            sent.append("accepted")
+
+        group.start_soon(send)
+        await wait_all_tasks_blocked()
+        recorder.gate.set()  # the crash comes before the sender, which has been woken, runs
+        await wait_all_tasks_blocked()
+    assert sent == ["accepted"]
+
+
+class Pusher:
+    """Its mailbox has room for one message."""
+
+    async def fill_and_send(self, to: Ref[Pusher]) -> str:
+        to.tell(Pusher.nothing)
+        try:
+            await to.send(Pusher.nothing)
+        except AskCycle as cycle:
+            return str(cycle)
+        return "sent"
+
+    async def have_it_filled(self, by: Ref[Pusher], itself: Ref[Pusher]) -> str:
+        return await by.ask(Pusher.fill_and_send, itself)
+
+    async def nothing(self) -> None: ...
+
+
+async def test_a_circle_through_a_send_that_waits_for_room_is_told_at_once() -> None:
+    async with Supervisor() as supervisor:
+        a, b = [await supervisor.start(Pusher, name=name, mailbox_capacity=1) for name in "ab"]
+        assert await a.ask(Pusher.fill_and_send, b) == "sent"
+        with anyio.fail_after(1):
+            told = await a.ask(Pusher.fill_and_send, a)
+            assert told == "ask would never return: a.fill_and_send -> a.nothing"
+            told = await a.ask(Pusher.have_it_filled, b, a)
+            assert told == "ask would never return: b.fill_and_send -> a.nothing -> b.fill_and_send"

@@ -27,6 +27,7 @@ from actors import (
     TooManyRestarts,
     Undelivered,
 )
+from tests.actors.faults import FAULTS
 
 HERE = Path(__file__).parent
 PAGE = Path(actors.__file__).parent / "SEMANTICS.md"
@@ -46,6 +47,13 @@ def test_every_sentence_names_a_test_that_exists() -> None:
         named = re.findall(r"`(test_\w+)`", sentence)
         assert named, f"unproved: {sentence}"
         assert set(named) <= functions, f"no such test: {set(named) - functions}"
+
+
+def test_every_fault_still_applies_and_is_in_the_table() -> None:
+    table = (HERE / "README.md").read_text()
+    for fault in FAULTS:
+        assert (PAGE.parent / fault.path).read_text().count(fault.old) == 1, fault.what
+        assert f"| {fault.what} (`{fault.path}`) | `{fault.caught_by}` |" in table
 
 
 class Worker:

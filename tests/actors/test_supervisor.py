@@ -204,6 +204,33 @@ async def test_a_restart_that_fails_is_tried_again_and_costs_budget() -> None:
         assert journal == ["+a", "+b", "-a", "-b", "+a", "+b"]
 
 
+@pytest.mark.parametrize("how", ["stop", "cancel"])
+async def test_the_rest_of_a_group_is_started_even_if_the_child_before_it_is_stopped_meanwhile(how: str) -> None:
+    starts, gate = 0, anyio.Event()
+
+    class Stuck(Service):
+        async def __aenter__(self) -> Self:
+            nonlocal starts
+            starts += 1
+            if starts == 2:
+                await gate.wait()
+                raise OSError("not yet")
+            return await super().__aenter__()
+
+    async with Supervisor("rest_for_one") as supervisor, anyio.create_task_group() as group:
+        ref = await supervisor.start(lambda: Stuck("a", []), name="a")
+        after = await start(supervisor, "b", [])
+        await crash(ref)
+        await wait_all_tasks_blocked()
+        group.start_soon(ref.stop if how == "stop" else ref.cancel)
+        await wait_all_tasks_blocked()
+        gate.set()
+        assert await after.ask(Service.ping) == "b"
+        with pytest.raises(ActorStopped):
+            await ref.ask(Service.ping)
+        assert [child.name for child in supervisor.snapshot().children] == ["b"]
+
+
 async def test_a_second_child_of_the_same_name_is_an_error() -> None:
     async with Supervisor() as supervisor:
         await start(supervisor, "a", [])
@@ -235,6 +262,53 @@ async def test_a_child_that_does_not_stop_in_time_is_cancelled_and_reported() ->
     (undelivered,) = [event for event in events if isinstance(event, Undelivered)]
     assert (undelivered.child, undelivered.method) == ("a", "note")
     assert isinstance(undelivered.reason, ActorStopped)
+
+
+async def test_a_child_that_ignores_its_cancellation_is_reported_again_and_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("actors._supervisor.STOP_REPORT_PERIOD_S", 0.01)
+    third = anyio.Event()
+    reports: list[StopTimeout] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, StopTimeout):
+            reports.append(event)
+            if len(reports) == 3:
+                third.set()
+
+    class Deaf(Service):
+        async def ignore_everything(self) -> None:
+            with anyio.CancelScope(shield=True):
+                await third.wait()
+
+    async with Supervisor(on_event=note) as supervisor:
+        ref = await supervisor.start(lambda: Deaf("deaf", []), name="deaf", stop_timeout_s=0.01)
+        ref.tell(Deaf.ignore_everything)
+        await wait_all_tasks_blocked()
+        await ref.stop()
+    waits = [report.waited_s for report in reports]
+    assert waits == sorted(waits)
+    assert len(waits) >= 3
+    assert all(any(frame.endswith(" ignore_everything") for frame in report.stack) for report in reports)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)])
+async def test_a_keyboard_interrupt_in_a_handler_leaves_the_async_with(error: BaseException) -> None:
+    class Interrupted(Service):
+        async def interrupt(self) -> None:
+            raise error
+
+    journal: list[str] = []
+    with pytest.raises(type(error)) as caught:
+        async with Supervisor() as supervisor:
+            await start(supervisor, "a", journal)
+            ref = await supervisor.start(lambda: Interrupted("b", journal), name="b")
+            ref.tell(Interrupted.interrupt)
+            with anyio.move_on_after(1):
+                await anyio.sleep_forever()
+    assert caught.value is error
+    assert journal == ["+a", "+b", "-b", "-a"]
 
 
 async def test_an_asker_of_a_cancelled_child_is_told_that_work_had_begun() -> None:
@@ -359,6 +433,16 @@ async def test_the_hook_sees_starts_crashes_and_stops() -> None:
         await ref.ask(Service.ping)
     assert [type(event) for event in events] == [ChildStarted, ChildCrashed, ChildStarted, ChildStopped]
     assert [event.incarnation for event in events if isinstance(event, ChildStarted)] == [1, 2]
+
+
+async def test_a_start_is_reported_before_the_crash_of_that_incarnation() -> None:
+    events: list[Event] = []
+    async with Supervisor(on_event=events.append) as supervisor:
+        ref = await start(supervisor, "a", [])
+        for _ in range(3):
+            ref.tell(Service.crash)
+        await ref.ask(Service.ping)
+    assert [type(event) for event in events] == [ChildStarted, ChildCrashed] * 3 + [ChildStarted, ChildStopped]
 
 
 @pytest.mark.parametrize("kind", [ChildCrashed, ChildStarted])

@@ -219,3 +219,27 @@ async def test_a_timer_that_cannot_be_is_an_error() -> None:
         with pytest.raises(ActorCrashed) as caught:
             await ref.ask(Clock.beat, 0.0, False)
         assert str(caught.value.__cause__) == "timer 'beat' of 'clock' cannot wait 0 s"
+
+
+class Slow:
+    """Its ticks take longer than their period."""
+
+    def __init__(self) -> None:
+        ActorContext.of(self).every(0.1, Slow.tick)
+
+    async def tick(self) -> None:
+        await anyio.sleep(0.5)
+
+    async def ping(self) -> str:
+        return "pong"
+
+
+@pytest.mark.anyio
+@virtual_time
+async def test_ticks_that_take_longer_than_their_period_let_messages_through() -> None:
+    async with Supervisor() as supervisor:
+        ref = await supervisor.start(Slow, name="slow")
+        await anyio.sleep(0.2)
+        for _ in range(3):
+            assert await ref.ask(Slow.ping, timeout=2.0) == "pong"
+        await ref.cancel()

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from typing import Any, Self
+
 import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
+from trio.testing import MockClock
 
 from actors import ActorCrashed, Exit, Restart, Supervisor, TooManyRestarts
 
@@ -74,3 +77,45 @@ async def test_a_snapshot_shows_what_each_child_is_doing() -> None:
     assert first.last_crash == "ValueError: glass"
     assert (first.mailbox.queued, first.mailbox.capacity) == (0, 7)
     assert (second.name, second.restarts, second.last_crash) == ("bowl", 1, "")
+
+
+class Branch:
+    async def __aenter__(self) -> Self:
+        self.supervisor = await Supervisor(name="branch").__aenter__()
+        await self.supervisor.start(Fragile, name="leaf")
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self.supervisor.__aexit__(*error)
+
+    async def crash(self) -> None:
+        raise ValueError("branch")
+
+
+async def test_a_snapshot_shows_the_supervisors_inside_an_actor() -> None:
+    async with Supervisor(name="root") as root:
+        ref = await root.start(Branch, name="actor")
+        for _ in range(2):  # and no longer those of an incarnation that is gone
+            (inside,) = root.snapshot().children[0].supervisors
+            assert (inside.name, [child.name for child in inside.children]) == ("branch", ["leaf"])
+            ref.tell(Branch.crash)
+            await wait_all_tasks_blocked()
+
+
+@pytest.mark.parametrize("anyio_backend", [("trio", {"clock": MockClock(autojump_threshold=0)})], ids=["virtual time"])
+async def test_the_time_in_the_mailbox_is_measured() -> None:
+    class Busy:
+        async def hold(self, gate: anyio.Event) -> None:
+            await gate.wait()
+
+    async with Supervisor() as supervisor:
+        ref = await supervisor.start(Busy, name="busy")
+        gate = anyio.Event()
+        ref.tell(Busy.hold, gate)
+        await wait_all_tasks_blocked()
+        ref.tell(Busy.hold, gate)
+        await anyio.sleep(20)
+        lying = ref.statistics().time_in_mailbox_s
+        gate.set()
+        await wait_all_tasks_blocked()
+        assert 20 <= lying <= ref.statistics().time_in_mailbox_s < 21
