@@ -26,6 +26,8 @@ class ChildCrashed:
 
 @attrs.frozen
 class ChildStopped:
+    """A child is gone for good: it was stopped, or it ended and is not restarted."""
+
     supervisor: str
     child: str
 

@@ -49,6 +49,8 @@ class _Exited:
     """Of `anyio.current_time`; 0 for now."""
     behind: Sequence[Cell[object]] = ()
     """Those of its group that are down, too, and that nobody starts if it is stopped for good before its turn."""
+    is_cancelled: bool = False
+    """For good, by somebody who has not waited until it was this supervisor's turn."""
 
 
 def _ignore(_: Event) -> None: ...
@@ -205,13 +207,21 @@ class Supervisor:
         """See `Ref.stop` and `Ref.cancel`."""
         if now:  # not behind the lock: a stop that takes its time may hold it, or a restart that never ends
             self._cancel(cell)
-        async with self._lock:
-            if self._children.get(cell.name) is cell:
-                with anyio.CancelScope(shield=True):  # bounded by the child's stop timeout
-                    del self._children[cell.name]
-                    if now:  # again: a restart may have come between
-                        self._cancel(cell)
-                    await self._stop(cell, drain=not now)
+        try:
+            async with self._lock:
+                if self._children.get(cell.name) is cell:
+                    with anyio.CancelScope(shield=True):  # bounded by the child's stop timeout
+                        await self._remove(cell, now=now)
+        except BaseException:
+            if now:  # it has been cancelled, and must not be left lying
+                self._see_to(_Exited(cell, cell.incarnation, None, is_cancelled=True))
+            raise
+
+    async def _remove(self, cell: Cell[object], *, now: bool) -> None:
+        del self._children[cell.name]
+        if now:  # again: a restart may have come between
+            self._cancel(cell)
+        await self._stop(cell, drain=not now)
 
     def _cancel(self, cell: Cell[object]) -> None:
         cell.request_stop(drain=False)
@@ -256,7 +266,10 @@ class Supervisor:
             self.emit(ChildCrashed(self.name, cell.name, crash))
         if cell.is_asked_to_stop:
             return  # whoever asked goes on from here
-        self._exits.append(_Exited(cell, cell.incarnation, crash))
+        self._see_to(_Exited(cell, cell.incarnation, crash))
+
+    def _see_to(self, exited: _Exited) -> None:
+        self._exits.append(exited)
         if self._control_wait is not None:
             fire(self._control_wait)
 
@@ -281,6 +294,8 @@ class Supervisor:
                 cell = exited.cell
                 if self._children.get(cell.name) is not cell:  # stopped for good since it went
                     await self._start_again(exited.behind)
+                elif exited.is_cancelled:
+                    await self._remove(cell, now=True)
                 elif cell.incarnation == exited.incarnation and not cell.is_up:  # not restarted with a sibling
                     await self._after_exit(exited)
 
@@ -301,8 +316,7 @@ class Supervisor:
     async def _after_exit(self, exited: _Exited) -> None:
         cell, crash = exited.cell, exited.crash
         if not is_restarted(cell.spec.restart, crashed=crash is not None):
-            del self._children[cell.name]
-            cell.close(crash)
+            self._forget(cell, crash)
         elif exited.due_at:
             await self._restart(cell)
         elif not self._intensity.allows(self.backend.now()):
@@ -311,6 +325,12 @@ class Supervisor:
             self._backing_off.append(attrs.evolve(exited, due_at=self.backend.now() + delay_s))
         else:
             await self._restart(cell)
+
+    def _forget(self, cell: Cell[object], crash: Exception | None) -> None:
+        """It has ended by itself, for good."""
+        del self._children[cell.name]
+        cell.close(crash)
+        self.emit(ChildStopped(self.name, cell.name))
 
     def _delay_s(self, cell: Cell[object]) -> float:
         if self._backoff is None:
@@ -340,8 +360,7 @@ class Supervisor:
             if self._children.get(sibling.name) is not sibling or sibling.is_up:
                 continue  # stopped for good, or restarted with another, while it was down
             if sibling.spec.restart is Restart.TEMPORARY:
-                del self._children[sibling.name]
-                sibling.close()
+                self._forget(sibling, None)
                 continue
             try:
                 await self._launch(sibling)
@@ -350,5 +369,5 @@ class Supervisor:
                     continue  # that was no crash: whoever cancels it waits for the lock
                 # Tried again by message, so that a stop gets in between; it costs budget like any crash.
                 self.emit(ChildCrashed(self.name, sibling.name, error))
-                self._exits.append(_Exited(sibling, sibling.incarnation, error, behind=group[number + 1 :]))
+                self._see_to(_Exited(sibling, sibling.incarnation, error, behind=group[number + 1 :]))
                 return

@@ -20,7 +20,7 @@ ALL_FILES = [*SOURCES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / 
 
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 50
-CORE_LINES_MAX = 1560
+CORE_LINES_MAX = 1530
 """Of code in the core of `actors`, which who embeds it should be able to read in an afternoon. The aim is 1,500."""
 
 # For each part of the house: what else of the house it may import, and which libraries. The longest prefix counts.
@@ -138,7 +138,7 @@ def test_files_and_functions_stay_readable_in_one_go(path: Path) -> None:
 
 
 def test_the_core_of_the_actors_stays_small() -> None:
-    outside = {"_pool.py", "_topic.py"}
+    outside = {"_pool.py", "_topic.py", "_thread.py"}  # which the core does not need
     core = [path for path in (ROOT / "actors").glob("_*.py") if path.name not in {"__init__.py", *outside}]
     lines = {path.name: code_lines(path.read_text()) for path in core}
     assert sum(lines.values()) <= CORE_LINES_MAX, f"{sum(lines.values())} lines of code: {lines}"

@@ -140,7 +140,7 @@ FAULTS = (
     Fault(
         "a restart that fails is not tried again",
         "_supervisor.py",
-        "self._exits.append(_Exited(sibling, sibling.incarnation, error, behind=group[number + 1 :]))",
+        "self._see_to(_Exited(sibling, sibling.incarnation, error, behind=group[number + 1 :]))",
         "pass",
         "test_a_restart_that_fails_is_tried_again_and_costs_budget",
     ),

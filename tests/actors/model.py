@@ -178,10 +178,8 @@ class Model:
         if crashed:
             self.events.append("crashed")
         self._restarts = [at for at in self._restarts if at > self.now - PERIOD_S]
-        if self._stop_at < math.inf:
+        if self._stop_at < math.inf or restart is Restart.TEMPORARY or (restart is Restart.TRANSIENT and not crashed):
             self._close()
-        elif restart is Restart.TEMPORARY or (restart is Restart.TRANSIENT and not crashed):
-            self._bounce()
         elif len(self._restarts) == self.setup.restarts_max:
             self.is_host_over = True
             self._close()
@@ -195,13 +193,10 @@ class Model:
             self._come_up()
 
     def _close(self) -> None:
-        self._bounce()
-        self.events.append("stopped")
-
-    def _bounce(self) -> None:
         self.life, self._stop_at, self._due_at = "gone", math.inf, math.inf
         if self.in_hand is not None and self.in_hand.fate is None:
             self.in_hand.fate = "stopped in the middle"
         left, self.in_hand, self.queue, self.waiting = self.queue + self.waiting, None, [], []
         for message in left:
             self._drop(message, "stopped")
+        self.events.append("stopped")

@@ -7,7 +7,17 @@ import pytest
 from anyio import wait_all_tasks_blocked
 from trio.testing import MockClock
 
-from actors import ActorCrashed, Exit, Restart, Supervisor, TooManyRestarts
+from actors import (
+    ActorCrashed,
+    ChildCrashed,
+    ChildStarted,
+    ChildStopped,
+    Event,
+    Exit,
+    Restart,
+    Supervisor,
+    TooManyRestarts,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -119,3 +129,39 @@ async def test_the_time_in_the_mailbox_is_measured() -> None:
         gate.set()
         await wait_all_tasks_blocked()
         assert 20 <= lying <= ref.statistics().time_in_mailbox_s < 21
+
+
+class Stuck:
+    async def __aenter__(self) -> Stuck:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+
+async def test_a_cancel_that_is_itself_cancelled_is_seen_through() -> None:
+    async with Supervisor() as supervisor, anyio.create_task_group() as group:
+        ref = await supervisor.start(Fragile, name="vase")
+
+        async def start_what_never_starts() -> None:
+            await supervisor.start(Stuck, name="stuck")
+
+        group.start_soon(start_what_never_starts)
+        await wait_all_tasks_blocked()
+        with anyio.move_on_after(0.01) as scope:  # behind a start that never ends
+            await ref.cancel()
+        assert scope.cancelled_caught
+        group.cancel_scope.cancel()
+        with anyio.CancelScope(shield=True):
+            assert (await ref.watch()).error is None
+            assert not supervisor.snapshot().children
+
+
+async def test_a_child_that_ends_for_good_by_itself_is_reported_as_stopped() -> None:
+    events: list[Event] = []
+    async with Supervisor(on_event=events.append) as supervisor:
+        ref = await supervisor.start(Fragile, name="vase", restart=Restart.TEMPORARY)
+        ref.tell(Fragile.crash)
+        await ref.watch()
+    assert [type(event) for event in events] == [ChildStarted, ChildCrashed, ChildStopped]
