@@ -47,10 +47,12 @@ class Changer:
             volumes = await self._delete_record(summary, with_volumes=with_volumes)
             await insist(partial(services.registrar.ask, Registrar.remove, summary.id))
             await insist(partial(services.allocator.ask, Allocator.release_name, summary.id, summary.name))
-            if any(mount.name for mount in summary.mounts):
-                await self._leave_volumes(summary, volumes)
-            await publish(services.events, container_event(summary, "destroy", self.now_ns()))
-            await insist(partial(services.layers.ask, LayerManager.remove, summary.id))
+            try:
+                if any(mount.name for mount in summary.mounts):
+                    await self._leave_volumes(summary, volumes)
+            finally:
+                await publish(services.events, container_event(summary, "destroy", self.now_ns()))
+                await insist(partial(services.layers.ask, LayerManager.remove, summary.id))
 
     async def rename(self, name_or_id: str, new_name: str) -> None:
         """Raises NotFound, Conflict (the name is taken), InvalidParameter, System."""
@@ -102,10 +104,10 @@ class Changer:
     async def _leave_volumes(self, summary: ContainerSummary, removed: tuple[Volume, ...]) -> None:
         services = self.services
         await insist(partial(services.volumes.ask, Volumes.release, summary.id))
-        if removed:
-            await insist(partial(services.volumes.ask, Volumes.discard, _owner(summary), removed))
         for volume in removed:
             await publish(services.events, volume_event(volume, "destroy", self.now_ns()))
+        if removed:
+            await insist(partial(services.volumes.ask, Volumes.discard, _owner(summary), removed))
 
 
 def _owner(summary: ContainerSummary) -> str:

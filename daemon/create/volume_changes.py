@@ -17,7 +17,7 @@ import attrs
 from daemon.config import Config
 from daemon.create.events import insist, publish, volume_event, volumes_pruned
 from daemon.create.undo import Undo
-from daemon.errors import DaemonError, NotFound
+from daemon.errors import Conflict, NotFound
 from daemon.services import Services
 from daemon.services.volumes import Volumes
 from daemon.storage.database import Database
@@ -85,9 +85,11 @@ class VolumeChanger:
                     raise
 
     async def prune(self, is_wanted: Callable[[Volume], bool]) -> Pruned:
-        """Remove what is wanted of the plain volumes that nobody uses. One that cannot be removed stays.
+        """Remove what is wanted of the plain volumes that nobody uses. One that has come into use meanwhile stays.
 
-        Raises Conflict: another prune is under way.
+        Raises:
+            Conflict: another prune is under way.
+            System: the disk failed; what has been removed until then is gone.
         """
         services, owner = self.services, _new_owner("pruning")
         names: list[str] = []
@@ -101,8 +103,8 @@ class VolumeChanger:
                 for volume in await services.volumes.ask(Volumes.claim_unused, owner, (name,)):
                     try:
                         freed_bytes += await self._remove_claimed(owner, volume, is_measured=True)
-                    except DaemonError as error:
-                        _log.warning("pruning of volume %s failed: %s", name, error)
+                    except (Conflict, NotFound) as error:
+                        _log.warning("volume %s is not pruned: %s", name, error)
                         continue
                     names.append(name)
         with anyio.CancelScope(shield=True):  # bounded: messages to actors that are restarted
@@ -116,11 +118,9 @@ class VolumeChanger:
         # Bounded: one commit, one tree, and messages to actors that are restarted.
         with anyio.CancelScope(shield=True):
             await services.database.ask(Database.delete_volume, volume.name)
+            await publish(services.events, volume_event(volume, "destroy", self.now_ns()))
             discard = partial(services.volumes.ask, Volumes.discard, owner, (volume,), is_measured=is_measured)
-            try:
-                freed_bytes: int = await insist(discard)
-            finally:
-                await publish(services.events, volume_event(volume, "destroy", self.now_ns()))
+            freed_bytes: int = await insist(discard)
         return freed_bytes
 
 

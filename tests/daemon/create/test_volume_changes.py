@@ -196,9 +196,9 @@ async def test_a_prune_says_how_much_it_has_freed(tmp_path: Path) -> None:
         ]
 
 
-async def test_what_cannot_be_pruned_stays_and_the_rest_goes(tmp_path: Path) -> None:
+async def test_what_has_come_into_use_is_not_pruned_and_the_rest_is(tmp_path: Path) -> None:
     def fail(_: str) -> None:
-        raise Injected("planned")
+        raise Conflict("remove one: volume is in use")
 
     async with engine_at(tmp_path) as engine:
         for name in ("one", "two"):
@@ -352,6 +352,26 @@ async def test_a_failed_removal_of_the_directory_is_made_up_for_at_the_next_star
         assert any((engine.config.data_root / "staging").iterdir())
     async with engine_at(tmp_path) as engine:
         assert not any((engine.config.data_root / "staging").iterdir())
+
+
+async def test_a_container_is_gone_even_if_the_disk_fails_to_remove_its_volume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise System("cannot remove a volume: Input/output error")
+
+    async with engine_at(tmp_path) as engine:
+        created = await engine.create(asking_for("/anonymous", name="web"))
+        subscription = await listening(engine)
+        with monkeypatch.context() as patch:
+            patch.setattr(VolumeTrees, "discard", fail)
+            with pytest.raises(System):
+                await engine.remove("web", with_volumes=True)
+        events = await events_of(engine, subscription)
+        assert [event[:2] for event in events] == [("volume", "destroy"), ("container", "destroy")]
+        state = await state_of(engine)
+        assert (state.rows, state.volumes, state.visible) == ((), (), ())
+        assert not any(created.id in path for path in state.files)
 
 
 # Against each other --------------------------------------------------------------------------------------------------
