@@ -125,7 +125,7 @@ class Engine:
             return await self._volume_changer.prune(is_wanted)
 
     def _note_crash(self) -> None:
-        # An actor forgets what it has made for work under way; the next start looks at everything.
+        # An actor forgets, or did not finish, what it has made for work under way; the next start looks at everything.
         self._is_tidy = False
 
     def _surroundings(self) -> Surroundings:

@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
-from actors import ChildCrashed, Event, Ref, Supervisor
+from actors import ChildCrashed, Event, Ref, StopTimeout, Supervisor
 from actors.adapters.logs import log_events
 from daemon.config import Config
 from daemon.network.plan import Surroundings
@@ -61,7 +61,7 @@ async def service_tree(
     on_crash: Callable[[], None],
 ) -> AsyncIterator[Services]:
     def on_event(event: Event) -> None:
-        if isinstance(event, ChildCrashed):
+        if isinstance(event, ChildCrashed | StopTimeout):
             on_crash()
         _log_event(event)
 

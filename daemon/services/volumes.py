@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, TypeVar
 
 import anyio.to_thread
 import attrs
@@ -25,6 +25,8 @@ from daemon.storage.layers import LayerStore
 from daemon.storage.trees import ContainerTrees, VolumeTrees
 from daemon.volume import Volume, is_mounted_from_elsewhere
 
+R = TypeVar("R")
+
 
 @attrs.frozen
 class _Waiting:
@@ -32,9 +34,8 @@ class _Waiting:
 
     owner: str
     is_ready: Callable[[], bool]
-    answer: Callable[[], object]
-    # Any: each is typed by the message that made it.
-    reply: Deferred[Any]
+    answer: Callable[[], None]
+    refuse: Callable[[DaemonError], None]
 
 
 class Volumes:
@@ -128,13 +129,13 @@ class Volumes:
         """
         for waiting in [waiting for waiting in self._waiting if waiting.owner == owner]:
             self._waiting.remove(waiting)
-            waiting.reply.fail(Cancelled("the request has been called off"))
+            waiting.refuse(Cancelled("the request has been called off"))
         if self._pruner == owner:
             self._pruner = ""
         names = self._index.release(owner)
         self._resume()
         if not names:
-            return _done(None)
+            return _nothing_to_wait_for()
         return self._thread.submit(lambda: self._remove_trees(names))
 
     # Changes of one volume ---------------------------------------------------------------------------------------------
@@ -208,10 +209,16 @@ class Volumes:
 
     # -------------------------------------------------------------------------------------------------------------------
 
-    def _when_settled(self, owner: str, is_ready: Callable[[], bool], answer: Callable[[], object]) -> Deferred[Any]:
-        # Any: what `answer` returns; the message that calls this says which type that is.
-        reply: Deferred[Any] = Deferred()
-        self._waiting.append(_Waiting(owner, is_ready, answer, reply))
+    def _when_settled(self, owner: str, is_ready: Callable[[], bool], decide: Callable[[], R]) -> Deferred[R]:
+        reply: Deferred[R] = Deferred()
+
+        def answer() -> None:
+            try:
+                reply.resolve(decide())
+            except DaemonError as error:
+                reply.fail(error)
+
+        self._waiting.append(_Waiting(owner, is_ready, answer, reply.fail))
         self._resume()
         return reply
 
@@ -220,10 +227,7 @@ class Volumes:
         for waiting in [*self._waiting]:
             if waiting.is_ready():
                 self._waiting.remove(waiting)
-                try:
-                    waiting.reply.resolve(waiting.answer())
-                except DaemonError as error:
-                    waiting.reply.fail(error)
+                waiting.answer()
 
     def _remove_trees(self, names: tuple[str, ...]) -> None:
         for name in names:
@@ -261,7 +265,7 @@ def _file_complaint(use: VolumeUse) -> str:
     return f"source {use.destination} is not directory"
 
 
-def _done(value: None) -> Deferred[None]:
+def _nothing_to_wait_for() -> Deferred[None]:
     done: Deferred[None] = Deferred()
-    done.resolve(value)
+    done.resolve(None)
     return done

@@ -10,6 +10,7 @@ from random import Random
 from typing import Any, cast
 
 import anyio
+import anyio.lowlevel
 import attrs
 import pytest
 
@@ -455,12 +456,65 @@ async def test_of_creates_removals_and_prunes_at_once_none_leaves_a_trace_or_a_h
         assert await state_of(engine) == before
 
 
-async def check_consistent(engine: Engine) -> None:
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_is_going_on_when_the_actor_crashes_no_container_lacks_a_volume(
+    seed: int, tmp_path: Path
+) -> None:
+    rng = Random(seed)
+
+    async def work(engine: Engine, worker: int) -> None:
+        for number in range(10):
+            name = f"vol{rng.randrange(3)}"
+            action = rng.randrange(4)
+            try:
+                if action == 0:
+                    await engine.create(asking_for(f"{name}:/full", "/full/x", name=f"w{worker}n{number}"))
+                elif action == 1:
+                    await engine.remove(f"w{worker}n{rng.randrange(number + 1)}", with_volumes=True)
+                elif action == 2:
+                    await engine.remove_volume(name)
+                else:
+                    await engine.create_volume(VolumeRequest(name=name))
+            except (DaemonError, ActorCrashed):
+                continue
+
+    async def crash_twice(engine: Engine) -> None:  # three times, and the supervisor would end the daemon
+        for _ in range(2):
+            for _ in range(rng.randrange(200)):
+                await anyio.lowlevel.checkpoint()
+            crash(engine.services.volumes)
+
+    async with engine_at(tmp_path) as engine:
+        async with anyio.create_task_group() as group:
+            group.start_soon(crash_twice, engine)
+            for worker in range(6):
+                group.start_soon(work, engine, worker)
+        rows = {volume.name for volume in await engine.services.database.ask(Database.volumes)}
+        users = {name for name, _ in await engine.services.database.ask(Database.volume_users)}
+        directories = {path.name for path in (engine.config.data_root / "volumes").iterdir()}
+        assert users <= rows <= directories
+        await check_listed(engine)
+    async with engine_at(tmp_path) as engine:
+        await check_consistent(engine)
+        for container_id in (await state_of(engine)).visible:
+            await engine.remove(container_id, with_volumes=True)
+        await engine.prune_volumes(lambda _: True)
+        assert (await state_of(engine)).files == frozenset()
+
+
+async def check_listed(engine: Engine) -> None:
+    """The actor knows what the database knows."""
     listed = {each.volume.name: each.users for each in await engine.services.volumes.ask(Volumes.list)}
+    users = await engine.services.database.ask(Database.volume_users)
     rows = {volume.name for volume in await engine.services.database.ask(Database.volumes)}
-    users = Counter(name for name, _ in await engine.services.database.ask(Database.volume_users))
-    assert listed.keys() == rows == {path.name for path in (engine.config.data_root / "volumes").iterdir()}
-    assert users == Counter({name: len(ids) for name, ids in listed.items() if ids})
+    expected = {name: tuple(sorted(user for used, user in users if used == name)) for name in rows}
+    assert listed == expected
+
+
+async def check_consistent(engine: Engine) -> None:
+    await check_listed(engine)
+    rows = {volume.name for volume in await engine.services.database.ask(Database.volumes)}
+    assert rows == {path.name for path in (engine.config.data_root / "volumes").iterdir()}
 
 
 async def test_a_use_and_a_removal_that_know_nothing_of_each_other_do_not_both_succeed(tmp_path: Path) -> None:
