@@ -146,9 +146,16 @@ class VolumeOptions:
 
 
 @attrs.frozen(kw_only=True)
+class ImageOptions:
+    subpath: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class TmpfsOptions:
     size_bytes: int = 0
     mode: int = 0
+    options: tuple[tuple[str, ...], ...] | None = None
+    """Each a flag, or a key and its value."""
 
 
 @attrs.frozen(kw_only=True)
@@ -162,6 +169,7 @@ class MountRequest:
     consistency: str = ""
     bind_options: BindOptions | None = None
     volume_options: VolumeOptions | None = None
+    image_options: ImageOptions | None = None
     tmpfs_options: TmpfsOptions | None = None
 
 
@@ -292,7 +300,7 @@ class Mount:
     rw: bool = True
     propagation: str = ""
     is_anonymous: bool = False
-    """A volume that was made for this container alone: removed with it by `rm -v`."""
+    """A volume that was asked for without a name, here or where it is inherited from: `rm -v` removes it with its last user."""
 
 
 @attrs.frozen(kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from random import SystemRandom
 from types import TracebackType
@@ -22,6 +22,7 @@ from daemon.create.changes import Changer
 from daemon.create.network_changes import NetworkChanger
 from daemon.create.pipeline import Creator
 from daemon.create.request import Created, CreateRequest
+from daemon.create.volume_changes import Pruned, VolumeChanger
 from daemon.errors import System
 from daemon.host import Host, detect
 from daemon.host_subnets import subnets_in_use
@@ -39,6 +40,7 @@ from daemon.storage.recovery import (
     take_clean_marker,
 )
 from daemon.supervision import database_tree, service_tree
+from daemon.volume import Volume, VolumeRequest
 
 _log = logging.getLogger(__name__)
 
@@ -74,11 +76,12 @@ class Engine:
             database = await stack.enter_async_context(database_tree(root / "boatyard.db"))
             if not is_clean:
                 await self._recover(stores, database)
-            tree = service_tree(self.config, database, stores, SystemRandom(), self._surroundings)
+            tree = service_tree(self.config, database, stores, SystemRandom(), self._surroundings, self._note_crash)
             self.services = await stack.enter_async_context(tree)
             self._creator = Creator(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
             self._changer = Changer(services=self.services, config=self.config, now_ns=self.now_ns)
             self.networks = NetworkChanger(services=self.services, now_ns=self.now_ns)
+            self._volume_changer = VolumeChanger(services=self.services, config=self.config, now_ns=self.now_ns)
             self._stack = stack.pop_all()
         return self
 
@@ -105,6 +108,25 @@ class Engine:
         """See `Changer.rename`."""
         with self._noting_residue():
             await self._changer.rename(name_or_id, new_name)
+
+    async def create_volume(self, request: VolumeRequest) -> Volume:
+        """See `VolumeChanger.create`."""
+        with self._noting_residue():
+            return await self._volume_changer.create(request)
+
+    async def remove_volume(self, name: str, *, force: bool = False) -> None:
+        """See `VolumeChanger.remove`."""
+        with self._noting_residue():
+            await self._volume_changer.remove(name, force=force)
+
+    async def prune_volumes(self, is_wanted: Callable[[Volume], bool]) -> Pruned:
+        """See `VolumeChanger.prune`."""
+        with self._noting_residue():
+            return await self._volume_changer.prune(is_wanted)
+
+    def _note_crash(self) -> None:
+        # An actor forgets, or did not finish, what it has made for work under way; the next start looks at everything.
+        self._is_tidy = False
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(reserved=subnets_in_use(), ipv6_block=unique_local_block(self.id))

@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
-from actors import Ref, Supervisor
+from actors import ChildCrashed, Event, Ref, StopTimeout, Supervisor
 from actors.adapters.logs import log_events
 from daemon.config import Config
 from daemon.network.plan import Surroundings
@@ -53,9 +53,19 @@ async def database_tree(path: Path) -> AsyncIterator[Ref[Database]]:
 
 @asynccontextmanager
 async def service_tree(
-    config: Config, database: Ref[Database], stores: Stores, rng: Random, surroundings: Callable[[], Surroundings]
+    config: Config,
+    database: Ref[Database],
+    stores: Stores,
+    rng: Random,
+    surroundings: Callable[[], Surroundings],
+    on_crash: Callable[[], None],
 ) -> AsyncIterator[Services]:
-    async with Supervisor("rest_for_one", intensity=(3, 5.0), name="services", on_event=_log_event) as supervisor:
+    def on_event(event: Event) -> None:
+        if isinstance(event, ChildCrashed | StopTimeout):
+            on_crash()
+        _log_event(event)
+
+    async with Supervisor("rest_for_one", intensity=(3, 5.0), name="services", on_event=on_event) as supervisor:
 
         async def start(name: str, factory: Callable[[], A]) -> Ref[A]:
             return await supervisor.start(
@@ -67,7 +77,7 @@ async def service_tree(
         allocator = await start("allocator", lambda: Allocator(database, rng))
         images = await start("images", lambda: ImageStore(database))
         loader = await start("loader", lambda: ImageLoader(images, stores.content, stores.layers))
-        volumes = await start("volumes", lambda: Volumes(database, stores.volumes, stores.layers))
+        volumes = await start("volumes", lambda: Volumes(database, stores.volumes, stores.layers, stores.containers))
         layers = await start("layers", lambda: LayerManager(stores.containers, stores.layers))
         networks = await start("networks", lambda: Networks(database, surroundings))
         yield Services(

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import attrs
 
 from actors import ActorCrashed, ActorStopped, AskTimeout
-from daemon.api import containers, images, networks, system
+from daemon.api import containers, images, networks, system, volumes
 from daemon.api.calls import Call, error_response, refusal
 from daemon.api.system import API_VERSION, API_VERSION_MIN, VERSION, dotted
 from daemon.engine import Engine
@@ -48,6 +48,12 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("POST", "/networks/{name}/connect", networks.connect),
     ("POST", "/networks/{name}/disconnect", networks.disconnect),
     ("DELETE", "/networks/{name}", networks.remove),
+    ("GET", "/volumes", volumes.list_volumes),
+    ("POST", "/volumes/create", volumes.create),
+    ("POST", "/volumes/prune", volumes.prune),
+    ("GET", "/volumes/{name}", volumes.inspect),
+    ("PUT", "/volumes/{name}", volumes.update),
+    ("DELETE", "/volumes/{name}", volumes.remove),
 )
 """A name may hold slashes. The first that fits counts."""
 
@@ -56,7 +62,7 @@ NOT_YET: tuple[tuple[str, str, str], ...] = (
     ("POST", "/containers/{name}/(attach|exec)|/exec/{name}/(start|resize)", "running a command in a container"),
     ("GET", "/containers/{name}/(logs|top|stats|attach/ws)|/exec/{name}/json", "running a container"),
     ("POST", "/containers/{name}/update", "updating a container"),
-    ("POST", "/(containers|images|volumes|build)/prune", "pruning"),
+    ("POST", "/(containers|images|build)/prune", "pruning"),
     ("GET", "/containers/{name}/(archive|export|changes)", "reading a container's files"),
     ("HEAD", "/containers/{name}/archive", "reading a container's files"),
     ("PUT", "/containers/{name}/archive", "writing a container's files"),
@@ -65,9 +71,6 @@ NOT_YET: tuple[tuple[str, str, str], ...] = (
     ("POST", "/images/{name}/(push|tag)", "pushing or tagging an image"),
     ("GET", "/images/{name}/(get|history)|/images/(get|search)|/distribution/{name}/json", "this request for images"),
     ("DELETE", "/images/{name}", "removing an image"),
-    ("GET", "/volumes(/{name})?", "listing volumes"),
-    ("POST", "/volumes/create", "changing volumes"),
-    ("DELETE", "/volumes/{name}", "changing volumes"),
     ("GET", "/system/df", "measuring disk usage"),
     ("POST", "/auth", "logging in to a registry"),
 )

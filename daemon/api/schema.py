@@ -15,6 +15,7 @@ from daemon.container import (
     EndpointSettings,
     Healthcheck,
     HostConfig,
+    ImageOptions,
     LogConfig,
     MountRequest,
     NetworkingConfig,
@@ -28,6 +29,7 @@ from daemon.container import (
     WeightDevice,
 )
 from daemon.network import ConfigReference, ConnectRequest, DisconnectRequest, Ipam, NetworkRequest, SubnetConfig
+from daemon.volume import VolumeRequest
 
 HEALTHCHECK = Record(
     Healthcheck,
@@ -77,12 +79,13 @@ Record(
     go_name="VolumeOptions",
     left_out_if_empty=frozenset({"no_copy", "labels", "subpath", "driver_config"}),
 )
-Record(TmpfsOptions, go_name="TmpfsOptions", left_out_if_empty=frozenset({"size_bytes", "mode"}))
+Record(ImageOptions, go_name="ImageOptions", left_out_if_empty=frozenset({"subpath"}))
+Record(TmpfsOptions, go_name="TmpfsOptions", left_out_if_empty=frozenset({"size_bytes", "mode", "options"}))
 Record(
     MountRequest,
     go_name="Mount",
     left_out_if_empty=frozenset(
-        "type source target read_only consistency bind_options volume_options tmpfs_options".split()
+        "type source target read_only consistency bind_options volume_options image_options tmpfs_options".split()
     ),
 )
 HOST_CONFIG = Record(
@@ -143,6 +146,8 @@ NETWORK_REQUEST = Record(
 )
 CONNECT = Record(ConnectRequest, go_name="ConnectOptions", package="network")
 DISCONNECT = Record(DisconnectRequest, go_name="DisconnectOptions", package="network")
+VOLUME_REQUEST = Record(VolumeRequest, go_name="CreateOptions", package="volume")
 
 HOST_CONFIG_KEY = "HostConfig"
 NETWORKING_KEY = "NetworkingConfig"
+CLUSTER_VOLUME_KEY = "ClusterVolumeSpec"

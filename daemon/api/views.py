@@ -15,6 +15,7 @@ from daemon.container import Container, ContainerSummary, EndpointSettings, Moun
 from daemon.image import Image
 from daemon.reference import parse_reference
 from daemon.services.image_store import NamedImage
+from daemon.volume import LOCAL, Volume
 
 NEVER = "0001-01-01T00:00:00Z"
 _NEVER_S = -62_135_596_800
@@ -146,13 +147,30 @@ def mounts_view(mounts: tuple[Mount, ...], root: Path) -> list[Json]:
         view: dict[str, Json] = {"Type": mount.type}
         if mount.name:
             view["Name"] = mount.name
-        view["Source"] = str(root / "volumes" / mount.name / "_data") if mount.name else mount.source
+        view["Source"] = mountpoint(mount.name, root) if mount.type == "volume" else mount.source
         view["Destination"] = mount.destination
         if mount.driver:
             view["Driver"] = mount.driver
         view |= {"Mode": mount.mode, "RW": mount.rw, "Propagation": mount.propagation}
         views.append(view)
     return views
+
+
+def volume_view(volume: Volume, root: Path) -> dict[str, Json]:
+    created = datetime.datetime.fromtimestamp(volume.created_ns // 1_000_000_000, datetime.UTC)
+    return {
+        "CreatedAt": created.astimezone().isoformat().replace("+00:00", "Z"),  # Docker's is in local time, too
+        "Driver": LOCAL,
+        "Labels": None if volume.labels is None else dict(volume.labels),
+        "Mountpoint": mountpoint(volume.name, root),
+        "Name": volume.name,
+        "Options": None if volume.options is None else dict(volume.options),
+        "Scope": LOCAL,
+    }
+
+
+def mountpoint(name: str, root: Path) -> str:
+    return str(root / "volumes" / name / "_data")
 
 
 def image_view(named: NamedImage) -> dict[str, Json]:

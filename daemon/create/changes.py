@@ -10,7 +10,7 @@ import attrs
 
 from daemon.config import Config
 from daemon.container import ContainerSummary
-from daemon.create.events import container_event, insist, publish
+from daemon.create.events import container_event, insist, publish, volume_event
 from daemon.create.undo import Undo
 from daemon.errors import Conflict, InvalidParameter
 from daemon.services import Services
@@ -19,6 +19,7 @@ from daemon.services.layer_manager import LayerManager
 from daemon.services.registrar import Registrar
 from daemon.services.volumes import Volumes
 from daemon.storage.database import Database
+from daemon.volume import Volume
 
 
 @attrs.frozen(kw_only=True)
@@ -46,11 +47,12 @@ class Changer:
             volumes = await self._delete_record(summary, with_volumes=with_volumes)
             await insist(partial(services.registrar.ask, Registrar.remove, summary.id))
             await insist(partial(services.allocator.ask, Allocator.release_name, summary.id, summary.name))
-            await publish(services.events, container_event(summary, "destroy", self.now_ns()))
-            if any(mount.name for mount in summary.mounts):
-                await insist(partial(services.volumes.ask, Volumes.release, summary.id))
-                await insist(partial(services.volumes.ask, Volumes.remove, volumes))
-            await insist(partial(services.layers.ask, LayerManager.remove, summary.id))
+            try:
+                if any(mount.name for mount in summary.mounts):
+                    await self._leave_volumes(summary, volumes)
+            finally:
+                await publish(services.events, container_event(summary, "destroy", self.now_ns()))
+                await insist(partial(services.layers.ask, LayerManager.remove, summary.id))
 
     async def rename(self, name_or_id: str, new_name: str) -> None:
         """Raises NotFound, Conflict (the name is taken), InvalidParameter, System."""
@@ -84,14 +86,30 @@ class Changer:
         await insist(partial(release, summary.name))
         return name
 
-    async def _delete_record(self, summary: ContainerSummary, *, with_volumes: bool) -> tuple[str, ...]:
-        services = self.services
-        volumes: tuple[str, ...] = ()
+    async def _delete_record(self, summary: ContainerSummary, *, with_volumes: bool) -> tuple[Volume, ...]:
+        """The volumes that have gone with it."""
+        services, owner = self.services, _owner(summary)
+        volumes: tuple[Volume, ...] = ()
+        anonymous = tuple(mount.name for mount in summary.mounts if mount.is_anonymous)
         async with Undo(timeout_s=self.config.undo_timeout_s) as undo:
             undo.push("removal", partial(services.registrar.ask, Registrar.end_change, summary.id))
-            if with_volumes and any(mount.is_anonymous for mount in summary.mounts):
-                volumes = await services.volumes.ask(Volumes.claim_anonymous, summary.id)
-                undo.push("volumes", partial(services.volumes.ask, Volumes.disclaim, volumes))
-            await services.database.ask(Database.delete_container, summary.id, volumes)
+            if with_volumes and anonymous:
+                undo.push("volumes", partial(services.volumes.ask, Volumes.release, owner))
+                volumes = await services.volumes.ask(Volumes.claim_unused, owner, anonymous, but_by=summary.id)
+            names = tuple(volume.name for volume in volumes)
+            await services.database.ask(Database.delete_container, summary.id, names)
             undo.commit()
         return volumes
+
+    async def _leave_volumes(self, summary: ContainerSummary, removed: tuple[Volume, ...]) -> None:
+        services = self.services
+        await insist(partial(services.volumes.ask, Volumes.release, summary.id))
+        for volume in removed:
+            await publish(services.events, volume_event(volume, "destroy", self.now_ns()))
+        if removed:
+            await insist(partial(services.volumes.ask, Volumes.discard, _owner(summary), removed))
+
+
+def _owner(summary: ContainerSummary) -> str:
+    """Of the volumes that are removed with a container; the container itself owns those that it uses."""
+    return f"removal of {summary.id}"

@@ -8,7 +8,7 @@ from typing import TypeVar
 from actors import ActorCrashed, MailboxFull, Ref
 from daemon.container import ContainerSummary
 from daemon.services.event_bus import Event, EventBus
-from daemon.storage.database import Volume
+from daemon.volume import LOCAL, Volume
 
 T = TypeVar("T")
 
@@ -45,4 +45,10 @@ def container_event(summary: ContainerSummary, action: str, time_ns: int, **attr
 
 
 def volume_event(volume: Volume, action: str, time_ns: int) -> Event:
-    return Event(type="volume", action=action, actor_id=volume.name, attributes={"driver": "local"}, time_ns=time_ns)
+    return Event(type="volume", action=action, actor_id=volume.name, attributes={"driver": LOCAL}, time_ns=time_ns)
+
+
+def volumes_pruned(freed_bytes: int, time_ns: int) -> Event:
+    return Event(
+        type="volume", action="prune", actor_id="", attributes={"reclaimed": str(freed_bytes)}, time_ns=time_ns
+    )

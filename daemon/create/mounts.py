@@ -1,7 +1,7 @@
 """Which mounts a container gets, from the three ways to ask for one; pure. Nothing is mounted at create.
 
 Order and rules: moby v28 daemon/volumes.go registerMountPoints, volume/mounts/linux_parser.go. Unlike Moby, a bind that cannot be
-parsed is a 400, not a 500.
+parsed is a 400, not a 500, and so is a volume driver that does not exist, not a 404: that makes clients pull an image.
 """
 
 from __future__ import annotations
@@ -12,11 +12,18 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
-from daemon.container import BindOptions, ContainerConfig, HostConfig, Mount, MountRequest, VolumeOptions
-from daemon.errors import InvalidParameter
-from daemon.services.volumes import VolumeUse, check_volume_name
-
-ANONYMOUS_LABEL = "com.docker.volume.anonymous"
+from daemon.container import (
+    BindOptions,
+    ContainerConfig,
+    HostConfig,
+    Mount,
+    MountRequest,
+    VolumeDriver,
+    VolumeOptions,
+)
+from daemon.errors import InvalidParameter, NotImplementedHere
+from daemon.services.volume_index import VolumeUse
+from daemon.volume import ANONYMOUS_LABEL, LOCAL, check_volume_name, driver_complaint, quoted
 
 _ACCESS = frozenset({"rw", "ro"})
 _LABEL = frozenset({"z", "Z"})
@@ -24,6 +31,7 @@ _PROPAGATION = frozenset({"private", "rprivate", "shared", "rshared", "slave", "
 _COPY = frozenset({"nocopy"})
 _CONSISTENCY = frozenset({"consistent", "cached", "delegated"})
 _MODES = (_ACCESS, _LABEL, _PROPAGATION, _COPY, _CONSISTENCY)
+_TMPFS_OPTIONS = ("exec", "noexec")
 
 
 @attrs.frozen(kw_only=True)
@@ -36,6 +44,7 @@ class MountPlan:
 @attrs.define
 class _Planner:
     tmpfs: Mapping[str, str]
+    data_root: str
     mounts: dict[str, Mount] = attrs.field(factory=dict)
     inherited: set[str] = attrs.field(factory=set)
     volumes: dict[str, VolumeUse] = attrs.field(factory=dict)
@@ -44,40 +53,58 @@ class _Planner:
         self.mounts[mount.destination] = mount
         self.inherited.add(mount.destination)
         self.volumes.pop(mount.destination, None)
-        if mount.name:
+        if mount.type == "volume":
             self.volumes[mount.destination] = VolumeUse(
-                name=mount.name, destination=mount.destination, is_anonymous=False, is_filled=False
+                name=mount.name, destination=mount.destination, is_filled=False, is_inherited=True
             )
 
-    def add(self, mount: Mount) -> None:
-        """What comes later overrides what is inherited, and nothing else."""
+    def add(self, mount: Mount, *, asked_for: str) -> None:
+        """What comes later overrides what is inherited, and nothing else. `asked_for` is its place as the client wrote it."""
         destination = mount.destination
-        if destination in self.tmpfs or (destination in self.mounts and destination not in self.inherited):
-            raise InvalidParameter(f"Duplicate mount point: {destination}")
+        if destination in self.mounts and destination not in self.inherited:
+            raise InvalidParameter(f"Duplicate mount point: {asked_for}")
         self.inherited.discard(destination)
         self.volumes.pop(destination, None)
         self.mounts[destination] = mount
 
-    def add_volume(self, mount: Mount, use: VolumeUse) -> None:
-        if not use.is_anonymous:
-            check_volume_name(use.name)
-        self.add(mount)
+    def add_volume(self, mount: Mount, use: VolumeUse, *, asked_for: str) -> None:
+        self.add(attrs.evolve(mount, driver=LOCAL), asked_for=asked_for)
+        if (complaint := driver_complaint(mount.name, mount.driver)) is not None:
+            raise InvalidParameter(complaint)
+        if not mount.is_anonymous:
+            check_volume_name(mount.name)
         self.volumes[mount.destination] = use
+
+    def propagation(self, source: str, asked_for: str) -> str:
+        """A private mount within the data root, or of something around it, would keep what is mounted there from going away."""
+        if not source.startswith(self.data_root) and not self.data_root.startswith(source):
+            return asked_for or "rprivate"
+        if asked_for not in ("", "rslave", "rshared"):
+            raise InvalidParameter(
+                'invalid mount config: must use either propagation mode "rslave" or "rshared" when mount source is within '
+                f"the daemon root, daemon root: {quoted(self.data_root)}, bind mount source: {quoted(source)}, "
+                f"propagation: {quoted(asked_for)}"
+            )
+        return asked_for or "rslave"
 
 
 def plan_mounts(
-    config: ContainerConfig, host_config: HostConfig, inherited: Iterable[tuple[Iterable[Mount], str]]
+    config: ContainerConfig,
+    host_config: HostConfig,
+    inherited: Iterable[tuple[Iterable[Mount], str]],
+    *,
+    data_root: str,
 ) -> MountPlan:
     """`inherited` are the mounts of each container of `volumes_from`, and the mode to take them over with.
 
     Raises:
         InvalidParameter: one of them makes no sense, or two are for the same place.
     """
-    planner = _Planner(host_config.tmpfs or {})
+    planner = _Planner(host_config.tmpfs or {}, data_root)
     for mounts, mode in inherited:
         for mount in mounts:
             rw = mount.rw and "ro" not in mode.split(",")
-            planner.inherit(attrs.evolve(mount, mode="", rw=rw, is_anonymous=False))
+            planner.inherit(attrs.evolve(mount, mode="", rw=rw))
     for text in host_config.binds or ():
         _plan_bind(planner, text, host_config.volume_driver)
     for request in host_config.mounts or ():
@@ -85,7 +112,7 @@ def plan_mounts(
     for destination in config.volumes or ():
         destination = _clean(f"/{destination}")  # a path in the container, whatever an image's VOLUME says
         if destination not in planner.mounts and destination not in planner.tmpfs:
-            _plan_anonymous(planner, destination, is_filled=True)
+            _plan_anonymous(planner, destination, driver=host_config.volume_driver, mode="", is_of_config=True)
     return MountPlan(
         mounts=tuple(planner.mounts[destination] for destination in sorted(planner.mounts)),
         volumes=tuple(planner.volumes.values()),
@@ -124,13 +151,15 @@ def mount_complaint(request: MountRequest) -> str | None:
             return _volume_complaint(request)
         case "tmpfs":
             return _tmpfs_complaint(request)
+        case "image":
+            return _image_complaint(request)
     return "mount type unknown"
 
 
 def destination_complaint(destination: str) -> str | None:
-    if not destination.startswith("/"):
+    if not _is_absolute(destination):
         return f"invalid mount path: '{destination}' mount path must be absolute"
-    return "invalid specification: destination can't be '/'" if _clean(destination) == "/" else None
+    return "invalid specification: destination can't be '/'" if _clean(destination.replace("\\", "/")) == "/" else None
 
 
 def _plan_bind(planner: _Planner, text: str, driver: str) -> None:
@@ -152,29 +181,21 @@ def _plan_bind(planner: _Planner, text: str, driver: str) -> None:
         )
     destination = _clean(destination)
     if request.type == "bind":
-        planner.add(
-            Mount(
-                type="bind",
-                source=_clean(source),
-                destination=destination,
-                mode=mode,
-                rw="ro" not in letters,
-                propagation=propagation or "rprivate",
-            )
-        )
-    elif not source:
-        _plan_anonymous(planner, destination, is_filled=True, mode="z")
-    else:
-        use = VolumeUse(name=source, destination=destination, is_anonymous=False, is_filled="nocopy" not in letters)
+        propagation = planner.propagation(source, propagation)
+    if destination in planner.tmpfs:
+        raise InvalidParameter(f"Duplicate mount point: {destination}")
+    rw, is_filled = "ro" not in letters, "nocopy" not in letters
+    if request.type == "bind":
         mount = Mount(
-            type="volume",
-            name=source,
-            destination=destination,
-            driver=driver or "local",
-            mode=mode or "z",
-            rw="ro" not in letters,
+            type="bind", source=_clean(source), destination=destination, mode=mode, rw=rw, propagation=propagation
         )
-        planner.add_volume(mount, use)
+        planner.add(mount, asked_for=destination)
+    elif not source:
+        _plan_anonymous(planner, destination, driver=driver, mode="z")
+    else:
+        use = VolumeUse(name=source, destination=destination, is_filled=is_filled)
+        mount = Mount(type="volume", name=source, destination=destination, driver=driver, mode=mode or "z", rw=rw)
+        planner.add_volume(mount, use, asked_for=destination)
 
 
 def _split_bind(text: str) -> tuple[str, str, str]:
@@ -195,65 +216,71 @@ def _plan_mount(planner: _Planner, request: MountRequest) -> None:
         raise InvalidParameter(f'invalid mount config for type "{request.type}": {complaint}')
     destination, rw = _clean(request.target), not request.read_only
     if request.type == "bind":
-        options = request.bind_options
-        propagation = (options.propagation if options else "") or "rprivate"
-        planner.add(
-            Mount(type="bind", source=_clean(request.source), destination=destination, rw=rw, propagation=propagation)
+        asked_for = request.bind_options.propagation if request.bind_options else ""
+        propagation = planner.propagation(request.source, asked_for)
+        mount = Mount(
+            type="bind", source=_clean(request.source), destination=destination, rw=rw, propagation=propagation
         )
+        planner.add(mount, asked_for=request.target)
     elif request.type == "tmpfs":
-        planner.add(Mount(type="tmpfs", destination=destination, rw=rw))
+        planner.add(Mount(type="tmpfs", destination=destination, rw=rw), asked_for=request.target)
+    elif request.type == "image":
+        raise NotImplementedHere("mounting an image is not supported yet")
     else:
         _plan_volume_mount(planner, request, destination, rw=rw)
 
 
 def _plan_volume_mount(planner: _Planner, request: MountRequest, destination: str, *, rw: bool) -> None:
-    options = request.volume_options
-    is_filled = options is None or not options.no_copy
-    labels = options.labels if options else None
+    options = request.volume_options or VolumeOptions()
+    driver = options.driver_config or VolumeDriver()
+    is_filled = not options.no_copy and not options.subpath
     if not request.source:
-        _plan_anonymous(planner, destination, is_filled=is_filled, rw=rw, labels=labels, mode="z")
+        _plan_anonymous(
+            planner,
+            destination,
+            driver=driver.name,
+            mode="z",
+            is_filled=is_filled,
+            labels=options.labels,
+            options=driver.options,
+            asked_for=request.target,
+        )
         return
-    driver = options.driver_config if options else None
     use = VolumeUse(
         name=request.source,
         destination=destination,
-        is_anonymous=False,
         is_filled=is_filled,
-        labels=labels,
-        options=driver.options if driver else None,
+        labels=options.labels,
+        options=driver.options,
     )
-    planner.add_volume(
-        Mount(
-            type="volume",
-            name=request.source,
-            destination=destination,
-            driver=(driver.name if driver else "") or "local",
-            mode="z",
-            rw=rw,
-        ),
-        use,
-    )
+    mount = Mount(type="volume", name=request.source, destination=destination, driver=driver.name, mode="z", rw=rw)
+    planner.add_volume(mount, use, asked_for=request.target)
 
 
 def _plan_anonymous(
     planner: _Planner,
     destination: str,
     *,
-    is_filled: bool,
-    rw: bool = True,
+    driver: str,
+    mode: str,
+    is_filled: bool = True,
+    is_of_config: bool = False,
     labels: Mapping[str, str] | None = None,
-    mode: str = "",
+    options: Mapping[str, str] | None = None,
+    asked_for: str = "",
 ) -> None:
     name = secrets.token_hex(32)
     planner.add_volume(
-        Mount(type="volume", name=name, destination=destination, driver="local", mode=mode, rw=rw, is_anonymous=True),
+        Mount(type="volume", name=name, destination=destination, driver=driver, mode=mode, is_anonymous=True),
         VolumeUse(
             name=name,
             destination=destination,
-            is_anonymous=True,
             is_filled=is_filled,
+            is_of_config=is_of_config,
             labels={**(labels or {}), ANONYMOUS_LABEL: ""},
+            options=options,
         ),
+        asked_for=asked_for or destination,
     )
 
 
@@ -262,24 +289,20 @@ def _bind_complaint(request: MountRequest) -> str | None:
         return "field Source must not be empty"
     if request.bind_options and request.bind_options.propagation not in ("", *_PROPAGATION):
         return f"invalid propagation mode: {request.bind_options.propagation}"
-    if request.volume_options is not None:
-        return "field VolumeOptions must not be specified"
-    if request.tmpfs_options is not None:
-        return "field TmpfsOptions must not be specified"
-    if not request.source.startswith("/"):
+    if (extra := _extra_field(request, "bind_options")) is not None:
+        return extra
+    if not _is_absolute(request.source):
         return f"invalid mount path: '{request.source}' mount path must be absolute"
     return None
 
 
 def _volume_complaint(request: MountRequest) -> str | None:
-    if request.bind_options is not None:
-        return "field BindOptions must not be specified"
-    if request.tmpfs_options is not None:
-        return "field TmpfsOptions must not be specified"
+    if (extra := _extra_field(request, "volume_options")) is not None:
+        return extra
     subpath = request.volume_options.subpath if request.volume_options else ""
     if subpath and not request.source:
         return "must not set Subpath when using anonymous volumes"
-    if subpath and (subpath.startswith("/") or _clean(subpath).partition("/")[0] == ".."):
+    if subpath and not _is_within(subpath):
         return "subpath must be a relative path within the volume"
     if request.read_only and not request.source:
         return "must not set ReadOnly mode when using anonymous volumes"
@@ -287,11 +310,45 @@ def _volume_complaint(request: MountRequest) -> str | None:
 
 
 def _tmpfs_complaint(request: MountRequest) -> str | None:
-    if request.bind_options is not None:
-        return "field BindOptions must not be specified"
-    if request.volume_options is not None:
-        return "field VolumeOptions must not be specified"
-    return "field Source must not be specified" if request.source else None
+    if (extra := _extra_field(request, "tmpfs_options")) is not None:
+        return extra
+    if request.source:
+        return "field Source must not be specified"
+    for option in (request.tmpfs_options and request.tmpfs_options.options) or ():
+        if len(option) not in (1, 2):
+            return "invalid option array length"
+        if option[0] not in _TMPFS_OPTIONS:
+            return f"invalid option: {option[0]}"
+    return None
+
+
+def _image_complaint(request: MountRequest) -> str | None:
+    if (extra := _extra_field(request, "image_options")) is not None:
+        return extra
+    if not request.source:
+        return "field Source must not be empty"
+    subpath = request.image_options.subpath if request.image_options else ""
+    return "subpath must be a relative path within the volume" if subpath and not _is_within(subpath) else None
+
+
+def _extra_field(request: MountRequest, own: str) -> str | None:
+    """The options of another type."""
+    options = {
+        "bind_options": ("BindOptions", request.bind_options),
+        "volume_options": ("VolumeOptions", request.volume_options),
+        "image_options": ("ImageOptions", request.image_options),
+        "tmpfs_options": ("TmpfsOptions", request.tmpfs_options),
+    }
+    others = (name for kind, (name, value) in options.items() if kind != own and value is not None)
+    return next((f"field {name} must not be specified" for name in others), None)
+
+
+def _is_absolute(path: str) -> bool:
+    return path.startswith(("/", "\\"))
+
+
+def _is_within(subpath: str) -> bool:
+    return not subpath.startswith("/") and _clean(subpath).partition("/")[0] != ".."
 
 
 def _is_mode(text: str) -> bool:

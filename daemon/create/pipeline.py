@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -40,7 +41,8 @@ from daemon.services.layer_manager import LayerManager
 from daemon.services.networks import Networks
 from daemon.services.registrar import Registrar
 from daemon.services.volumes import Volumes
-from daemon.storage.database import Database, Volume
+from daemon.storage.database import Database
+from daemon.volume import Volume
 
 
 @attrs.frozen(kw_only=True)
@@ -111,7 +113,8 @@ class Creator:
         host_config = attrs.evolve(request.host_config, log_config=log_config)
         request = attrs.evolve(request, config=config, host_config=host_config)
         request = await self._with_namespaces(request)
-        mounts = plan_mounts(config, host_config, await self._inherited(host_config.volumes_from or ()))
+        inherited = await self._inherited(host_config.volumes_from or ())
+        mounts = plan_mounts(config, host_config, inherited, data_root=str(self.config.data_root))
         warnings = (*image_warnings, *warnings)
         return Draft(request=request, image=image, mounts=mounts, networks=networks, warnings=warnings)
 
@@ -214,7 +217,7 @@ class Creator:
         volumes = self.services.volumes
         undo.push("volumes", partial(volumes.ask, Volumes.release, container_id))
         made = await volumes.ask(Volumes.acquire, container_id, uses, created_ns)
-        await volumes.ask(Volumes.fill, uses, draft.chain_ids)
+        await volumes.ask(Volumes.fill, container_id, uses, draft.chain_ids)
         return made
 
     async def _commit(self, container: Container, made: tuple[Volume, ...], undo: Undo) -> None:
@@ -223,14 +226,25 @@ class Creator:
         undo.commit()
         await insist(partial(services.registrar.ask, Registrar.register, summary))
         await insist(partial(services.allocator.ask, Allocator.keep, container.id, container.name))
-        if names := tuple(mount.name for mount in container.mounts if mount.name):
-            await insist(partial(services.volumes.ask, Volumes.keep, container.id, names, made))
-        for volume in made:
-            await publish(services.events, volume_event(volume, "create", self.now_ns()))
+        if names := tuple(mount.name for mount in container.mounts if mount.type == "volume"):
+            # A volume that several creates have made together is new once.
+            for volume in await insist(partial(services.volumes.ask, Volumes.keep, container.id, names, made)):
+                await publish(services.events, volume_event(volume, "create", self.now_ns()))
         await publish(services.events, container_event(summary, "create", self.now_ns()))
 
 
 async def _check_exist(sources: tuple[str, ...]) -> None:
     for source in sources:
-        if not await anyio.to_thread.run_sync(os.path.exists, source):
-            raise InvalidParameter(f'invalid mount config for type "bind": bind source path does not exist: {source}')
+        text = await anyio.to_thread.run_sync(_absence_of, source)
+        if text is not None:
+            raise InvalidParameter(f'invalid mount config for type "bind": {text}')
+
+
+def _absence_of(source: str) -> str | None:
+    try:
+        Path(source).stat()
+    except (FileNotFoundError, ValueError):  # a NUL is in the name of no file
+        return f"bind source path does not exist: {source}"
+    except OSError as error:
+        return f"stat {source}: {os.strerror(error.errno).lower()}" if error.errno else str(error)
+    return None

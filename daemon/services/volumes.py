@@ -1,163 +1,271 @@
-"""Named directories, who uses them, and which were made for a create that is not through yet.
+"""The actor that owns the volumes: their directories, who uses them, and which somebody is changing (`volume_index`).
 
-A volume is *provisional* until a container that uses it is durable: its row is written in that container's transaction. If
-the create fails, `release` takes back what it made, unless another container has come to use it.
+A request for a volume that is just being created or removed waits until that is settled, as behind Moby's lock for each name
+(volume/service/store.go). Directories are made, filled and taken away in the order of the messages, by one thread; what has been
+taken away is deleted by another, because that may take long.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
+import anyio.to_thread
 import attrs
 
 from actors import BatchThread, Deferred, Ref
-from daemon.errors import Conflict, InvalidParameter
+from daemon.errors import Cancelled, Conflict, DaemonError, Unavailable
 from daemon.services.layer_manager import do_each
-from daemon.storage.database import Database, Volume
+from daemon.services.volume_index import ListedVolume, VolumeIndex, VolumeUse
+from daemon.storage.database import Database
 from daemon.storage.layers import LayerStore
-from daemon.storage.trees import VolumeTrees
+from daemon.storage.trees import ContainerTrees, VolumeTrees
+from daemon.volume import Volume, is_mounted_from_elsewhere
 
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", re.ASCII)
-NAME_LENGTH_MAX = 239
-"""It is a file name, and a longer one of at most 255 bytes while its tree is made or removed (`storage/trees`)."""
-
-
-@attrs.frozen(kw_only=True)
-class VolumeUse:
-    """A volume that a container wants; made if there is none of that name."""
-
-    name: str
-    destination: str
-    """In the container; also where in the image the content for an empty volume is."""
-    is_anonymous: bool
-    is_filled: bool
-    """Whether an empty volume gets the image's content."""
-    labels: Mapping[str, str] | None = None
-    options: Mapping[str, str] | None = None
+R = TypeVar("R")
 
 
-def check_volume_name(name: str) -> None:
-    """Raises InvalidParameter with Docker's text (moby volume/local/local.go validateName)."""
-    if len(name) == 1:
-        raise InvalidParameter(
-            f"create {name}: volume name is too short, names should be at least two alphanumeric characters"
-        )
-    if not _NAME.fullmatch(name):
-        raise InvalidParameter(
-            f'create {name}: "{name}" includes invalid characters for a local volume name, only '
-            '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
-        )
-    if len(name) > NAME_LENGTH_MAX:
-        raise InvalidParameter(f"create {name[:40]}...: volume name is longer than {NAME_LENGTH_MAX} characters")
+@attrs.frozen
+class _Waiting:
+    """A message that cannot be answered before some change of a volume is settled."""
+
+    owner: str
+    is_ready: Callable[[], bool]
+    answer: Callable[[], None]
+    refuse: Callable[[DaemonError], None]
 
 
 class Volumes:
-    def __init__(self, database: Ref[Database], trees: VolumeTrees, layers: LayerStore) -> None:
+    def __init__(
+        self, database: Ref[Database], trees: VolumeTrees, layers: LayerStore, containers: ContainerTrees
+    ) -> None:
         self._database = database
         self._trees = trees
         self._layers = layers
-        self._volumes: dict[str, Volume] = {}
-        self._provisional: set[str] = set()
-        self._leaving: set[str] = set()
-        self._users: dict[str, set[str]] = {}
+        self._containers = containers
+        self._index = VolumeIndex()
+        self._waiting: list[_Waiting] = []
+        self._pruner = ""
         self._thread: BatchThread[Callable[[], None], None] = BatchThread(do_each, name="volumes", batch_max=1)
+        self._sweeper: BatchThread[_Sweep, int] = BatchThread(self._sweep, name="volume sweeper", batch_max=1)
 
     async def __aenter__(self) -> Self:
-        self._volumes = {volume.name: volume for volume in await self._database.ask(Database.volumes)}
-        for container in await self._database.ask(Database.containers):
-            for mount in container.mounts:
-                if mount.name:
-                    self._users.setdefault(mount.name, set()).add(container.id)
-        await self._thread.__aenter__()
+        volumes = await self._database.ask(Database.volumes)
+        users = await self._database.ask(Database.volume_users)
+        directories = await anyio.to_thread.run_sync(lambda: frozenset(self._trees.names()))
+        self._index = VolumeIndex(volumes, users, directories - {volume.name for volume in volumes})
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._sweeper)
+            await stack.enter_async_context(self._thread)
+            self._stack = stack.pop_all()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._thread.__aexit__(kind, error, traceback)
+        await self._stack.__aexit__(kind, error, traceback)
 
-    async def acquire(self, container_id: str, uses: tuple[VolumeUse, ...], created_ns: int) -> tuple[Volume, ...]:
-        """Note the use of volumes, made where there were none; those to write with the container are returned.
+    # What there is -----------------------------------------------------------------------------------------------------
+
+    async def find(self, name: str) -> Volume:
+        """Raises NotFound."""
+        return self._index.find(name)
+
+    async def list(self) -> tuple[ListedVolume, ...]:
+        """Every volume that is durable, by name."""
+        return self._index.list()
+
+    # Containers --------------------------------------------------------------------------------------------------------
+
+    def acquire(self, container_id: str, uses: tuple[VolumeUse, ...], created_ns: int) -> Deferred[tuple[Volume, ...]]:
+        """See `VolumeIndex.acquire`. `release`, or `keep`, must follow."""
+        names = tuple(use.name for use in uses)
+        return self._when_settled(
+            container_id,
+            lambda: not self._index.is_locked(names),
+            lambda: self._index.acquire(container_id, uses, created_ns),
+        )
+
+    def fill(self, container_id: str, uses: tuple[VolumeUse, ...], chain_ids: tuple[str, ...]) -> Deferred[None]:
+        """Make the directories of acquired volumes; those that are empty get what the container has at their places.
+
+        That is the image's content, and the working directory if that lies there. Volumes that are mounted from elsewhere are
+        left alone: nothing is mounted at create.
 
         Raises:
-            Conflict: one of them is being removed.
-        """
-        for use in uses:
-            if use.name in self._leaving:
-                raise Conflict(f"volume {use.name} is being removed")
-        for use in uses:
-            if use.name not in self._volumes:
-                self._volumes[use.name] = Volume(
-                    name=use.name,
-                    created_ns=created_ns,
-                    labels=use.labels,
-                    options=use.options,
-                    is_anonymous=use.is_anonymous,
-                )
-                self._provisional.add(use.name)
-            self._users.setdefault(use.name, set()).add(container_id)
-        names = dict.fromkeys(use.name for use in uses if use.name in self._provisional)
-        return tuple(self._volumes[name] for name in names)
-
-    def fill(self, uses: tuple[VolumeUse, ...], chain_ids: tuple[str, ...]) -> Deferred[None]:
-        """Make the directories of acquired volumes, and copy the image's content into those that are empty.
-
-        Raises:
+            InvalidParameter: a file is where the volume is to be.
+            Unavailable: this actor has been restarted since they were acquired.
             System: the disk failed.
         """
+        if not self._index.is_owner(container_id):
+            raise Unavailable("the volumes have been restarted, try again")
+        filled = [use for use in uses if use.is_filled and not is_mounted_from_elsewhere(self._index.options(use.name))]
 
         def work() -> None:
-            layers = tuple(self._layers.path(chain_id) for chain_id in reversed(chain_ids))
+            layers = (self._containers.upper(container_id), *map(self._layers.path, reversed(chain_ids)))
             for use in uses:
                 self._trees.create(use.name)
-                if use.is_filled:
-                    self._trees.fill(use.name, layers, use.destination)
+            for use in filled:
+                self._trees.fill(use.name, layers, use.destination, complaint=_file_complaint(use))
 
         return self._thread.submit(work)
 
-    async def keep(self, container_id: str, names: tuple[str, ...], made: tuple[Volume, ...]) -> None:
-        """The container is durable, and with it `made`; it uses the volumes `names`.
+    async def keep(self, container_id: str, names: tuple[str, ...], made: tuple[Volume, ...]) -> tuple[Volume, ...]:
+        """The container is durable, and with it `made`; it uses the volumes `names`. Those that are new are returned.
 
         Told again, because this actor may have been restarted, before the commit, since they were acquired.
         """
-        for volume in made:
-            self._volumes[volume.name] = volume
-            self._provisional.discard(volume.name)
-        for name in names:
-            self._users.setdefault(name, set()).add(container_id)
+        new = self._index.keep(container_id, names, made)
+        self._resume()
+        return new
 
-    async def release(self, container_id: str) -> None:
-        """The container is not, or no longer. Volumes made for it alone that were not kept go with it. Harmless twice."""
-        for name in [name for name, users in self._users.items() if container_id in users]:
-            self._users[name].discard(container_id)
-            if not self._users[name]:
-                del self._users[name]
-                if name in self._provisional:
-                    await self._remove(name)
+    def release(self, owner: str) -> Deferred[None]:
+        """The owner is not, or no longer; what it waits for is called off. Harmless twice.
 
-    async def claim_anonymous(self, container_id: str) -> tuple[str, ...]:
-        """The anonymous volumes that only this container uses: nobody can come to use them from now on."""
-        claimed = tuple(
-            name for name, users in self._users.items() if users == {container_id} and self._volumes[name].is_anonymous
+        Volumes made for it alone that were not kept go with it.
+        """
+        for waiting in [waiting for waiting in self._waiting if waiting.owner == owner]:
+            self._waiting.remove(waiting)
+            waiting.refuse(Cancelled("the request has been called off"))
+        if self._pruner == owner:
+            self._pruner = ""
+        names = self._index.release(owner)
+        self._resume()
+        if not names:
+            return _nothing_to_wait_for()
+        return self._thread.submit(lambda: self._remove_trees(names))
+
+    # Changes of one volume ---------------------------------------------------------------------------------------------
+
+    def begin_create(self, owner: str, volume: Volume) -> Deferred[Volume | None]:
+        """The volume of that name if there is one, durable; else None, and `make`, `finish_create` or `release` follow.
+
+        Raises InvalidParameter: its options make no sense.
+        """
+        return self._when_settled(
+            owner,
+            lambda: not self._index.is_locked((volume.name,)) and not self._index.is_provisional(volume.name),
+            lambda: self._index.begin_create(owner, volume),
         )
-        self._leaving.update(claimed)
-        return claimed
 
-    async def disclaim(self, names: tuple[str, ...]) -> None:
-        """They stay after all. Harmless twice."""
-        self._leaving.difference_update(names)
+    def make(self, owner: str, name: str) -> Deferred[None]:
+        """The directory. Raises System, and Unavailable as `fill`."""
+        if not self._index.is_owner(owner):
+            raise Unavailable("the volumes have been restarted, try again")
+        return self._thread.submit(lambda: self._trees.create(name))
 
-    async def remove(self, names: tuple[str, ...]) -> None:
-        """Remove the directories of claimed volumes whose rows are gone. Harmless twice."""
+    async def finish_create(self, owner: str, volume: Volume) -> None:
+        """It is durable. Harmless twice."""
+        self._index.finish_create(owner, volume)
+        self._resume()
+
+    def claim(self, owner: str, name: str) -> Deferred[Volume]:
+        """The volume, which nobody can come to use from now on; `discard` or `release` must follow.
+
+        Raises:
+            NotFound: there is none.
+            Conflict: containers use it.
+        """
+        return self._when_settled(
+            owner, lambda: not self._index.is_locked((name,)), lambda: self._index.claim(owner, name)
+        )
+
+    async def claim_unused(self, owner: str, names: tuple[str, ...], but_by: str = "") -> tuple[Volume, ...]:
+        """As `claim`, those of them that nobody uses `but_by` one container, and nobody else is changing."""
+        return self._index.claim_unused(owner, names, but_by=but_by)
+
+    def discard(self, owner: str, volumes: tuple[Volume, ...], *, is_measured: bool = False) -> Deferred[int]:
+        """Remove the directories of claimed volumes whose rows are gone; their bytes if `is_measured`. Harmless twice.
+
+        Raises System: the disk failed; the rest is left to recovery.
+        """
+        names = self._index.drop(owner, volumes)
+        self._resume()
+        asides: list[Path] = []
+        freed: Deferred[int] = Deferred()
+
+        def set_aside() -> None:
+            asides.extend(aside for name in names if (aside := self._trees.set_aside(name)) is not None)
+
+        def sweep() -> None:
+            if moved.error is not None:
+                freed.fail(moved.error)
+                return
+            swept = self._sweeper.submit(_Sweep(tuple(asides), is_measured))
+            swept.when_done(lambda: freed.resolve(swept.value) if swept.error is None else freed.fail(swept.error))
+
+        moved = self._thread.submit(set_aside)
+        moved.when_done(sweep)
+        return freed
+
+    async def begin_prune(self, owner: str) -> None:
+        """`release` ends it. Raises Conflict: another one is under way."""
+        if self._pruner not in ("", owner):
+            raise Conflict("a prune operation is already running")
+        self._pruner = owner
+
+    # -------------------------------------------------------------------------------------------------------------------
+
+    def _when_settled(self, owner: str, is_ready: Callable[[], bool], decide: Callable[[], R]) -> Deferred[R]:
+        reply: Deferred[R] = Deferred()
+
+        def answer() -> None:
+            try:
+                reply.resolve(decide())
+            except DaemonError as error:
+                reply.fail(error)
+
+        self._waiting.append(_Waiting(owner, is_ready, answer, reply.fail))
+        self._resume()
+        return reply
+
+    def _resume(self) -> None:
+        """Answer whoever need not wait, the first first: each may make the next one wait."""
+        for waiting in [*self._waiting]:
+            if waiting.is_ready():
+                self._waiting.remove(waiting)
+                waiting.answer()
+
+    def _remove_trees(self, names: tuple[str, ...]) -> None:
         for name in names:
-            self._users.pop(name, None)
-            await self._remove(name)
+            self._trees.remove(name)
 
-    async def _remove(self, name: str) -> None:
-        self._volumes.pop(name, None)
-        self._provisional.discard(name)
-        await self._thread.submit(lambda: self._trees.remove(name))
-        self._leaving.discard(name)
+    def _sweep(self, sweeps: Sequence[_Sweep]) -> Sequence[int | Exception]:
+        outcomes: list[int | Exception] = []
+        for sweep in sweeps:
+            try:
+                outcomes.append(self._swept(sweep))
+            except DaemonError as error:
+                outcomes.append(error)
+        return outcomes
+
+    def _swept(self, sweep: _Sweep) -> int:
+        freed = 0
+        for aside in sweep.asides:
+            freed += self._trees.size(aside) if sweep.is_measured else 0
+            self._trees.discard(aside)
+        return freed
+
+
+@attrs.frozen
+class _Sweep:
+    """Volumes that have been set aside, to be deleted."""
+
+    asides: tuple[Path, ...]
+    is_measured: bool
+
+
+def _file_complaint(use: VolumeUse) -> str:
+    """Unlike Moby, the path is that in the container: the host's is none of the client's business."""
+    if use.is_of_config:
+        return f"cannot mount volume over existing file, file exists {use.destination}"
+    return f"source {use.destination} is not directory"
+
+
+def _nothing_to_wait_for() -> Deferred[None]:
+    done: Deferred[None] = Deferred()
+    done.resolve(None)
+    return done

@@ -62,12 +62,13 @@ def copy_tree(source: MergedFile, destination: Path) -> bool:
     try:
         with _opened(destination) as root:
             pending: list[tuple[MergedFile, list[str]]] = [(source, [])]
+            links: dict[tuple[int, int], str] = {}
             while pending:
                 directory, names = pending.pop()
                 with _below(root, names) as holder:
                     children = children_of(directory)
                     for child in children:
-                        _copy(holder, child)
+                        _copy_or_link(root, holder, child, "/".join([*names, child.name]), links)
                     # Last, because making the children changed the time.
                     write_attributes(holder, read_attributes(directory.real_path))
                 pending += [(child, [*names, child.name]) for child in children if child.is_directory]
@@ -106,6 +107,19 @@ def _is_whiteout_at(holder: int, name: str) -> bool:
         return is_whiteout(os.lstat(name, dir_fd=holder))
     except FileNotFoundError:
         return False
+
+
+def _copy_or_link(root: int, holder: int, source: MergedFile, path: str, links: dict[tuple[int, int], str]) -> None:
+    """`path` is that of the copy, below `root`. Names of one file in the source are names of one file in the copy."""
+    status = source.status
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink == 1:
+        _copy(holder, source)
+        return
+    first = links.setdefault((status.st_dev, status.st_ino), path)
+    if first == path:
+        _copy(holder, source)
+    else:
+        os.link(first, source.name, src_dir_fd=root, dst_dir_fd=holder, follow_symlinks=False)
 
 
 def _copy(holder: int, source: MergedFile) -> None:

@@ -5,10 +5,12 @@
     image_references   reference PRIMARY KEY | image_id             docker.io/library/busybox:latest -> sha256:...
     volumes            name PRIMARY KEY | record                    record: a Volume as JSON
     networks           id PRIMARY KEY | name UNIQUE | record        record: a Network as JSON
+    volume_users       container | volume                           whose names the other two must have
 
 One writer thread drains its queue into one transaction (`BatchThread`), and nobody is answered before its commit has
 returned: with WAL and synchronous=FULL that is one fsync for all who waited. One reader thread reads beside it.
-`name UNIQUE` is the second fence behind the allocator, for the moment after that has crashed and forgotten what it reserved.
+`name UNIQUE` is the second fence behind the allocator, for the moment after that has crashed and forgotten what it reserved; the
+references of `volume_users` are that behind the volumes actor: no container without its volumes, no volume removed while in use.
 
 A full disk refuses the writes of that batch and the daemon lives on. Any other error of the disk raises, which crashes this
 actor, and its supervisor has no budget for that: the daemon ends and recovers at its next start. An fsync that failed is
@@ -19,7 +21,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from types import TracebackType
@@ -30,9 +32,10 @@ import msgspec
 
 from actors import BatchThread, Deferred
 from daemon.container import Container
-from daemon.errors import DaemonError, NotFound, System, name_in_use, network_name_in_use
+from daemon.errors import Conflict, DaemonError, NotFound, System, name_in_use, network_name_in_use
 from daemon.image import Image
 from daemon.network import Network
+from daemon.volume import Volume, no_such_volume
 
 SCHEMA_VERSION = 1
 SCHEMA = """
@@ -45,6 +48,15 @@ NETWORKS = """
 CREATE TABLE IF NOT EXISTS networks (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, record BLOB NOT NULL) WITHOUT ROWID;
 """
 """Made at every start where it is missing: the first databases did not have it."""
+VOLUME_USERS = (
+    """CREATE TABLE volume_users (
+        container TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+        volume TEXT NOT NULL REFERENCES volumes (name),
+        PRIMARY KEY (container, volume)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX users_by_volume ON volume_users (volume)",
+)
+"""Made where it is missing, from the containers' records: the first databases did not have it either."""
 
 COMMIT_BATCH_MAX = 256
 """Writes in one transaction: more would let the first wait for the last without saving a measurable part of the fsync."""
@@ -53,17 +65,6 @@ READ_BATCH_MAX = 64
 
 Statement = tuple[str, tuple[object, ...]]
 T = TypeVar("T")
-
-
-@attrs.frozen(kw_only=True)
-class Volume:
-    """A named directory that outlives containers."""
-
-    name: str
-    created_ns: int
-    labels: Mapping[str, str] | None = None
-    options: Mapping[str, str] | None = None
-    is_anonymous: bool = False
 
 
 @attrs.frozen
@@ -77,6 +78,8 @@ class Write:
     """The container name that the first statement claims."""
     network_name: str = ""
     """The same, of a network."""
+    must_refer: str = ""
+    """If set, the write is refused as Conflict with this text where it would break a reference."""
 
 
 class Database:
@@ -105,15 +108,17 @@ class Database:
         await self._stack.__aexit__(kind, error, traceback)
 
     def insert_container(self, container: Container, volumes: Sequence[Volume] = ()) -> Deferred[None]:
-        """The container and the volumes that were made for it, or neither.
+        """The container, the volumes that were made for it, and that it uses those and others, or nothing of it.
 
         Raises:
-            Conflict: its name is taken.
+            Conflict: its name is taken, or a volume that it uses has been removed.
             System: the disk is full.
         """
         insert = ("INSERT INTO containers VALUES (?, ?, ?)", (container.id, container.name, _encode(container)))
         made = [("INSERT OR IGNORE INTO volumes VALUES (?, ?)", (volume.name, _encode(volume))) for volume in volumes]
-        return self._writer.submit(Write((insert, *made), name=container.name))
+        uses = [("INSERT INTO volume_users VALUES (?, ?)", (container.id, name)) for name in _volumes_of(container)]
+        text = f"a volume of container {container.name} has been removed, try again"
+        return self._writer.submit(Write((insert, *made, *uses), name=container.name, must_refer=text))
 
     def rename_container(self, container_id: str, name: str) -> Deferred[None]:
         update = ("UPDATE containers SET name = ? WHERE id = ?", (name, container_id))
@@ -125,12 +130,32 @@ class Database:
         return self._writer.submit(Write((update,), must_change=f"No such container: {container.id}"))
 
     def delete_container(self, container_id: str, volume_names: Sequence[str] = ()) -> Deferred[None]:
+        """The container, and volumes that only it has used, or neither.
+
+        Raises:
+            NotFound: there is none.
+            Conflict: another container uses one of the volumes.
+            System: the disk is full.
+        """
         delete = ("DELETE FROM containers WHERE id = ?", (container_id,))
         return self._writer.submit(
             Write(
                 (delete, *(("DELETE FROM volumes WHERE name = ?", (name,)) for name in volume_names)),
                 must_change=f"No such container: {container_id}",
+                must_refer=f"a volume of container {container_id} is in use, try again",
             )
+        )
+
+    def insert_volume(self, volume: Volume) -> Deferred[None]:
+        """Harmless twice. Raises System: the disk is full."""
+        insert = ("INSERT OR IGNORE INTO volumes VALUES (?, ?)", (volume.name, _encode(volume)))
+        return self._writer.submit(Write((insert,)))
+
+    def delete_volume(self, name: str) -> Deferred[None]:
+        """Raises NotFound, Conflict (a container uses it), System (the disk is full)."""
+        delete = ("DELETE FROM volumes WHERE name = ?", (name,))
+        return self._writer.submit(
+            Write((delete,), must_change=str(no_such_volume(name)), must_refer=f"remove {name}: volume is in use")
         )
 
     def insert_image(self, image: Image, references: Sequence[str]) -> Deferred[None]:
@@ -196,6 +221,12 @@ class Database:
             )
         )
 
+    def volume_users(self) -> Deferred[tuple[tuple[str, str], ...]]:
+        """(volume, id of a container that uses it) for all of them."""
+        return self._submit_read(
+            lambda connection: tuple(connection.execute("SELECT volume, container FROM volume_users"))
+        )
+
     def _submit_read(self, read: Callable[[sqlite3.Connection], T]) -> Deferred[T]:
         # The reader's jobs differ in what they return; each Deferred is typed by its own.
         return self._reader.submit(read)  # type: ignore[return-value]
@@ -233,14 +264,21 @@ def _apply(connection: sqlite3.Connection, write: Write) -> DaemonError | None:
                 refusal = NotFound(write.must_change)
                 break
     except sqlite3.IntegrityError as error:
-        refusal = _name_taken(connection, write)
-        if refusal is None:
-            raise  # an id drawn twice: a defect, not an answer
+        refusal = _refusal_of(connection, write, error)
         refusal.__cause__ = error
     if is_compound:
         if refusal is not None:
             connection.execute("ROLLBACK TO write")
         connection.execute("RELEASE write")
+    return refusal
+
+
+def _refusal_of(connection: sqlite3.Connection, write: Write, error: sqlite3.IntegrityError) -> DaemonError:
+    if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY and write.must_refer:
+        return Conflict(write.must_refer)
+    refusal = _name_taken(connection, write)
+    if refusal is None:
+        raise error  # an id drawn twice: a defect, not an answer
     return refusal
 
 
@@ -272,6 +310,7 @@ def _open_database(path: Path) -> sqlite3.Connection:
         path.chmod(0o600)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
         with closing(connection.execute("PRAGMA user_version")) as cursor:
             version = cursor.fetchone()[0]
         if version == 0:
@@ -279,6 +318,7 @@ def _open_database(path: Path) -> sqlite3.Connection:
         elif version != SCHEMA_VERSION:
             raise System(f"the database has version {version}, this program knows {SCHEMA_VERSION}")
         connection.execute(NETWORKS)
+        _add_volume_users(connection)
     except BaseException:
         connection.close()
         raise
@@ -289,6 +329,24 @@ def _open_database(path: Path) -> sqlite3.Connection:
         finally:
             os.close(directory)
     return connection
+
+
+def _add_volume_users(connection: sqlite3.Connection) -> None:
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'volume_users'").fetchone():
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in VOLUME_USERS:
+        connection.execute(statement)
+    for name, record in connection.execute("SELECT name, record FROM containers").fetchall():
+        container = _container(name, record)
+        for volume in _volumes_of(container):
+            use = "INSERT INTO volume_users SELECT ?, name FROM volumes WHERE name = ?"
+            connection.execute(use, (container.id, volume))
+    connection.execute("COMMIT")
+
+
+def _volumes_of(container: Container) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(mount.name for mount in container.mounts if mount.type == "volume"))
 
 
 def _open_for_reading(path: Path) -> sqlite3.Connection:

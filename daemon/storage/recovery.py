@@ -20,10 +20,10 @@ from daemon.container import Container
 from daemon.errors import System
 from daemon.image import Image
 from daemon.storage.content import ContentStore
-from daemon.storage.database import Volume
 from daemon.storage.disk import disk, sync_directory, sync_file, sync_file_system
 from daemon.storage.layers import LayerStore
 from daemon.storage.trees import ContainerTrees, VolumeTrees, clear_staging
+from daemon.volume import Volume
 
 _LOCK = "lock"
 _CLEAN = "stopped-cleanly"

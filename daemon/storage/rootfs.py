@@ -118,8 +118,8 @@ class Rootfs:
     def copy_directory(self, path: str, destination: Path) -> bool:
         """Fill the empty directory `destination` with what is at `path`, durably; whether it was done.
 
-        It is not done where there is no directory at `path` or `destination` is not empty. Everything is kept but hard links,
-        which become files of their own. After a failure the destination is empty again.
+        It is not done where there is no directory at `path` or `destination` is not empty. Everything is kept, hard links among
+        these files, too. After a failure the destination is empty again.
         """
         with disk("copy a directory of the image"):
             resolution = _resolve(self._root, path)

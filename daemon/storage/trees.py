@@ -6,20 +6,23 @@
     volumes/<name>/_data/     0755
     staging/                          trees being made or removed; residue after a crash
 
-Nothing here is synced: the record in the database is the truth, and a fresh tree is a function of it, so recovery makes again
-what a power cut took and removes what no record names.
+Nothing here is synced but what is copied into a volume: the record in the database is the truth, and a fresh tree is a function
+of it, so recovery makes again what a power cut took and removes what no record names.
 """
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
+import secrets
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import attrs
 
-from daemon.storage.disk import disk, remove_tree
+from daemon.errors import InvalidParameter
+from daemon.storage.disk import disk, remove_tree, size_of_tree, sync_directory
 from daemon.storage.rootfs import NodeKind, Rootfs
 
 UPPER = "diff"
@@ -90,6 +93,10 @@ class ContainerTrees(TreeStore):
         super().__init__(root, "containers")
         self._plan = functools.lru_cache(maxsize=_PLANS_MAX)(_plan)
 
+    def upper(self, container_id: str) -> Path:
+        """The read-write layer."""
+        return self.path(container_id) / UPPER
+
     def create(self, container_id: str, layers: tuple[Path, ...], working_dir: str) -> None:
         """The container's tree, with its working directory where the image (`layers`, top first) has none.
 
@@ -127,6 +134,8 @@ def _plan(layers: tuple[Path, ...], working_dir: str) -> _Plan:
 
 
 class VolumeTrees(TreeStore):
+    """A volume's name may be as long as a file name, so what is made or removed has names of its own."""
+
     def __init__(self, root: Path) -> None:
         super().__init__(root, "volumes")
 
@@ -138,16 +147,66 @@ class VolumeTrees(TreeStore):
         with disk("make the volume's directory"):
             if self.data(name).is_dir():
                 return
-            aside = self._begin(name)
-            os.mkdir(f"{aside}/_data", 0o755)
-            os.rename(aside, self.path(name))
+            aside = self._begin(secrets.token_hex(8))
+            try:
+                os.mkdir(f"{aside}/_data", 0o755)
+                os.rename(aside, self.path(name))
+            except BaseException:
+                remove_tree(Path(aside))
+                raise
 
-    def fill(self, name: str, layers: tuple[Path, ...], source: str) -> None:
-        """Copy the image's directory at `source` into the volume if it is empty (moby container_unix.go, copy-up)."""
+    def fill(self, name: str, layers: tuple[Path, ...], source: str, *, complaint: str) -> None:
+        """Give the volume, if it is empty, what `layers` (top first) have at `source`: all of it, durably, or nothing.
+
+        Raises:
+            InvalidParameter: a file is there; with the text `complaint`.
+            System: the disk failed.
+        """
         with disk("fill the volume"):
             data = self.data(name)
-            if layers and not any(data.iterdir()):
-                Rootfs(layers).copy_directory(source, data)
+            if any(data.iterdir()):
+                return
+            rootfs = Rootfs(layers)
+            found = rootfs.lookup(source)
+            if found is None:
+                return
+            if found.kind is not NodeKind.DIRECTORY:
+                raise InvalidParameter(complaint)
+            aside = Path(self._begin(secrets.token_hex(8)))
+            try:
+                rootfs.copy_directory(source, aside)
+                # Onto an empty directory, which gives way whole. A container that runs with it would keep the old one.
+                aside.rename(data)
+                sync_directory(data.parent)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # then somebody has written to it meanwhile
+                    raise
+            finally:
+                remove_tree(aside)
+
+    def remove(self, name: str) -> None:
+        """Harmless when there is none."""
+        if (aside := self.set_aside(name)) is not None:
+            self.discard(aside)
+
+    def set_aside(self, name: str) -> Path | None:
+        """Take the volume away whole, so that its name is free; where it is now, None if there was none."""
+        with disk("remove a volume"):
+            aside = self._staging / f"removed-{secrets.token_hex(8)}"
+            try:
+                self.path(name).rename(aside)
+            except FileNotFoundError:
+                return None
+            return aside
+
+    def discard(self, aside: Path) -> None:
+        with disk("remove a volume"):
+            remove_tree(aside)
+
+    def size(self, aside: Path) -> int:
+        """Bytes in the files of a volume that has been set aside."""
+        with disk("measure a volume"):
+            return size_of_tree(aside / "_data")
 
 
 def clear_staging(root: Path) -> int:

@@ -177,7 +177,6 @@ def test_events_streams_while_things_happen(docker: Docker) -> None:
         (["logs", "web"], "running a container is not supported yet"),
         (["cp", "web:/bin/sh", "-"], "reading a container's files is not supported yet"),
         (["rmi", "busybox"], "removing an image is not supported yet"),
-        (["volume", "ls"], "listing volumes is not supported yet"),
         (["pull", "busybox"], "pulling is not supported yet"),
     ],
 )

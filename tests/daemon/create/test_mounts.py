@@ -11,6 +11,7 @@ from daemon.container import (
     BindOptions,
     ContainerConfig,
     HostConfig,
+    ImageOptions,
     Mount,
     MountRequest,
     TmpfsOptions,
@@ -18,27 +19,29 @@ from daemon.container import (
     VolumeOptions,
 )
 from daemon.create.mounts import (
-    ANONYMOUS_LABEL,
     MountPlan,
     bind_sources,
     mount_complaint,
     parse_volumes_from,
     plan_mounts,
 )
-from daemon.errors import InvalidParameter
-from daemon.services.volumes import VolumeUse
+from daemon.errors import InvalidParameter, NotImplementedHere
+from daemon.services.volume_index import VolumeUse
+from daemon.volume import ANONYMOUS_LABEL
 from tests.daemon.create.asking import Fields
+
+ROOT = "/root/of/data"
 
 Inherited = list[tuple[tuple[Mount, ...], str]]
 
 
 def plan(*binds: str, inherited: Inherited | None = None, volumes: tuple[str, ...] = (), **fields: Any) -> MountPlan:
     host_config = HostConfig(binds=binds, **fields)
-    return plan_mounts(ContainerConfig(volumes=volumes), host_config, inherited or [])
+    return plan_mounts(ContainerConfig(volumes=volumes), host_config, inherited or [], data_root=ROOT)
 
 
 def plan_of(*mounts: MountRequest, **fields: Any) -> MountPlan:
-    return plan_mounts(ContainerConfig(), HostConfig(mounts=mounts, **fields), [])
+    return plan_mounts(ContainerConfig(), HostConfig(mounts=mounts, **fields), [], data_root=ROOT)
 
 
 def refusal_of(*binds: str) -> str:
@@ -95,13 +98,37 @@ def test_a_bind_with_an_absolute_source_is_of_the_host(text: str, expected: Moun
     ],
 )
 def test_a_bind_with_a_name_is_a_volume(text: str, mount: Mount, is_filled: bool) -> None:
-    use = VolumeUse(name=mount.name, destination=mount.destination, is_anonymous=False, is_filled=is_filled)
+    use = VolumeUse(name=mount.name, destination=mount.destination, is_filled=is_filled)
     assert plan(text) == MountPlan(mounts=(mount,), volumes=(use,))
 
 
-def test_the_containers_volume_driver_is_for_the_volumes_of_binds() -> None:
-    made = plan("data:/dst", "/src:/bind", volume_driver="nfs")
-    assert [mount.driver for mount in made.mounts] == ["", "nfs"]
+@pytest.mark.parametrize("driver", ["", "local"])
+def test_the_containers_volume_driver_is_for_the_volumes_of_binds(driver: str) -> None:
+    made = plan("data:/dst", "/src:/bind", volume_driver=driver)
+    assert [mount.driver for mount in made.mounts] == ["", "local"]
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: plan("data:/dst", volume_driver="nfs"), "data"),
+        (lambda: plan("x:/dst", volume_driver="nfs"), "x"),
+        (lambda: plan("/dst", volume_driver="nfs"), "[0-9a-f]{64}"),
+        (lambda: plan(volumes=("/dst",), volume_driver="nfs"), "[0-9a-f]{64}"),
+        (lambda: plan_of(_with_driver("data", "nfs")), "data"),
+        (lambda: plan_of(_with_driver("", "nfs")), "[0-9a-f]{64}"),
+    ],
+)
+def test_a_driver_that_does_not_exist_is_no_reason_to_pull_an_image(make: Callable[[], MountPlan], name: str) -> None:
+    with pytest.raises(InvalidParameter) as caught:
+        make()
+    text = f'create {name}: error looking up volume plugin nfs: plugin "nfs" not found'
+    assert re.fullmatch(text, str(caught.value))
+
+
+def _with_driver(source: str, driver: str) -> MountRequest:
+    options = VolumeOptions(driver_config=VolumeDriver(name=driver))
+    return MountRequest(type="volume", source=source, target="/dst", volume_options=options)
 
 
 def test_a_bind_without_a_source_is_an_anonymous_volume() -> None:
@@ -109,9 +136,7 @@ def test_a_bind_without_a_source_is_an_anonymous_volume() -> None:
     (mount,), (use,) = made.mounts, made.volumes
     assert re.fullmatch("[0-9a-f]{64}", mount.name)
     assert mount == attrs.evolve(a_volume(name=mount.name), is_anonymous=True)
-    assert use == VolumeUse(
-        name=mount.name, destination="/dst", is_anonymous=True, is_filled=True, labels={ANONYMOUS_LABEL: ""}
-    )
+    assert use == VolumeUse(name=mount.name, destination="/dst", is_filled=True, labels={ANONYMOUS_LABEL: ""})
 
 
 @pytest.mark.parametrize(
@@ -242,7 +267,6 @@ def test_a_volume_mount_brings_its_options() -> None:
             VolumeUse(
                 name="data",
                 destination="/dst",
-                is_anonymous=False,
                 is_filled=False,
                 labels={"a": "b"},
                 options={"type": "tmpfs"},
@@ -255,7 +279,7 @@ def test_a_volume_mount_without_a_name_is_anonymous_and_says_so_beside_its_label
     made = plan_of(MountRequest(type="volume", target="/dst", volume_options=VolumeOptions(labels={"a": "b"})))
     (mount,), (use,) = made.mounts, made.volumes
     assert (mount.is_anonymous, mount.mode, mount.name) == (True, "z", use.name)
-    assert (use.is_anonymous, use.is_filled, use.labels) == (True, True, {"a": "b", ANONYMOUS_LABEL: ""})
+    assert (use.is_filled, use.is_of_config, use.labels) == (True, False, {"a": "b", ANONYMOUS_LABEL: ""})
 
 
 @pytest.mark.parametrize(
@@ -277,6 +301,7 @@ def test_a_volume_mount_without_a_name_is_anonymous_and_says_so_beside_its_label
         ({"type": "tmpfs", "target": "/a/.."}, "invalid specification: destination can't be '/'"),
         ({"type": "tmpfs", "target": "a"}, "invalid mount path: 'a' mount path must be absolute"),
         ({"type": "npipe"}, "mount type unknown"),
+        ({"type": "cluster"}, "mount type unknown"),
         ({"type": ""}, "mount type unknown"),
         ({"type": "bind"}, "field Source must not be empty"),
         ({"type": "bind", "source": "src"}, "invalid mount path: 'src' mount path must be absolute"),
@@ -306,6 +331,36 @@ def test_a_volume_mount_without_a_name_is_anonymous_and_says_so_beside_its_label
         ({"type": "tmpfs", "source": "/src"}, "field Source must not be specified"),
         ({"type": "tmpfs", "bind_options": BindOptions()}, "field BindOptions must not be specified"),
         ({"type": "tmpfs", "volume_options": VolumeOptions()}, "field VolumeOptions must not be specified"),
+        *(
+            (
+                {"type": kind, "source": "/s", "image_options": ImageOptions()},
+                "field ImageOptions must not be specified",
+            )
+            for kind in ("bind", "volume", "tmpfs")
+        ),
+        *(
+            ({"type": "tmpfs", "tmpfs_options": TmpfsOptions(options=options)}, text)
+            for options, text in (
+                ((("exec",), ("noexec", "x")), None),
+                ((("exec",), ("suid",)), "invalid option: suid"),
+                ((("size", "1m"),), "invalid option: size"),
+                (((),), "invalid option array length"),
+                ((("exec", "a", "b"),), "invalid option array length"),
+            )
+        ),
+        ({"type": "image"}, "field Source must not be empty"),
+        (
+            {"type": "image", "source": "busybox", "bind_options": BindOptions()},
+            "field BindOptions must not be specified",
+        ),
+        (
+            {"type": "image", "source": "busybox", "volume_options": VolumeOptions()},
+            "field VolumeOptions must not be specified",
+        ),
+        (
+            {"type": "image", "source": "busybox", "image_options": ImageOptions(subpath="../a")},
+            "subpath must be a relative path within the volume",
+        ),
     ],
 )
 def test_a_mount_has_what_its_type_needs_and_nothing_else(fields: Fields, complaint: str | None) -> None:
@@ -326,14 +381,15 @@ def test_a_mount_has_what_its_type_needs_and_nothing_else(fields: Fields, compla
         (("/a:/dst",), (MountRequest(type="tmpfs", target="/dst"),), {}),
         ((), (MountRequest(type="tmpfs", target="/dst"), _of_volume("data")), {}),
         (("/a:/dst",), (), {"/dst": ""}),
-        ((), (_of_volume("data"),), {"/dst": ""}),
+        (("data:/dst",), (), {"/dst": ""}),
+        (("/dst",), (), {"/dst": ""}),
     ],
 )
 def test_two_mounts_for_one_place_are_refused(
     binds: tuple[str, ...], mounts: tuple[MountRequest, ...], tmpfs: dict[str, str]
 ) -> None:
     with pytest.raises(InvalidParameter) as caught:
-        plan_mounts(ContainerConfig(), HostConfig(binds=binds, mounts=mounts, tmpfs=tmpfs), [])
+        plan_mounts(ContainerConfig(), HostConfig(binds=binds, mounts=mounts, tmpfs=tmpfs), [], data_root=ROOT)
     assert str(caught.value) == "Duplicate mount point: /dst"
 
 
@@ -375,11 +431,55 @@ def test_an_inherited_mount_is_writable_if_it_was_and_the_mode_allows(was_rw: bo
     assert mount == attrs.evolve(given, rw=rw, mode="")
 
 
-def test_an_inherited_volume_is_used_as_it_is_and_no_longer_only_its_first_containers() -> None:
+def test_an_inherited_volume_is_used_as_it_is_and_goes_with_the_last_of_its_containers() -> None:
     anonymous = attrs.evolve(a_volume(), is_anonymous=True)
     made = plan(inherited=[((anonymous,), "rw")], volumes=("/dst",))
-    assert made.mounts == (a_volume(mode=""),)
-    assert made.volumes == (VolumeUse(name="data", destination="/dst", is_anonymous=False, is_filled=False),)
+    assert made.mounts == (attrs.evolve(anonymous, mode=""),)
+    assert made.volumes == (VolumeUse(name="data", destination="/dst", is_filled=False, is_inherited=True),)
+
+
+def test_a_mount_may_have_the_place_of_a_tmpfs() -> None:
+    made = plan_of(_of_volume("data"), tmpfs={"/dst": ""})
+    assert [mount.name for mount in made.mounts] == ["data"]
+
+
+def test_a_second_mount_is_refused_with_its_place_as_it_was_asked_for() -> None:
+    with pytest.raises(InvalidParameter) as caught:
+        plan_of(_of_volume("data"), MountRequest(type="tmpfs", target="/x/../dst/"))
+    assert str(caught.value) == "Duplicate mount point: /x/../dst/"
+
+
+def test_a_volume_of_which_a_part_is_mounted_is_not_filled() -> None:
+    made = plan_of(attrs.evolve(_of_volume("data"), volume_options=VolumeOptions(subpath="a/b")))
+    assert [use.is_filled for use in made.volumes] == [False]
+
+
+def test_an_image_is_not_mounted_yet() -> None:
+    with pytest.raises(NotImplementedHere, match=r"^mounting an image is not supported yet$"):
+        plan_of(MountRequest(type="image", source="busybox", target="/dst"))
+
+
+@pytest.mark.parametrize("source", ["/", "/root", "/root/of/data", "/root/of/data/volumes", "/root/of/database"])
+@pytest.mark.parametrize(
+    ("asked_for", "expected"), [("", "rslave"), ("rslave", "rslave"), ("rshared", "rshared"), ("slave", None)]
+)
+def test_a_bind_of_the_data_root_or_around_it_lets_go_of_what_is_mounted_there(
+    source: str, asked_for: str, expected: str | None
+) -> None:
+    def make() -> list[MountPlan]:
+        options = BindOptions(propagation=asked_for)
+        request = MountRequest(type="bind", source=source, target="/dst", bind_options=options)
+        return [plan(f"{source}:/dst:{asked_for}"), plan_of(request)]
+
+    if expected is not None:
+        assert [mount.propagation for each in make() for mount in each.mounts] == [expected] * 2
+        return
+    with pytest.raises(InvalidParameter) as caught:
+        make()
+    assert str(caught.value) == (
+        'invalid mount config: must use either propagation mode "rslave" or "rshared" when mount source is within the '
+        f'daemon root, daemon root: "/root/of/data", bind mount source: "{source}", propagation: "slave"'
+    )
 
 
 def test_what_is_asked_for_takes_the_place_of_what_is_inherited() -> None:
@@ -404,7 +504,7 @@ def test_of_two_containers_that_share_their_volumes_the_later_one_counts() -> No
 def test_a_volume_of_the_image_is_made_where_nothing_else_is_mounted() -> None:
     made = plan("/a:/bound", volumes=("/bound", "/memory", "/data/", "//other"), tmpfs={"/memory": ""})
     assert [mount.destination for mount in made.mounts] == ["/bound", "/data", "/other"]
-    assert [(use.destination, use.is_anonymous, use.is_filled, use.labels) for use in made.volumes] == [
+    assert [(use.destination, use.is_of_config, use.is_filled, use.labels) for use in made.volumes] == [
         ("/data", True, True, {ANONYMOUS_LABEL: ""}),
         ("/other", True, True, {ANONYMOUS_LABEL: ""}),
     ]
@@ -417,4 +517,4 @@ def test_mounts_are_in_the_order_of_their_places() -> None:
 
 
 def test_no_mounts_are_asked_for() -> None:
-    assert plan_mounts(ContainerConfig(), HostConfig(), []) == MountPlan(mounts=(), volumes=())
+    assert plan_mounts(ContainerConfig(), HostConfig(), [], data_root=ROOT) == MountPlan(mounts=(), volumes=())

@@ -11,8 +11,8 @@ import attrs
 
 from daemon.container import Container, ContainerConfig, HostConfig, Mount
 from daemon.image import Image, Layer
-from daemon.storage.database import Volume
 from daemon.storage.oci import digest_of
+from daemon.volume import Volume
 
 T = TypeVar("T")
 
@@ -56,8 +56,8 @@ def layer(content: bytes) -> Layer:
     )
 
 
-def volume(name: str, *, is_anonymous: bool = False) -> Volume:
-    return Volume(name=name, created_ns=1, is_anonymous=is_anonymous)
+def volume(name: str) -> Volume:
+    return Volume(name=name, created_ns=1)
 
 
 def filled(kind: type[T]) -> T:

@@ -16,11 +16,12 @@ import attrs
 import pytest
 
 from actors import ActorCrashed, ActorStopped, Ref, Supervisor, TooManyRestarts
-from daemon.container import Container, ContainerConfig, EndpointSettings, HostConfig
+from daemon.container import Container, ContainerConfig, EndpointSettings, HostConfig, Mount
 from daemon.errors import Conflict, DaemonError, NotFound, System
 from daemon.image import Image
 from daemon.network import Network
-from daemon.storage.database import COMMIT_BATCH_MAX, SCHEMA_VERSION, Database, Volume, Write, open_database
+from daemon.storage.database import COMMIT_BATCH_MAX, SCHEMA_VERSION, Database, Write, open_database
+from daemon.volume import Volume
 from tests.daemon.storage.making import needs_root
 from tests.daemon.storage.records import container, filled, id_of, image, volume
 
@@ -167,7 +168,81 @@ async def test_a_removed_container_takes_its_volumes_and_gives_its_name_back(pat
         await database.ask(Database.insert_container, container(2, "a"))
 
 
+async def test_who_uses_a_volume_is_known_until_its_container_is_gone(path: Path) -> None:
+    bind = Mount(type="bind", destination="/b", source="/b")
+    twice = container(2, volumes=("v", "v"))
+    async with started(path) as database:
+        await database.ask(Database.insert_container, container(1, volumes=("v", "w")), (volume("v"), volume("w")))
+        await database.ask(Database.insert_container, attrs.evolve(twice, mounts=(*twice.mounts, bind)))
+        assert sorted(await database.ask(Database.volume_users)) == [
+            ("v", id_of(1)),
+            ("v", id_of(2)),
+            ("w", id_of(1)),
+        ]
+        await database.ask(Database.delete_container, id_of(1), ("w",))
+        assert await database.ask(Database.volume_users) == (("v", id_of(2)),)
+        assert await contents(database) == ({id_of(2): "name2"}, {"v"})
+
+
+async def test_who_uses_a_volume_is_found_out_for_a_database_that_did_not_say(path: Path) -> None:
+    async with started(path) as database:
+        await database.ask(Database.insert_container, container(1, volumes=("v", "w", "v")), (volume("v"), volume("w")))
+        await database.ask(Database.insert_container, container(2))
+    with closing(open_database(path)) as connection:
+        connection.execute("DROP TABLE volume_users")
+        connection.execute("DELETE FROM volumes WHERE name = 'w'")
+    for _ in range(2):
+        async with started(path) as database:
+            assert await database.ask(Database.volume_users) == (("v", id_of(1)),)
+
+
+async def test_a_volume_by_itself_is_written_once_and_deleted_once(path: Path) -> None:
+    first = attrs.evolve(volume("v"), labels={"made": "first"})
+    async with started(path) as database:
+        await database.ask(Database.insert_volume, first)
+        await database.ask(Database.insert_volume, volume("v"))
+        assert await database.ask(Database.volumes) == (first,)
+        await database.ask(Database.delete_volume, "v")
+        assert await outcome(database.ask(Database.delete_volume, "v")) == "NotFound: get v: no such volume"
+
+
 # Refusals ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_volume_in_use_is_not_deleted_whoever_asks(path: Path) -> None:
+    async with started(path) as database:
+        await database.ask(Database.insert_container, container(1, volumes=("v",)), (volume("v"),))
+        await database.ask(Database.insert_container, container(2, volumes=("v",)))
+        assert await outcome(database.ask(Database.delete_volume, "v")) == "Conflict: remove v: volume is in use"
+        refused = database.ask(Database.delete_container, id_of(1), ("v",))
+        assert await outcome(refused) == f"Conflict: a volume of container {id_of(1)} is in use, try again"
+        assert await contents(database) == ({id_of(1): "name1", id_of(2): "name2"}, {"v"})
+
+
+async def test_a_container_is_not_written_without_its_volumes(path: Path) -> None:
+    async with started(path) as database:
+        refused = database.ask(Database.insert_container, container(1, volumes=("v", "gone")), (volume("v"),))
+        assert await outcome(refused) == "Conflict: a volume of container name1 has been removed, try again"
+        assert await contents(database) == ({}, set())
+
+
+async def test_of_a_use_and_a_deletion_in_one_batch_the_first_wins(path: Path) -> None:
+    async with Database(path) as database:
+        await database.insert_volume(volume("v"))
+        await database.insert_volume(volume("w"))
+        with writes_held_back(path):
+            answers = [
+                database.delete_volume("v"),
+                database.insert_container(container(1, volumes=("v",))),
+                database.insert_container(container(2, volumes=("w",))),
+                database.delete_volume("w"),
+            ]
+        assert [await outcome(answer) for answer in answers] == [
+            "done",
+            "Conflict: a volume of container name1 has been removed, try again",
+            "done",
+            "Conflict: remove w: volume is in use",
+        ]
 
 
 async def test_a_taken_name_is_a_conflict_that_names_its_holder(path: Path) -> None:
@@ -335,7 +410,7 @@ async def test_readers_cannot_write(path: Path) -> None:
 def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) -> None:
     with closing(open_database(path)) as connection:
         connection.execute("PRAGMA user_version = 7")
-    with pytest.raises(System, match=r"^the database has version 7, this program knows 1$"):
+    with pytest.raises(System, match=rf"^the database has version 7, this program knows {SCHEMA_VERSION}$"):
         open_database(path)
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (7,)

@@ -11,7 +11,6 @@ import pytest
 from daemon.container import Container, ContainerConfig
 from daemon.errors import System
 from daemon.image import Image
-from daemon.storage.database import Volume
 from daemon.storage.recovery import (
     Recovered,
     Stores,
@@ -22,6 +21,7 @@ from daemon.storage.recovery import (
     recover,
     take_clean_marker,
 )
+from daemon.volume import Volume
 from tests.daemon.storage.making import names_in, write
 from tests.daemon.storage.records import container, id_of, image, layer, volume
 

@@ -225,6 +225,18 @@ class TestCopyDirectory:
         assert os.getxattr(volume, "user.note") == b"x"
         assert stat.S_ISFIFO((volume / "pipe").stat().st_mode)
 
+    def test_names_of_one_file_are_names_of_one_file_in_the_copy(self, layers: Layers, tmp_path: Path) -> None:
+        write(layers[0], "data/a")
+        write(layers[0], "outside")
+        (layers[0] / "data/sub").mkdir()
+        os.link(layers[0] / "data/a", layers[0] / "data/sub/b")
+        os.link(layers[0] / "outside", layers[0] / "data/c")
+        volume = tmp_path / "volume"
+        volume.mkdir()
+        assert Rootfs(layers).copy_directory("/data", volume)
+        assert (volume / "a").samefile(volume / "sub/b")
+        assert [(volume / name).stat().st_nlink for name in ("a", "sub/b", "c")] == [2, 2, 1]
+
     @needs_root
     def test_owners_and_devices_are_copied_as_root(self, layers: Layers, tmp_path: Path) -> None:
         write(layers[0], "data/f")

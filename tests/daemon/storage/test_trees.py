@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import InvalidParameter, System
-from daemon.services.volumes import NAME_LENGTH_MAX
+from daemon.storage.rootfs import Rootfs
 from daemon.storage.trees import ContainerTrees, VolumeTrees, clear_staging
+from daemon.volume import NAME_LENGTH_MAX
 from tests.daemon.storage.making import Layers, make_layers, names_in, needs_root, write
 
 ID = "0" * 64
@@ -193,7 +195,7 @@ def test_an_empty_volume_is_filled_with_the_content_of_the_image(root: Path, lay
     write(layers[0], "data/sub/high")
     trees = VolumeTrees(root)
     trees.create("v")
-    trees.fill("v", layers, "/data")
+    trees.fill("v", layers, "/data", complaint="")
     assert shape(trees.data("v")) == {"low": 0o644, "sub": 0o755, "sub/high": 0o644}
 
 
@@ -202,22 +204,109 @@ def test_a_volume_with_content_is_not_filled(root: Path, layers: Layers) -> None
     trees = VolumeTrees(root)
     trees.create("v")
     write(trees.data("v"), "old")
-    trees.fill("v", layers, "/data")
+    trees.fill("v", layers, "/data", complaint="")
     assert names_in(trees.data("v")) == ["old"]
 
 
 def test_a_volume_for_an_image_without_a_layer_stays_empty(root: Path) -> None:
     trees = VolumeTrees(root)
     trees.create("v")
-    trees.fill("v", (), "/data")
+    (root / "upper").mkdir()
+    trees.fill("v", (root / "upper",), "/data", complaint="")
     assert names_in(trees.data("v")) == []
 
 
 def test_a_volume_for_a_directory_that_the_image_does_not_have_stays_empty(root: Path, layers: Layers) -> None:
     trees = VolumeTrees(root)
     trees.create("v")
-    trees.fill("v", layers, "/none")
+    trees.fill("v", layers, "/none", complaint="")
     assert names_in(trees.data("v")) == []
+
+
+def test_a_volume_is_filled_with_what_the_container_has_already_made_there(root: Path, layers: Layers) -> None:
+    write(layers[0], "data/file")
+    containers = ContainerTrees(root)
+    containers.create(ID, layers, "/data/work/dir")
+    trees = VolumeTrees(root)
+    trees.create("v")
+    trees.fill("v", (containers.upper(ID), *layers), "/data", complaint="")
+    assert shape(trees.data("v")) == {"file": 0o644, "work": 0o755, "work/dir": 0o755}
+
+
+def test_a_volume_in_the_place_of_a_file_is_refused_and_stays_empty(root: Path, layers: Layers) -> None:
+    write(layers[0], "data")
+    trees = VolumeTrees(root)
+    trees.create("v")
+    with pytest.raises(InvalidParameter, match=r"^a file is there$"):
+        trees.fill("v", layers, "/data", complaint="a file is there")
+    assert names_in(trees.data("v")) == []
+    assert is_tidy(root)
+
+
+def test_a_volume_with_content_may_have_the_place_of_a_file(root: Path, layers: Layers) -> None:
+    write(layers[0], "data")
+    trees = VolumeTrees(root)
+    trees.create("v")
+    write(trees.data("v"), "old")
+    trees.fill("v", layers, "/data", complaint="")
+    assert names_in(trees.data("v")) == ["old"]
+
+
+@pytest.mark.parametrize("step", ["copy_directory", "rename"])
+def test_a_volume_that_cannot_be_filled_is_empty_as_before(
+    step: str, root: Path, layers: Layers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write(layers[0], "data/file")
+    trees = VolumeTrees(root)
+    trees.create("v")
+    with monkeypatch.context() as patch:
+        patch.setattr(Rootfs if step == "copy_directory" else Path, step, fail)
+        with pytest.raises(System, match=r"^cannot fill the volume: No space left on device$"):
+            trees.fill("v", layers, "/data", complaint="")
+    assert shape(root / "volumes") == {"v": 0o700, "v/_data": 0o755}
+    assert is_tidy(root)
+    trees.fill("v", layers, "/data", complaint="")
+    assert names_in(trees.data("v")) == ["file"]
+
+
+def test_what_is_written_while_a_volume_is_being_filled_stays(
+    root: Path, layers: Layers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Rootfs.copy_directory
+
+    def copy_and_write(rootfs: Rootfs, path: str, destination: Path) -> bool:
+        write(trees.data("v"), "precious")
+        return copy(rootfs, path, destination)
+
+    write(layers[0], "data/file")
+    trees = VolumeTrees(root)
+    trees.create("v")
+    monkeypatch.setattr(Rootfs, "copy_directory", copy_and_write)
+    trees.fill("v", layers, "/data", complaint="")
+    assert names_in(trees.data("v")) == ["precious"]
+    assert is_tidy(root)
+
+
+def test_a_volume_that_is_set_aside_gives_its_name_back_before_it_is_gone(root: Path) -> None:
+    trees = VolumeTrees(root)
+    trees.create("v")
+    write(trees.data("v"), "old")
+    os.link(trees.data("v") / "old", trees.data("v") / "hard")
+    write(trees.data("v"), "sub/more")
+    (trees.data("v") / "link").symlink_to("old")
+    aside = trees.set_aside("v")
+    assert aside is not None
+    trees.create("v")
+    assert names_in(trees.data("v")) == []
+    sizes = [(aside / "_data" / name).lstat().st_size for name in ("old", "sub/more", "link")]
+    assert trees.size(aside) == sum(sizes) > 0
+    trees.discard(aside)
+    assert list(trees.names()) == ["v"]
+    assert is_tidy(root)
+    assert trees.set_aside("none") is None
 
 
 @pytest.mark.parametrize("name", ["v", "v.removed", "x" * NAME_LENGTH_MAX])
