@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from random import SystemRandom
 from types import TracebackType
@@ -18,6 +18,7 @@ import anyio.to_thread
 
 from actors import Ref
 from daemon.config import Config
+from daemon.container import ContainerSummary, HostConfig
 from daemon.create.changes import Changer
 from daemon.create.network_changes import NetworkChanger
 from daemon.create.pipeline import Creator
@@ -77,7 +78,7 @@ class Engine:
             tree = service_tree(self.config, database, stores, SystemRandom(), self._surroundings)
             self.services = await stack.enter_async_context(tree)
             self._creator = Creator(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
-            self._changer = Changer(services=self.services, config=self.config, now_ns=self.now_ns)
+            self._changer = Changer(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
             self.networks = NetworkChanger(services=self.services, now_ns=self.now_ns)
             self._stack = stack.pop_all()
         return self
@@ -105,6 +106,19 @@ class Engine:
         """See `Changer.rename`."""
         with self._noting_residue():
             await self._changer.rename(name_or_id, new_name)
+
+    async def remove_link(self, name: str) -> None:
+        """See `Changer.remove_link`."""
+        await self._changer.remove_link(name)
+
+    async def update(self, name_or_id: str, limits: HostConfig) -> tuple[str, ...]:
+        """See `Changer.update`."""
+        return await self._changer.update(name_or_id, limits)
+
+    async def prune(self, is_wanted: Callable[[ContainerSummary], bool]) -> tuple[str, ...]:
+        """See `Changer.prune`."""
+        with self._noting_residue():
+            return await self._changer.prune(is_wanted)
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(reserved=subnets_in_use(), ipv6_block=unique_local_block(self.id))
