@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import attrs
 
 from actors import ActorCrashed, ActorStopped, AskTimeout
-from daemon.api import containers, images, networks, system
+from daemon.api import containers, events, images, networks, system
 from daemon.api.calls import Call, error_response, refusal
 from daemon.api.system import API_VERSION, API_VERSION_MIN, VERSION, dotted
 from daemon.engine import Engine
@@ -30,7 +30,7 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("HEAD", "/_ping", system.ping),
     ("GET", "/version", system.version),
     ("GET", "/info", system.info),
-    ("GET", "/events", system.events),
+    ("GET", "/events", events.events),
     ("POST", "/images/load", images.load),
     ("POST", "/images/create", images.create),
     ("GET", "/images/json", images.list_images),

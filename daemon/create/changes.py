@@ -6,8 +6,7 @@ One change of a container at a time, in the order they came (moby holds the cont
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from functools import partial
 
 import anyio
@@ -17,6 +16,7 @@ from actors import ActorError
 from daemon.config import Config
 from daemon.container import ContainerSummary, HostConfig
 from daemon.create.events import container_event, insist, publish
+from daemon.create.turns import released, turn_to_change
 from daemon.create.undo import Undo
 from daemon.create.update import check_update, updated
 from daemon.errors import Conflict, DaemonError, InvalidParameter, NotFound, RemovalInProgress, System
@@ -59,7 +59,7 @@ class Changer:
 
     async def _remove(self, name_or_id: str, *, with_volumes: bool) -> None:
         services = self.services
-        async with self._turn(name_or_id, REMOVAL) as summary:
+        async with turn_to_change(services.registrar, name_or_id, REMOVAL) as summary:
             try:
                 volumes = await self._delete_record(summary, with_volumes=with_volumes)
             except System as error:
@@ -86,7 +86,7 @@ class Changer:
         """Raises NotFound, Conflict (the name is taken), InvalidParameter, System."""
         if not name_or_id or not new_name:
             raise InvalidParameter("Neither old nor new names may be empty")
-        async with self._turn(name_or_id, "renaming") as summary:
+        async with turn_to_change(self.services.registrar, name_or_id, "renaming") as summary:
             name = await self._rename(summary, f"/{new_name.removeprefix('/')}")
             renamed = attrs.evolve(summary, name=name)
             event = container_event(renamed, "rename", self.now_ns(), oldName=f"/{summary.name}")
@@ -105,7 +105,7 @@ class Changer:
         warnings = check_update(limits, self.host)
         found = await self.services.registrar.ask(Registrar.find, name_or_id)
         try:
-            async with self._turn(found.id, "update") as summary:
+            async with turn_to_change(self.services.registrar, found.id, "update") as summary:
                 container = await database.ask(Database.container, summary.id)
                 if container is None:
                     raise NotFound(f"No such container: {name_or_id}")
@@ -127,7 +127,7 @@ class Changer:
         """
         services, gone = self.services, set[str]()
         claim = Claim("pruning")
-        async with self._released(claim):
+        async with released(services.registrar, claim):
             await services.registrar.ask(Registrar.claim_pruning, claim)
             summaries = [summary for summary in await services.registrar.ask(Registrar.list) if is_wanted(summary)]
             left = iter(summaries)
@@ -146,27 +146,6 @@ class Changer:
             await publish(services.events, _pruned(self.now_ns()))
         summaries.sort(key=lambda summary: summary.created_ns, reverse=True)
         return tuple(summary.id for summary in summaries if summary.id in gone)
-
-    @asynccontextmanager
-    async def _turn(self, name_or_id: str, change: str) -> AsyncIterator[ContainerSummary]:
-        """The container, for as long as nobody else may change it.
-
-        The body is shielded: it is one commit, perhaps one tree, and messages to actors that are restarted.
-        """
-        claim = Claim(change)
-        async with self._released(claim):
-            summary = await self.services.registrar.ask(Registrar.claim, name_or_id, claim)
-            with anyio.CancelScope(shield=True):
-                yield summary
-
-    @asynccontextmanager
-    async def _released(self, claim: Claim) -> AsyncIterator[None]:
-        """Around the asking for a claim: an ask that is cancelled while waiting may still be carried out."""
-        try:
-            yield
-        finally:
-            with anyio.CancelScope(shield=True):
-                await insist(partial(self.services.registrar.ask, Registrar.release, claim))
 
     async def _rename(self, summary: ContainerSummary, requested: str) -> str:
         services = self.services
