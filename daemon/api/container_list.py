@@ -143,7 +143,10 @@ def _is_since(time_ns: int) -> Test:
 
 
 async def _descended(ancestors: Sequence[str], services: Services) -> set[str]:
-    """The ids of the images that are, or are built on, one of `ancestors`; one that does not exist has no descendants."""
+    """The ids of the images that are, or are built on, one of `ancestors`; one that does not exist has no descendants.
+
+    Built on an image is one that has all its layers and more, as in Docker's containerd image store.
+    """
     chains = {named.image.id: named.image.chain_ids for named in await services.images.ask(ImageStore.list)}
     image_ids: set[str] = set()
     for ancestor in ancestors:
@@ -151,10 +154,9 @@ async def _descended(ancestors: Sequence[str], services: Services) -> set[str]:
             image = await services.images.ask(ImageStore.find, ancestor)
         except (NotFound, InvalidParameter):
             continue
-        image_ids.add(image.id)
-        depth = len(image.chain_ids)
-        if depth:
-            image_ids |= {image_id for image_id, chain in chains.items() if chain[:depth] == image.chain_ids}
+        base, depth = image.chain_ids, len(image.chain_ids)
+        built_on_it = {image_id for image_id, chain in chains.items() if depth < len(chain) and chain[:depth] == base}
+        image_ids |= {image.id, *(built_on_it if depth else ())}
     return image_ids
 
 

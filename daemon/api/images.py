@@ -57,7 +57,9 @@ async def create(call: Call) -> Response:
         message=query.text("message") or "Imported from -",
         reference=reference,
     )
-    await _publish(call, loaded.image, "import", reference)
+    if reference:
+        await _publish(call, loaded.image, "tag", parse_reference(reference).familiar)
+    await _publish(call, loaded.image, "import")
     return Response(status=200, headers=(_JSON,), body=encode_json({"status": loaded.image.id}))
 
 

@@ -10,6 +10,7 @@ from importlib.metadata import version as package_version
 from daemon.api.calls import Call, json_response
 from daemon.api.codec import Json
 from daemon.api.views import DRIVER, rfc3339
+from daemon.create.merge import LOG_DRIVER_OPTIONS
 from daemon.host import Host
 from daemon.http.message import Response
 from daemon.network.drivers import DRIVERS
@@ -137,7 +138,7 @@ _INFO: Mapping[str, Json] = {
         "Volume": ["local"],
         "Network": list(DRIVERS),
         "Authorization": None,
-        "Log": ["json-file", "local", "none"],
+        "Log": sorted(LOG_DRIVER_OPTIONS),
     },
     "MemoryLimit": True,
     "SwapLimit": True,

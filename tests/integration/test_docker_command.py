@@ -160,8 +160,8 @@ def test_events_streams_while_things_happen(docker: Docker) -> None:
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as stream:
         assert stream.stdout is not None
         try:
-            # The import was before: so the stream is known to be open when its line has come.
-            assert stream.stdout.readline().strip() == "import"
+            # The import was before: so the stream is known to be open when their lines have come.
+            assert [stream.stdout.readline().strip() for _ in range(2)] == ["tag", "import"]
             docker.output("create", "--name", "web", "busybox", "true")
             assert stream.stdout.readline().strip() == "create"
             docker.output("rm", "web")

@@ -95,7 +95,7 @@ def test_events_can_be_followed(client: docker.DockerClient) -> None:
     client.containers.create("busybox", "true", name="web")
     stream = client.events(since=1, decode=True)
     try:
-        assert [next(stream)["Action"] for _ in range(2)] == ["import", "create"]
+        assert [next(stream)["Action"] for _ in range(3)] == ["tag", "import", "create"]
         client.containers.get("web").remove()
         assert next(stream)["Action"] == "destroy"
     finally:

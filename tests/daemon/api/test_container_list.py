@@ -43,6 +43,7 @@ def an_image(digit: str, *chain: str) -> Image:
     )
 
 
+TWIN = an_image("5", "l1")
 BASE, APP, OTHER, EMPTY = an_image("1", "l1"), an_image("2", "l1", "l2"), an_image("3", "l3"), an_image("4")
 
 
@@ -237,7 +238,7 @@ async def services_at(root: Path) -> AsyncIterator[Services]:
         database = await supervisor.start(lambda: Database(root / "db"), name="database")
         images = await supervisor.start(lambda: ImageStore(database), name="images")
         registrar = await supervisor.start(lambda: Registrar(database), name="registrar")
-        for image, name in ((BASE, "base"), (APP, "app"), (OTHER, "other"), (EMPTY, "empty")):
+        for image, name in ((BASE, "base"), (TWIN, "twin"), (APP, "app"), (OTHER, "other"), (EMPTY, "empty")):
             await images.ask(ImageStore.add, image, (f"docker.io/library/{name}:latest",))
         for summary in ALL:
             await registrar.ask(Registrar.register, summary)
@@ -253,6 +254,7 @@ async def test_a_container_descends_from_its_image_and_from_those_that_is_built_
             (("app:latest", "other"), [WEB2, DB]),
             ((BASE.id,), [WEB, WEB2]),
             (("3333",), [DB]),
+            (("twin",), [WEB2]),  # of the same layers is not built on it
             (("empty",), [NIL]),  # what has no layers is not the base of everything
             (("nothing",), []),
             (("Not A Reference",), []),
