@@ -12,7 +12,7 @@ import anyio.lowlevel
 
 from daemon.api.filters import Filters, boolean, has_labels, is_one_of
 from daemon.api.numbers import parse_integer, unsigned_complaint
-from daemon.api.patterns import is_found
+from daemon.api.patterns import any_found
 from daemon.container import ContainerSummary
 from daemon.errors import InvalidParameter, NotFound
 from daemon.services import Services
@@ -97,7 +97,7 @@ def _check(filters: Filters) -> None:
 def _plain_tests(filters: Filters) -> dict[str, Test]:
     """The tests that need nothing but the container's summary."""
     return {
-        "name": lambda summary: _is_name(filters["name"], summary.name),
+        "name": _is_named(filters.get("name", ())),
         "label": lambda summary: has_labels(filters, summary.labels),
         "status": lambda _: is_one_of(filters, "status", "created"),
         "health": lambda _: is_one_of(filters, "health", "none"),
@@ -114,12 +114,15 @@ def _plain_tests(filters: Filters) -> dict[str, Test]:
     }
 
 
-def _is_name(patterns: tuple[str, ...], name: str) -> bool:
+def _is_named(patterns: tuple[str, ...]) -> Test:
     """With or without the slash that is before a name."""
-    return not patterns or any(
-        pattern in (name, f"/{name}") or is_found(pattern, f"/{name}") or is_found(pattern, name)
-        for pattern in patterns
-    )
+    exact, is_found = frozenset(patterns), any_found(patterns)
+
+    def test(summary: ContainerSummary) -> bool:
+        names = (f"/{summary.name}", summary.name)
+        return not exact or any(name in exact or is_found(name) for name in names)
+
+    return test
 
 
 def _is_in_network(summary: ContainerSummary, value: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from daemon.api.filters import Filters, boolean, has_labels
 from daemon.api.moments import parse_moment
-from daemon.api.patterns import fits
+from daemon.api.patterns import Match, any_fits
 from daemon.errors import InvalidParameter
 from daemon.image import Image
 from daemon.reference import parse_reference
@@ -27,6 +27,7 @@ async def matching_images(
         NotFound: there is no such image as `before` or `since` names.
     """
     is_dangling_wanted = boolean(filters, "dangling")
+    fits = any_fits(filters.get("reference", ()))
     before = [await _created_of(value, services) for value in filters.get("before", ())]
     before += [parse_moment(value, now_ns) for value in filters.get("until", ())]
     since = [await _created_of(value, services) for value in filters.get("since", ())]
@@ -41,7 +42,7 @@ async def matching_images(
             continue
         if not has_labels(filters, named.image.config.labels or {}):
             continue
-        shown = _with_fitting_references(named, filters)
+        shown = _with_fitting_references(named, fits) if "reference" in filters else named
         if _is_shown(shown, filters, is_dangling_wanted=is_dangling_wanted):
             chosen.append(shown)
     return chosen
@@ -68,16 +69,12 @@ async def _created_of(text: str, services: Services) -> int | None:
     return created_of(await services.images.ask(ImageStore.find, text))
 
 
-def _with_fitting_references(named: NamedImage, filters: Filters) -> NamedImage:
-    patterns = filters.get("reference")
-    if patterns is None:
-        return named
-    return NamedImage(named.image, tuple(text for text in named.references if _fits(text, patterns)))
+def _with_fitting_references(named: NamedImage, fits: Match) -> NamedImage:
+    def is_fitting(text: str) -> bool:
+        reference = parse_reference(text)
+        return fits(reference.familiar) or fits(reference.familiar_name)
 
-
-def _fits(text: str, patterns: tuple[str, ...]) -> bool:
-    reference = parse_reference(text)
-    return any(fits(pattern, reference.familiar) or fits(pattern, reference.familiar_name) for pattern in patterns)
+    return NamedImage(named.image, tuple(filter(is_fitting, named.references)))
 
 
 def _is_shown(shown: NamedImage, filters: Filters, *, is_dangling_wanted: bool | None) -> bool:

@@ -7,7 +7,7 @@ cannot hold the daemon up, as it could with Python's `re`. Go's syntax is RE2's.
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Callable, Iterable
 from typing import Protocol, cast
 
 import re2
@@ -24,26 +24,28 @@ _OPTIONS.max_mem = PROGRAM_BYTES_MAX
 
 BAD_PATTERN = "syntax error in pattern"
 
-_CACHED_MAX = 256
-"""Patterns that are kept compiled: a filter is used once for every container."""
+Match = Callable[[str], bool]
 
 
-def is_found(pattern: str, text: str) -> bool:
-    """Whether the regular expression matches anywhere in `text`; one that is none matches nothing, as in Docker."""
-    compiled = _compiled(pattern)
-    return compiled is not None and compiled.search(text) is not None
+def any_found(patterns: Iterable[str]) -> Match:
+    """Whether one of the regular expressions matches anywhere in a text; one that is none matches nothing, as in Docker."""
+    found = [compiled.search for pattern in patterns if (compiled := _compiled(pattern)) is not None]
+    return lambda text: any(search(text) is not None for search in found)
 
 
-def fits(pattern: str, text: str) -> bool:
-    """Whether all of `text` is as `pattern` says, in which `*` and `?` stand for anything but a slash (Go's path.Match).
+def any_fits(patterns: Iterable[str]) -> Match:
+    """Whether all of a text is as one of the patterns says, in which `*` and `?` stand for anything but a slash.
 
     Raises:
         InvalidParameter: a bracket is not closed, or a backslash stands at the end.
     """
-    compiled = _compiled(_from_glob(pattern))
-    if compiled is None:
-        raise InvalidParameter(BAD_PATTERN)
-    return compiled.fullmatch(text) is not None
+    fitting = []
+    for pattern in patterns:
+        compiled = _compiled(_from_glob(pattern))
+        if compiled is None:
+            raise InvalidParameter(BAD_PATTERN)
+        fitting.append(compiled.fullmatch)
+    return lambda text: any(fullmatch(text) is not None for fullmatch in fitting)
 
 
 class _Compiled(Protocol):
@@ -54,7 +56,6 @@ class _Compiled(Protocol):
     def fullmatch(self, text: str) -> object | None: ...
 
 
-@functools.lru_cache(maxsize=_CACHED_MAX)
 def _compiled(pattern: str) -> _Compiled | None:
     try:
         return cast("_Compiled", re2.compile(pattern, _OPTIONS))
@@ -62,7 +63,6 @@ def _compiled(pattern: str) -> _Compiled | None:
         return None
 
 
-@functools.lru_cache(maxsize=_CACHED_MAX)
 def _from_glob(pattern: str) -> str:
     expression, left = [], list(reversed(pattern))
     while left:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from daemon.api.patterns import BAD_PATTERN, fits, is_found
+from daemon.api.patterns import BAD_PATTERN, any_fits, any_found
 from daemon.errors import InvalidParameter
 
 
@@ -31,13 +31,13 @@ from daemon.errors import InvalidParameter
     ],
 )
 def test_a_regular_expression_is_gos(pattern: str, text: str, expected: bool) -> None:
-    assert is_found(pattern, text) is expected
+    assert any_found([pattern])(text) is expected
 
 
 @pytest.mark.parametrize("pattern", ["(a*)*$", "(a|a)*b", "(a+)+[^a]", "a?" * 30 + "a" * 30, "(" * 900 + ")" * 900])
 def test_a_pattern_that_backtracks_without_end_elsewhere_takes_no_time_here(pattern: str) -> None:
     begun = time.process_time()
-    is_found(pattern, "a" * 255 + "!")
+    any_found([pattern])("a" * 255 + "!")
     assert time.process_time() - begun < 1  # in Python's `re` most of these take longer than anybody lives
 
 
@@ -79,7 +79,7 @@ def test_a_pattern_that_backtracks_without_end_elsewhere_takes_no_time_here(patt
     ],
 )
 def test_a_file_name_pattern_is_gos(pattern: str, text: str, expected: bool) -> None:
-    assert fits(pattern, text) is expected
+    assert any_fits([pattern])(text) is expected
 
 
 @pytest.mark.parametrize(
@@ -87,5 +87,12 @@ def test_a_file_name_pattern_is_gos(pattern: str, text: str, expected: bool) -> 
 )
 def test_a_pattern_that_is_none_is_the_clients_mistake(pattern: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
-        fits(pattern, "a")
+        any_fits(["a", pattern])
     assert str(caught.value) == BAD_PATTERN
+
+
+def test_of_several_patterns_one_is_enough_and_none_is_not() -> None:
+    assert any_found(["(", "x", "b$"])("web")
+    assert any_fits(["x", "w*"])("web")
+    assert not any_found([])("web")
+    assert not any_fits([])("web")
