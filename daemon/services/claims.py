@@ -24,17 +24,20 @@ class Claim:
     """What is done with it, as a noun: `removal`, `renaming`, `update`."""
 
 
+Settle = Callable[[bool], None]
+
+
 class Claims:
     """The lines, by container. The first in a line has the turn."""
 
     def __init__(self) -> None:
-        self._lines: dict[str, deque[tuple[Claim, Callable[[], None]]]] = {}
+        self._lines: dict[str, deque[tuple[Claim, Settle]]] = {}
 
     def __contains__(self, container_id: str) -> bool:
         return container_id in self._lines
 
-    def join(self, container_id: str, claim: Claim, grant: Callable[[], None], *, called: str) -> None:
-        """Call `grant` once it is this claim's turn: now, if nobody is before it.
+    def join(self, container_id: str, claim: Claim, settle: Settle, *, called: str) -> None:
+        """Call `settle` once: with true when it is this claim's turn, now if nobody is before it; with false if it leaves first.
 
         Raises:
             RemovalInProgress: the container, which the caller has `called` so, is going to be removed.
@@ -42,9 +45,9 @@ class Claims:
         line = self._lines.setdefault(container_id, deque())
         if line and line[-1][0].change == REMOVAL:
             raise RemovalInProgress(f"removal of container {called} is already in progress")
-        line.append((claim, grant))
+        line.append((claim, settle))
         if len(line) == 1:
-            grant()
+            settle(True)
 
     def leave(self, claim: Claim) -> str | None:
         """The container that this claim had the turn for, if it had: the next in line has it now. Harmless twice."""
@@ -54,10 +57,14 @@ class Claims:
                     return self._give_up(container_id, line, place)
         return None
 
-    def _give_up(self, container_id: str, line: deque[tuple[Claim, Callable[[], None]]], place: int) -> str | None:
+    def _give_up(self, container_id: str, line: deque[tuple[Claim, Settle]], place: int) -> str | None:
+        _, settle = line[place]
         del line[place]
-        if not line:
+        if place > 0:
+            settle(False)
+            return None
+        if line:
+            line[0][1](True)
+        else:
             del self._lines[container_id]
-        elif place == 0:
-            line[0][1]()
-        return container_id if place == 0 else None
+        return container_id

@@ -124,14 +124,16 @@ class Registrar:
         answer: Deferred[ContainerSummary] = Deferred()
         container_id = self._index.find(name_or_id).id
 
-        def grant() -> None:
+        def settle(has_turn: bool) -> None:
             summary = self._index.get(container_id)  # looked up again: whoever was before may have renamed it
-            if summary is None:
+            if (
+                summary is None or not has_turn
+            ):  # if it gave up nobody reads this, but an actor does not stop while it owes
                 answer.fail(NotFound(f"No such container: {name_or_id}"))
             else:
                 answer.resolve(summary)
 
-        self._claims.join(container_id, claim, grant, called=name_or_id)
+        self._claims.join(container_id, claim, settle, called=name_or_id)
         return answer
 
     async def claim_pruning(self, claim: Claim) -> None:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,11 +16,15 @@ class Turns:
     def __init__(self) -> None:
         self.claims = Claims()
         self.granted: list[Claim] = []
+        self.given_up: list[Claim] = []
 
     def join(self, container_id: str, change: str) -> Claim:
         claim = Claim(change)
-        grant: Callable[[], None] = lambda: self.granted.append(claim)  # noqa: E731
-        self.claims.join(container_id, claim, grant, called="web")
+
+        def settle(has_turn: bool) -> None:
+            (self.granted if has_turn else self.given_up).append(claim)
+
+        self.claims.join(container_id, claim, settle, called="web")
         return claim
 
 
@@ -58,9 +60,9 @@ def test_who_gives_up_waiting_gets_no_turn() -> None:
     turns = Turns()
     first, second, third = (turns.join(WEB, "update") for _ in range(3))
     assert turns.claims.leave(second) is None  # it had no turn to give
-    assert turns.granted == [first]
+    assert (turns.granted, turns.given_up) == ([first], [second])
     turns.claims.leave(first)
-    assert turns.granted == [first, third]
+    assert (turns.granted, turns.given_up) == ([first, third], [second])
 
 
 def test_a_removal_that_is_given_up_lets_others_wait_again() -> None:
