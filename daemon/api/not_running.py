@@ -104,8 +104,9 @@ async def top(call: Call) -> Response:
 async def create_exec(call: Call) -> Response:
     body = await call.json()
     if not isinstance(body, dict | None):
+        kind = {list: "array", str: "string", bool: "bool"}.get(type(body), "number")
         raise InvalidParameter(
-            "invalid JSON: json: cannot unmarshal a value into Go value of type container.ExecOptions"
+            f"invalid JSON: json: cannot unmarshal {kind} into Go value of type container.ExecOptions"
         )
     if not any(value for key, value in (body or {}).items() if key.lower() == "cmd"):
         raise InvalidParameter("No exec command specified")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from random import Random
 from typing import Any, cast
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
+import anyio
 import attrs
 import pytest
 
+from daemon.api.container_list import LIST_FILTERS
 from daemon.api.routes import Router
 from daemon.container import ContainerConfig
 from daemon.engine import Engine
@@ -46,6 +49,20 @@ class Client:
         response = await self.router(request)
         assert isinstance(response.body, bytes)
         return response.status, json.loads(response.body) if response.body else None
+
+    async def status(self, method: str, target: str) -> int:
+        """Of an answer that may be a stream: that is read to its end, or let go after a moment."""
+        path, _, query = target.partition("?")
+        body = cast("Any", Body(b""))
+        response = await self.router(
+            Request(method=method, path=path, query=query, headers={}, body=body, has_body=False)
+        )
+        if not isinstance(response.body, bytes):
+            async with aclosing(response.body) as lines:
+                with anyio.move_on_after(0.01):
+                    async for _ in lines:
+                        pass
+        return response.status
 
     async def create(self, name: str, **fields: object) -> str:
         status, answer = await self.call(
@@ -271,3 +288,66 @@ async def test_a_hostile_filter_is_answered_at_once(tmp_path: Path) -> None:
         await client.create("a" * 60)
         for pattern in ("(a*)*$x", "(a|a)*b", "(" * 500, "a{1000}{1000}"):
             assert await client.names(f"all=1&{filters(name=[pattern], id=[pattern])}") == []
+
+
+ODD = [
+    *(
+        "0 1 -1 true x web /web a/b % [ ( * \\ 1.5 1e9 2023-02-31 0001-01-01 9999-12-31T23:59:59Z 10m -5h 80/tcp 1-2 65536 "
+        "created null {} busybox sha256: @ label=x = 99999999999999999999h 1970-01-01T00:00:00+99:99 caf\u00e9 \u0661 \U0001f6a2"
+    ).split(),
+    *("", " ", "\0", "\n", "a" * 300, "9" * 40),
+]
+FILTER_NAMES = [
+    *sorted(LIST_FILTERS),
+    *("type", "event", "scope", "image", "container", "label!", "until", "dangling", "reference", "nosuch", ""),
+]
+TARGETS = [
+    ("GET", "/containers/json", ["all", "limit", "size", "filters"]),
+    ("GET", "/images/json", ["all", "shared-size", "filter", "filters"]),
+    ("POST", "/containers/prune", ["filters"]),
+    ("GET", "/events", ["since", "until", "filters"]),
+    ("GET", "/containers/{}/json", ["size"]),
+    ("POST", "/containers/{}/rename", ["name"]),
+    ("DELETE", "/containers/{}", ["v", "link", "force"]),
+    ("GET", "/containers/{}/logs", ["stdout", "stderr", "since", "until", "tail"]),
+    ("GET", "/containers/{}/top", ["ps_args"]),
+    ("POST", "/containers/{}/kill", ["signal"]),
+    ("POST", "/containers/{}/resize", ["h", "w"]),
+    ("POST", "/containers/{}/wait", ["condition"]),
+    ("POST", "/containers/{}/stop", ["t"]),
+]
+UPDATES = "Memory MemorySwap NanoCpus CpuPeriod PidsLimit CpusetCpus RestartPolicy BlkioWeight Ulimits".split()
+VALUES: list[object] = [
+    *(None, 0, 1, -1, 2**62, -(2**63), 64 << 20, 1.5, True, "x", "", [], {}),
+    *({"Name": "always"}, [{"Name": None}]),
+]
+
+
+async def test_no_input_is_a_defect_of_ours(tmp_path: Path) -> None:
+    rng = Random(28)
+    seen = set[int]()
+
+    def odd_filters() -> str:
+        kind = rng.randrange(4)
+        values: object = rng.choices(ODD, k=rng.randrange(3))
+        if kind == 0:
+            values = dict.fromkeys(cast("list[str]", values), True)
+        elif kind == 1:
+            values = rng.choice(VALUES)
+        return json.dumps({rng.choice(FILTER_NAMES): values for _ in range(rng.randrange(3))})
+
+    async with a_client(tmp_path) as client:
+        for _ in range(600):
+            if "/web" not in await client.names("all=1"):
+                await client.create("web")
+            method, path, keys = rng.choice(TARGETS)
+            query = {key: odd_filters() if key == "filters" else rng.choice(ODD) for key in keys if rng.random() < 0.7}
+            if path == "/events":
+                query |= {"until": query.get("until") or "1"}
+            version = rng.choice(["", "/v1.24", "/v1.30", "/v1.41", "/v1.50"])
+            target = version + path.format(quote(rng.choice(["web", "web", *ODD]), safe="")) + "?" + urlencode(query)
+            seen.add(await client.status(method, target))
+            body = {rng.choice(UPDATES): rng.choice(VALUES) for _ in range(rng.randrange(4))}
+            seen.add((await client.call("POST", "/containers/web/update", body))[0])
+    assert 500 not in seen
+    assert {200, 204, 400, 404, 409} <= seen

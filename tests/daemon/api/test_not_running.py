@@ -125,6 +125,12 @@ TABLE: list[tuple[str, str, bytes, tuple[int, str]]] = [
     ("POST", "/containers/nobody/exec", EXEC, NO_SUCH),
     ("POST", "/containers/nobody/exec", b"{}", (400, "No exec command specified")),
     ("POST", "/containers/nobody/exec", b'{"Cmd": []}', (400, "No exec command specified")),
+    (
+        "POST",
+        "/containers/nobody/exec",
+        b"[]",
+        (400, "invalid JSON: json: cannot unmarshal array into Go value of type container.ExecOptions"),
+    ),
     ("POST", "/containers/nobody/exec", b"", (400, "invalid JSON: got EOF while reading request body")),
     ("POST", "/exec/abc/start", b"{}", (404, "No such exec instance: abc")),
     ("POST", "/exec/abc/resize", b"", (404, "No such exec instance: abc")),
