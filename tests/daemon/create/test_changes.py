@@ -317,9 +317,9 @@ async def test_an_update_waits_for_a_rename_that_is_under_way(tmp_path: Path) ->
         created = await engine.create(request_for("web"))
         claim = Claim("renaming")
         await engine.services.registrar.ask(Registrar.claim, "web", claim)
-        tasks.start_soon(engine.update, "web", LIMITS)
-        tasks.start_soon(engine.remove, "web")
-        await wait_all_tasks_blocked()
+        for change in (partial(engine.update, "web", LIMITS), partial(engine.remove, "web")):
+            tasks.start_soon(change)
+            await wait_all_tasks_blocked()  # trio starts tasks in any order
         assert await shares_of(engine, created.id) == 0
         await engine.services.registrar.ask(Registrar.release, claim)
         watch = RemovalWatch()
