@@ -6,6 +6,7 @@ No container here has ever run, so some filters have one answer for all: none ha
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import anyio.lowlevel
@@ -64,7 +65,7 @@ async def _tests(summaries: Sequence[ContainerSummary], filters: Filters, servic
     _check(filters)
     tests = [test for key, test in _plain_tests(filters).items() if key in filters]
     if filters.get("id"):
-        ids = {summary.id for value in filters["id"] if (summary := _by_prefix(summaries, value)) is not None}
+        ids = _by_prefixes(sorted(summary.id for summary in summaries), filters["id"])
         tests.append(lambda summary: summary.id in ids)
     if "ancestor" in filters:
         image_ids = await _descended(filters["ancestor"], services)
@@ -131,10 +132,18 @@ def _is_in_network(summary: ContainerSummary, value: str) -> bool:
     )
 
 
-def _by_prefix(summaries: Sequence[ContainerSummary], prefix: str) -> ContainerSummary | None:
-    """The one whose id begins so; no container where there are several. A regular expression counts for nothing here."""
-    matches = [summary for summary in summaries if summary.id.startswith(prefix)]
-    return matches[0] if prefix and len(matches) == 1 else None
+def _by_prefixes(ids: Sequence[str], prefixes: Sequence[str]) -> set[str]:
+    """For each prefix the one of the sorted ids that begins so; none where there are several, or where it is empty.
+
+    A regular expression counts for nothing here.
+    """
+    found = set()
+    for prefix in filter(None, prefixes):
+        first = bisect_left(ids, prefix)
+        matches = [container_id for container_id in ids[first : first + 2] if container_id.startswith(prefix)]
+        if len(matches) == 1:
+            found.add(matches[0])
+    return found
 
 
 def _is_before(time_ns: int) -> Test:

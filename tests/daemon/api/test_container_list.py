@@ -272,6 +272,8 @@ async def test_a_container_is_older_or_younger_than_another(tmp_path: Path) -> N
             ({"since": ("web-2",)}, [DB, NIL]),
             ({"since": ("web",), "before": ("nil",)}, [WEB2, DB]),
             ({"before": ("nil", "web-2")}, [WEB]),
+            ({"before": ("db",), "name": ("web",)}, [WEB, WEB2]),  # unlike Moby, though `db` is not in the list
+            ({"since": ("web",), "name": ("d",)}, [DB]),
         ):
             assert await matching(ALL, cast("Any", filters), services) == chosen, filters
         with pytest.raises(NotFound, match="No such container: nobody"):
