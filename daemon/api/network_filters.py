@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from daemon.api.filters import Filters
 from daemon.api.moments import parse_moment
-from daemon.api.patterns import is_found
+from daemon.api.patterns import Match, any_found
 from daemon.errors import InvalidParameter
 from daemon.network import Network, is_predefined
 
@@ -22,7 +22,8 @@ _TRUE, _FALSE = ("1", "true"), ("0", "false")
 
 def matching(networks: Iterable[Network], filters: Filters) -> list[Network]:
     """Raises InvalidParameter for a value that makes no sense."""
-    chosen = [network for network in networks if _matches(network, filters)]
+    names, ids = any_found(filters.get("name", ())), any_found(filters.get("id", ()))
+    chosen = [network for network in networks if _matches(network, filters, names, ids)]
     dangling = _dangling(filters)
     if dangling is not None:  # as no container runs, no network but Docker's own counts as used
         chosen = [network for network in chosen if is_predefined(network.name) != dangling]
@@ -49,11 +50,11 @@ def prunable(filters: Filters, now_ns: int) -> Callable[[Network], bool]:
     return is_wanted
 
 
-def _matches(network: Network, filters: Filters) -> bool:
+def _matches(network: Network, filters: Filters, names: Match, ids: Match) -> bool:
     rules: tuple[tuple[str, Callable[[str], bool]], ...] = (
         ("driver", lambda value: value == network.driver),
-        ("name", lambda value: value == network.name or is_found(value, network.name)),
-        ("id", lambda value: value == network.id or is_found(value, network.id)),
+        ("name", lambda value: value == network.name or names(network.name)),
+        ("id", lambda value: value == network.id or ids(network.id)),
         ("scope", lambda value: value == network.scope),
     )
     for key, rule in rules:
