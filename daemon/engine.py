@@ -18,6 +18,7 @@ import anyio.to_thread
 
 from actors import Ref
 from daemon.config import Config
+from daemon.container import ContainerSummary, HostConfig
 from daemon.create.changes import Changer
 from daemon.create.network_changes import NetworkChanger
 from daemon.create.pipeline import Creator
@@ -79,7 +80,7 @@ class Engine:
             tree = service_tree(self.config, database, stores, SystemRandom(), self._surroundings, self._note_crash)
             self.services = await stack.enter_async_context(tree)
             self._creator = Creator(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
-            self._changer = Changer(services=self.services, config=self.config, now_ns=self.now_ns)
+            self._changer = Changer(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
             self.networks = NetworkChanger(services=self.services, now_ns=self.now_ns)
             self._volume_changer = VolumeChanger(services=self.services, config=self.config, now_ns=self.now_ns)
             self._stack = stack.pop_all()
@@ -127,6 +128,19 @@ class Engine:
     def _note_crash(self) -> None:
         # An actor forgets, or did not finish, what it has made for work under way; the next start looks at everything.
         self._is_tidy = False
+
+    async def remove_link(self, name: str) -> None:
+        """See `Changer.remove_link`."""
+        await self._changer.remove_link(name)
+
+    async def update(self, name_or_id: str, limits: HostConfig) -> tuple[str, ...]:
+        """See `Changer.update`."""
+        return await self._changer.update(name_or_id, limits)
+
+    async def prune(self, is_wanted: Callable[[ContainerSummary], bool]) -> tuple[str, ...]:
+        """See `Changer.prune`."""
+        with self._noting_residue():
+            return await self._changer.prune(is_wanted)
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(reserved=subnets_in_use(), ipv6_block=unique_local_block(self.id))

@@ -28,6 +28,10 @@ class Conflict(DaemonError):
     """The request collides with the present state: a taken name, an image in use."""
 
 
+class RemovalInProgress(Conflict):
+    """The container is on its way out: nothing else can be done with it."""
+
+
 class Forbidden(DaemonError):
     """The caller may not do this."""
 

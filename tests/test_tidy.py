@@ -61,6 +61,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         | NOUNS,
         {"anyio", "attrs", "msgspec"},
     ),
+    "daemon.api.patterns": ({"daemon.errors"}, {"re2"}),
     "daemon.__main__": ({"actors", "daemon"}, {"anyio"}),
     "loadtest": (set(), {"attrs", "httptools", "rich", "msgspec"}),
     "contrib": (set(), {"anyio", "attrs", "rich"}),

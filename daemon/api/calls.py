@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import AsyncGenerator, Mapping
 from urllib.parse import parse_qsl
 
@@ -11,6 +9,8 @@ import attrs
 import msgspec
 
 from daemon.api.codec import Json
+from daemon.api.filters import Filters, decode_filters
+from daemon.api.numbers import parse_integer
 from daemon.config import Config
 from daemon.engine import Engine
 from daemon.errors import (
@@ -46,7 +46,6 @@ RETRY_AFTER_S = 1
 
 _JSON = ("Content-Type", "application/json")
 _FALSE = ("", "0", "no", "false", "none")
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 
 
 @attrs.frozen(kw_only=True)
@@ -97,34 +96,33 @@ class Query:
     def has(self, key: str) -> bool:
         return key in self._values
 
-    def flag(self, key: str) -> bool:
-        return self._values.get(key, "").strip().lower() not in _FALSE
+    def flag(self, key: str, *, default: bool = False) -> bool:
+        """`default` where the key is missing; without a value it means no."""
+        if key not in self._values:
+            return default
+        return self._values[key].strip().lower() not in _FALSE
 
     def integer(self, key: str) -> int:
         """0 where it is not given. Raises InvalidParameter."""
         value = self._values.get(key, "")
-        if value and not _INTEGER.fullmatch(value):
-            raise InvalidParameter(f'strconv.Atoi: parsing "{value}": invalid syntax')
-        return int(value or "0")
+        return parse_integer(value) if value else 0
 
-    def filters(self, known: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
-        """`{"name": {"web": true}}`, or the older `{"name": ["web"]}`. Raises InvalidParameter for one not in `known`."""
+    def filters(self, known: frozenset[str] | None = None) -> Filters:
+        """`{"name": {"web": true}}`, or the older `{"name": ["web"]}`.
+
+        Raises:
+            InvalidParameter: it is neither, or there is a filter that is not `known`, if that is given.
+        """
         text = self.text("filters")
         if not text:
             return {}
         try:
-            raw = json.loads(text)
-        except (ValueError, RecursionError):
-            raise InvalidParameter(f"invalid filter: {text[:100]}") from None
-        if not isinstance(raw, dict):
-            raise InvalidParameter(f"invalid filter: {text[:100]}")
-        filters = {}
-        for key, values in raw.items():
-            if key not in known:
+            filters = decode_filters(msgspec.json.decode(text))
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            raise InvalidParameter("invalid filter") from None
+        for key in filters:
+            if known is not None and key not in known:
                 raise InvalidParameter(f"invalid filter '{key}'")
-            if not isinstance(values, dict | list):
-                raise InvalidParameter(f"invalid filter: {text[:100]}")
-            filters[key] = tuple(str(value) for value in values)
         return filters
 
 
@@ -146,6 +144,11 @@ def decode_json(content: bytes) -> Json:
 
 def encode_json(payload: Json) -> bytes:
     return msgspec.json.encode(payload) + b"\n"
+
+
+def not_modified() -> Response:
+    """There was nothing to do."""
+    return Response(status=304)
 
 
 def json_response(payload: Json, status: int = 200) -> Response:

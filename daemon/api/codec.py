@@ -88,6 +88,9 @@ class Record(Generic[T]):
         self._by_folded_name = {field.name.lower(): field for field in self._fields}
         _RECORDS[kind] = self
 
+    def name_of(self, attribute: str) -> str:
+        return next(field.name for field in self._fields if field.attribute == attribute)
+
     def has_field(self, key: str) -> bool:
         return key in self._by_name or key.lower() in self._by_folded_name
 

@@ -1,12 +1,21 @@
-"""The filters of the container list. Rules: moby v28 daemon/list.go; a value matches if any of its key's does, keys all must."""
+"""The filters of the container list. Rules and texts: moby v28 daemon/list.go; of a key any value will do, keys all must match.
+
+No container here has ever run, so some filters have one answer for all: none has exited, is healthy, or has a port open.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+import time
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Callable, Sequence
 
+import anyio.lowlevel
+
+from daemon.api.filters import Filters, boolean, has_labels, is_one_of
+from daemon.api.numbers import parse_integer, unsigned_complaint
+from daemon.api.patterns import any_found
 from daemon.container import ContainerSummary
-from daemon.errors import InvalidParameter, NotFound, NotImplementedHere
+from daemon.errors import InvalidParameter, NotFound
 from daemon.services import Services
 from daemon.services.image_store import ImageStore
 from daemon.services.registrar import Registrar
@@ -16,51 +25,140 @@ LIST_FILTERS = frozenset(
 )
 """Those that Docker knows: any other is the client's mistake."""
 
-_LATER = frozenset({"exited", "expose", "health", "is-task", "isolation", "publish"})
-_STATES = frozenset("created running paused restarting removing exited dead".split())
+STATES = "created running paused restarting removing exited dead".split()
+HEALTHS = "none starting healthy unhealthy".split()
 
-Filters = Mapping[str, tuple[str, ...]]
+SLICE_S = 0.005
+"""How long a list may keep the event loop before it lets others have their turn: thousands of containers take longer."""
+
+PORT_MAX = 65535
+
+Test = Callable[[ContainerSummary], bool]
 
 
 async def matching(
     summaries: Sequence[ContainerSummary], filters: Filters, services: Services
 ) -> list[ContainerSummary]:
-    """Raises InvalidParameter for a value that makes no sense, NotImplementedHere for a filter that is still to come."""
-    for key in filters:
-        if key in _LATER:
-            raise NotImplementedHere(f"the filter '{key}' is not supported yet")
-    for state in filters.get("status", ()):
-        if state not in _STATES:
-            raise InvalidParameter(f"Unrecognised filter value for status: {state}")
-    chosen = [summary for summary in summaries if _matches(summary, filters)]
-    if filters.get("ancestor"):
-        chosen = await _descended(chosen, filters["ancestor"], services)
-    for key, is_kept in (("before", _is_before), ("since", _is_since)):
+    """Those of `summaries` that every filter lets pass.
+
+    Raises:
+        InvalidParameter: a value makes no sense.
+        NotFound: there is no such container as `before` or `since` names.
+    """
+    tests = await _tests(summaries, filters, services)
+    if not tests:
+        return list(summaries)
+    return [summary async for summary in in_slices(summaries) if all(test(summary) for test in tests)]
+
+
+async def in_slices(summaries: Sequence[ContainerSummary]) -> AsyncIterator[ContainerSummary]:
+    """One after the other, with a pause for others now and then."""
+    begun = time.monotonic()
+    for summary in summaries:
+        if time.monotonic() - begun > SLICE_S:
+            await anyio.lowlevel.checkpoint()
+            begun = time.monotonic()
+        yield summary
+
+
+async def _tests(summaries: Sequence[ContainerSummary], filters: Filters, services: Services) -> list[Test]:
+    _check(filters)
+    tests = [test for key, test in _plain_tests(filters).items() if key in filters]
+    if filters.get("id"):
+        ids = _by_prefixes(sorted(summary.id for summary in summaries), filters["id"])
+        tests.append(lambda summary: summary.id in ids)
+    if "ancestor" in filters:
+        image_ids = await _descended(filters["ancestor"], services)
+        tests.append(lambda summary: summary.image_id in image_ids)
+    # Unlike Moby: by time, and not by place in a list from which other filters may have taken the border away.
+    for value in filters.get("before", ()):
+        tests.append(_is_before((await services.registrar.ask(Registrar.find, value)).created_ns))
+    for value in filters.get("since", ()):
+        tests.append(_is_since((await services.registrar.ask(Registrar.find, value)).created_ns))
+    return tests
+
+
+def _check(filters: Filters) -> None:
+    for value in filters.get("exited", ()):
+        try:
+            parse_integer(value)
+        except InvalidParameter as error:
+            raise InvalidParameter(f"invalid filter 'exited={value}': {error}") from None
+    for key, kind, known in (("status", "state", STATES), ("health", "health", HEALTHS)):
         for value in filters.get(key, ()):
-            border = await services.registrar.ask(Registrar.find, value)
-            chosen = [summary for summary in chosen if is_kept(summary, border)]
-    return chosen
+            if value not in known:
+                text = f"invalid value for {kind} ({value}): must be one of {', '.join(known)}"
+                raise InvalidParameter(f"invalid filter '{key}={value}': {text}")
+    boolean(filters, "is-task")
+    for key in ("publish", "expose"):
+        for value in filters.get(key, ()):
+            _check_port(key, value)
 
 
-def _matches(summary: ContainerSummary, filters: Filters) -> bool:
-    rules = (
-        ("status", lambda value: value == "created"),
-        ("id", lambda value: _is_in(value, summary.id)),
-        ("name", lambda value: _is_in(value, summary.name) or _is_in(value, f"/{summary.name}")),
-        ("network", lambda value: value in summary.networks),
-        ("volume", lambda value: any(value in (mount.name, mount.destination) for mount in summary.mounts)),
+def _plain_tests(filters: Filters) -> dict[str, Test]:
+    """The tests that need nothing but the container's summary."""
+    return {
+        "name": _is_named(filters.get("name", ())),
+        "label": lambda summary: has_labels(filters, summary.labels),
+        "status": lambda _: is_one_of(filters, "status", "created"),
+        "health": lambda _: is_one_of(filters, "health", "none"),
+        "exited": lambda _: not filters["exited"],
+        "is-task": lambda _: not boolean(filters, "is-task"),
+        "publish": lambda _: not filters["publish"],
+        "expose": lambda _: not filters["expose"],
+        "volume": lambda summary: any(
+            value in (mount.name or mount.source, mount.destination)
+            for mount in summary.mounts
+            for value in filters["volume"]
+        ),
+        "network": lambda summary: any(_is_in_network(summary, value) for value in filters["network"]),
+    }
+
+
+def _is_named(patterns: tuple[str, ...]) -> Test:
+    """With or without the slash that is before a name."""
+    exact, is_found = frozenset(patterns), any_found(patterns)
+
+    def test(summary: ContainerSummary) -> bool:
+        names = (f"/{summary.name}", summary.name)
+        return not exact or any(name in exact or is_found(name) for name in names)
+
+    return test
+
+
+def _is_in_network(summary: ContainerSummary, value: str) -> bool:
+    return value in summary.networks or any(
+        endpoint.network_id.startswith(value) for endpoint in summary.networks.values()
     )
-    for key, rule in rules:
-        values = filters.get(key)
-        if values and not any(map(rule, values)):
-            return False
-    return all(_has_label(summary.labels, label) for label in filters.get("label", ()))
 
 
-async def _descended(
-    summaries: Sequence[ContainerSummary], ancestors: Sequence[str], services: Services
-) -> list[ContainerSummary]:
-    """Those whose image is, or is built on, one of `ancestors`; an image that does not exist has no descendants."""
+def _by_prefixes(ids: Sequence[str], prefixes: Sequence[str]) -> set[str]:
+    """For each prefix the one of the sorted ids that begins so; none where there are several, or where it is empty.
+
+    A regular expression counts for nothing here.
+    """
+    found = set()
+    for prefix in filter(None, prefixes):
+        first = bisect_left(ids, prefix)
+        matches = [container_id for container_id in ids[first : first + 2] if container_id.startswith(prefix)]
+        if len(matches) == 1:
+            found.add(matches[0])
+    return found
+
+
+def _is_before(time_ns: int) -> Test:
+    return lambda summary: summary.created_ns < time_ns
+
+
+def _is_since(time_ns: int) -> Test:
+    return lambda summary: summary.created_ns > time_ns
+
+
+async def _descended(ancestors: Sequence[str], services: Services) -> set[str]:
+    """The ids of the images that are, or are built on, one of `ancestors`; one that does not exist has no descendants.
+
+    Built on an image is one that has all its layers and more, as in Docker's containerd image store.
+    """
     chains = {named.image.id: named.image.chain_ids for named in await services.images.ask(ImageStore.list)}
     image_ids: set[str] = set()
     for ancestor in ancestors:
@@ -68,31 +166,27 @@ async def _descended(
             image = await services.images.ask(ImageStore.find, ancestor)
         except (NotFound, InvalidParameter):
             continue
-        image_ids.add(image.id)
-        depth = len(image.chain_ids)
-        if depth:
-            image_ids |= {image_id for image_id, chain in chains.items() if chain[:depth] == image.chain_ids}
-    return [summary for summary in summaries if summary.image_id in image_ids]
+        base, depth = image.chain_ids, len(image.chain_ids)
+        built_on_it = {image_id for image_id, chain in chains.items() if depth < len(chain) and chain[:depth] == base}
+        image_ids |= {image.id, *(built_on_it if depth else ())}
+    return image_ids
 
 
-def _is_before(summary: ContainerSummary, border: ContainerSummary) -> bool:
-    return summary.created_ns < border.created_ns
+def _check_port(key: str, value: str) -> None:
+    """`80`, `80/tcp`, `8000-8010/udp`. Raises InvalidParameter."""
+    if ":" in value:
+        raise InvalidParameter(f"filter for '{key}' should not contain ':': {value}")
+    port = value.split("/")[0]
+    complaint = _port_complaint(port)
+    if complaint:
+        raise InvalidParameter(f"error while looking up for {key} {value}: {complaint}")
 
 
-def _is_since(summary: ContainerSummary, border: ContainerSummary) -> bool:
-    return summary.created_ns > border.created_ns
-
-
-def _is_in(pattern: str, text: str) -> bool:
-    """The value as a regular expression anywhere in the text, or as it stands if it is none."""
-    if pattern == text:
-        return True
-    try:
-        return re.search(pattern, text) is not None
-    except (re.error, RecursionError, OverflowError):
-        return pattern in text
-
-
-def _has_label(labels: Mapping[str, str], wanted: str) -> bool:
-    key, equals, value = wanted.partition("=")
-    return key in labels and (not equals or labels[key] == value)
+def _port_complaint(port: str) -> str:
+    if not port:
+        return "empty string specified for ports"
+    ends = port.split("-")[:2]
+    for end in ends:
+        if (complaint := unsigned_complaint(end, PORT_MAX)) is not None:
+            return f'strconv.ParseUint: parsing "{end}": {complaint}'
+    return f"invalid range specified for port: {port}" if int(ends[-1]) < int(ends[0]) else ""

@@ -1,22 +1,33 @@
-"""The container endpoints: create, list, inspect, rename, remove."""
+"""The container endpoints: create, list, inspect, rename, update, remove, prune."""
 
 from __future__ import annotations
 
+import attrs
+
 from daemon.api.calls import Call, Query, json_response, no_content
 from daemon.api.codec import Json
-from daemon.api.container_list import LIST_FILTERS, matching
+from daemon.api.container_list import LIST_FILTERS, in_slices, matching
+from daemon.api.filters import has_labels
+from daemon.api.moments import parse_moment
 from daemon.api.network_views import with_network_history
 from daemon.api.schema import CONFIG, HOST_CONFIG, HOST_CONFIG_KEY, NETWORKING, NETWORKING_KEY
 from daemon.api.views import inspect_view, summary_view
-from daemon.container import HostConfig, NetworkingConfig
+from daemon.container import ContainerSummary, HostConfig, NetworkingConfig
 from daemon.create.request import CreateRequest
-from daemon.errors import InvalidParameter, NotFound, NotImplementedHere
+from daemon.create.update import UPDATABLE
+from daemon.errors import InvalidParameter, NotFound
 from daemon.http.message import Response
 from daemon.services.image_store import ImageStore
 from daemon.services.registrar import Registrar
 from daemon.storage.database import Database
 
+PRUNE_FILTERS = frozenset({"label", "label!", "until"})
+
+KERNEL_MEMORY_UNTIL = (1, 42)
+PIDS_LIMIT_IN_UPDATES_SINCE = (1, 40)
+
 _PLATFORM_SINCE = (1, 41)
+_UPDATABLE = frozenset(HOST_CONFIG.name_of(attribute).lower() for attribute in UPDATABLE)
 _BODY = "CreateRequest"
 """What Go calls the body in its complaints."""
 
@@ -63,12 +74,26 @@ async def list_containers(call: Call) -> Response:
     summaries = await services.registrar.ask(Registrar.list)
     if not (query.flag("all") or limit > 0 or filters.get("status")):
         summaries = ()  # without `all` the list is of running containers
-    images = {named.image.id: named for named in await services.images.ask(ImageStore.list)}
     chosen = await matching(summaries, filters, services)
     chosen.sort(key=lambda summary: summary.created_ns, reverse=True)
     if limit > 0:
         del chosen[limit:]
-    return json_response([summary_view(summary, images, call.config.data_root) for summary in chosen])
+    meanings = await services.images.ask(ImageStore.meanings, frozenset(summary.image for summary in chosen))
+    sizes: dict[str, int] = {}
+    if query.flag("size"):
+        sizes = {named.image.id: named.image.size_bytes for named in await services.images.ask(ImageStore.list)}
+    views = [
+        summary_view(
+            summary,
+            # As the user typed it while that still means the same image, else the image's id.
+            summary.image if meanings.get(summary.image, "") == summary.image_id else summary.image_id,
+            call.config.data_root,
+            size_bytes=sizes.get(summary.image_id, 0),
+            api_version=call.version,
+        )
+        async for summary in in_slices(chosen)
+    ]
+    return json_response(views)
 
 
 async def inspect(call: Call) -> Response:
@@ -90,9 +115,52 @@ async def rename(call: Call) -> Response:
     return no_content()
 
 
+async def update(call: Call) -> Response:
+    limits = decode_update(await call.json(), call.version)
+    warnings = await call.engine.update(call.name, limits)
+    return json_response({"Warnings": list(warnings) or None})
+
+
+def decode_update(raw: Json, version: tuple[int, int]) -> HostConfig:
+    """Limits and a restart policy; what else a container's settings are is no part of the body. Raises InvalidParameter."""
+    body = {key: value for key, value in raw.items() if key.lower() in _UPDATABLE} if isinstance(raw, dict) else raw
+    limits = HOST_CONFIG.decode({} if body is None else body)
+    if version >= KERNEL_MEMORY_UNTIL:
+        limits = attrs.evolve(limits, kernel_memory=0)
+    if version < PIDS_LIMIT_IN_UPDATES_SINCE:
+        limits = attrs.evolve(limits, pids_limit=None)
+    elif limits.pids_limit is not None:
+        limits = attrs.evolve(limits, pids_limit=max(limits.pids_limit, 0))  # less than none is as good as none
+    return limits
+
+
 async def remove(call: Call) -> Response:
     query = call.query()
     if query.flag("link"):
-        raise NotImplementedHere("removing a link is not supported yet")
-    await call.engine.remove(call.name, with_volumes=query.flag("v"))
+        await call.engine.remove_link(call.name)
+    else:
+        await call.engine.remove(call.name, with_volumes=query.flag("v"))
     return no_content()
+
+
+async def prune(call: Call) -> Response:
+    filters = call.query().filters(PRUNE_FILTERS)
+    until_ns = _until_ns(filters.get("until"), call.engine.now_ns())
+
+    def is_wanted(summary: ContainerSummary) -> bool:
+        if until_ns is not None and summary.created_ns > until_ns:
+            return False
+        if "label!" in filters and has_labels(filters, summary.labels, "label!"):
+            return False
+        return has_labels(filters, summary.labels)
+
+    deleted = await call.engine.prune(is_wanted)
+    return json_response({"ContainersDeleted": list(deleted) or None, "SpaceReclaimed": 0})
+
+
+def _until_ns(values: tuple[str, ...] | None, now_ns: int) -> int | None:
+    if not values:
+        return None
+    if len(values) > 1:
+        raise InvalidParameter("more than one until filter specified")
+    return parse_moment(values[0], now_ns)

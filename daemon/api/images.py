@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import fnmatch
-from collections import Counter
-from collections.abc import Sequence
 
 from daemon.api.calls import Call, encode_json, json_response
+from daemon.api.image_list import LIST_FILTERS, created_of, matching_images, shared_bytes
 from daemon.api.views import image_summary_view, image_view
 from daemon.container import ContainerConfig
 from daemon.create.events import publish
@@ -17,13 +15,10 @@ from daemon.image import Image, LoadedImage
 from daemon.reference import parse_reference
 from daemon.services.event_bus import Event
 from daemon.services.image_loader import ImageLoader
-from daemon.services.image_store import ImageStore, NamedImage
-from daemon.services.registrar import Registrar
+from daemon.services.image_store import ImageStore
 
-LIST_FILTERS = frozenset("before dangling label reference since until".split())
-_LATER = frozenset({"before", "since", "until"})
-_TRUE = ("1", "true")
-_FALSE = ("0", "false")
+FILTER_PARAMETER_UNTIL = (1, 41)
+SHARED_SIZE_SINCE = (1, 42)
 
 _JSON = ("Content-Type", "application/json")
 
@@ -62,27 +57,27 @@ async def create(call: Call) -> Response:
         message=query.text("message") or "Imported from -",
         reference=reference,
     )
-    await _publish(call, loaded.image, "import", reference)
+    if reference:
+        await _publish(call, loaded.image, "tag", parse_reference(reference).familiar)
+    await _publish(call, loaded.image, "import")
     return Response(status=200, headers=(_JSON,), body=encode_json({"status": loaded.image.id}))
 
 
 async def list_images(call: Call) -> Response:
-    filters = call.query().filters(LIST_FILTERS)
-    for key in filters:
-        if key in _LATER:
-            raise NotImplementedHere(f"the filter '{key}' is not supported yet")
+    query, version = call.query(), call.version
+    filters = query.filters(LIST_FILTERS)
+    if version < FILTER_PARAMETER_UNTIL and (pattern := query.text("filter")):
+        filters = {**filters, "reference": (*filters.get("reference", ()), pattern)}
     services = call.engine.services
-    images = list(await services.images.ask(ImageStore.list))
-    if dangling := filters.get("dangling"):
-        is_dangling = _boolean(dangling[0])
-        images = [named for named in images if is_dangling is not bool(named.references)]
-    if filters.get("reference"):
-        images = [named for named in images if _fits(named, filters["reference"])]
-    for label in filters.get("label", ()):
-        images = [named for named in images if _has_label(named.image, label)]
-    users = Counter(summary.image_id for summary in await services.registrar.ask(Registrar.list))
-    images.sort(key=lambda named: named.image.created, reverse=True)
-    return json_response([image_summary_view(named, users[named.image.id]) for named in images])
+    images = await services.images.ask(ImageStore.list)
+    chosen = await matching_images(images, filters, services, call.engine.now_ns())
+    chosen.sort(key=lambda named: created_of(named.image) or 0, reverse=True)
+    is_shared_told = version >= SHARED_SIZE_SINCE and query.flag("shared-size")
+    shared = shared_bytes(images) if is_shared_told else {}
+    views = [
+        image_summary_view(named, shared_bytes=shared.get(named.image.id, -1), api_version=version) for named in chosen
+    ]
+    return json_response(views)
 
 
 async def inspect(call: Call) -> Response:
@@ -103,25 +98,3 @@ def _reference(repository: str, tag: str) -> str:
     if reference.digest:
         raise InvalidParameter("cannot import digest reference")
     return str(reference.tagged())
-
-
-def _fits(named: NamedImage, patterns: Sequence[str]) -> bool:
-    references = [parse_reference(text) for text in named.references]
-    return any(
-        fnmatch.fnmatchcase(text, pattern)
-        for reference in references
-        for text in (reference.familiar, reference.familiar_name)
-        for pattern in patterns
-    )
-
-
-def _has_label(image: Image, wanted: str) -> bool:
-    key, equals, value = wanted.partition("=")
-    labels = image.config.labels or {}
-    return key in labels and (not equals or labels[key] == value)
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() not in (*_TRUE, *_FALSE):
-        raise InvalidParameter(f"invalid filter 'dangling=[{text}]'")
-    return text.lower() in _TRUE

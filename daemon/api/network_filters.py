@@ -5,26 +5,25 @@ Unlike Moby: a type that does not exist is a 400, not a 500.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
-from daemon.api.system import parse_time
+from daemon.api.filters import Filters
+from daemon.api.moments import parse_moment
+from daemon.api.patterns import Match, any_found
 from daemon.errors import InvalidParameter
 from daemon.network import Network, is_predefined
 
 LIST_FILTERS = frozenset("dangling driver id label name scope type".split())
 PRUNE_FILTERS = frozenset(["label", "label!", "until"])
 
-Filters = Mapping[str, tuple[str, ...]]
-
 _TYPES = ("builtin", "custom")
 _TRUE, _FALSE = ("1", "true"), ("0", "false")
-_DURATION = re.compile(r"(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?", re.ASCII)
 
 
 def matching(networks: Iterable[Network], filters: Filters) -> list[Network]:
     """Raises InvalidParameter for a value that makes no sense."""
-    chosen = [network for network in networks if _matches(network, filters)]
+    names, ids = any_found(filters.get("name", ())), any_found(filters.get("id", ()))
+    chosen = [network for network in networks if _matches(network, filters, names, ids)]
     dangling = _dangling(filters)
     if dangling is not None:  # as no container runs, no network but Docker's own counts as used
         chosen = [network for network in chosen if is_predefined(network.name) != dangling]
@@ -41,7 +40,7 @@ def prunable(filters: Filters, now_ns: int) -> Callable[[Network], bool]:
     until = filters.get("until", ())
     if len(until) > 1:
         raise InvalidParameter("more than one until filter specified")
-    until_ns = _parse_until(until[0], now_ns) if until else None
+    until_ns = parse_moment(until[0], now_ns) if until else None
 
     def is_wanted(network: Network) -> bool:
         is_old = until_ns is None or network.created_ns <= until_ns
@@ -51,11 +50,11 @@ def prunable(filters: Filters, now_ns: int) -> Callable[[Network], bool]:
     return is_wanted
 
 
-def _matches(network: Network, filters: Filters) -> bool:
+def _matches(network: Network, filters: Filters, names: Match, ids: Match) -> bool:
     rules: tuple[tuple[str, Callable[[str], bool]], ...] = (
         ("driver", lambda value: value == network.driver),
-        ("name", lambda value: _is_in(value, network.name)),
-        ("id", lambda value: _is_in(value, network.id)),
+        ("name", lambda value: value == network.name or names(network.name)),
+        ("id", lambda value: value == network.id or ids(network.id)),
         ("scope", lambda value: value == network.scope),
     )
     for key, rule in rules:
@@ -86,24 +85,3 @@ def _has_labels(network: Network, wanted: Iterable[str]) -> bool:
         if key not in network.labels or (equals and network.labels[key] != value):
             return False
     return True
-
-
-def _is_in(pattern: str, text: str) -> bool:
-    """The value as a regular expression anywhere in the text, or the text itself."""
-    if pattern == text:
-        return True
-    try:
-        return re.search(pattern, text) is not None
-    except (re.error, RecursionError, OverflowError):
-        return False
-
-
-def _parse_until(text: str, now_ns: int) -> int:
-    match = _DURATION.fullmatch(text) if text else None
-    if match is not None:
-        hours, minutes, seconds = (int(part or "0") for part in match.groups())
-        return now_ns // 10**9 * 10**9 - ((hours * 60 + minutes) * 60 + seconds) * 10**9
-    until_ns = parse_time(text)
-    if until_ns is None:
-        raise InvalidParameter('failed to parse value as time or duration: ""')
-    return until_ns

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import attrs
 
 from actors import ActorCrashed, ActorStopped, AskTimeout
-from daemon.api import containers, images, networks, system, volumes
+from daemon.api import containers, events, images, networks, not_running, system, volumes
 from daemon.api.calls import Call, error_response, refusal
 from daemon.api.system import API_VERSION, API_VERSION_MIN, VERSION, dotted
 from daemon.engine import Engine
@@ -30,7 +30,7 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("HEAD", "/_ping", system.ping),
     ("GET", "/version", system.version),
     ("GET", "/info", system.info),
-    ("GET", "/events", system.events),
+    ("GET", "/events", events.events),
     ("POST", "/images/load", images.load),
     ("POST", "/images/create", images.create),
     ("GET", "/images/json", images.list_images),
@@ -38,7 +38,24 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("POST", "/containers/create", containers.create),
     ("GET", "/containers/json", containers.list_containers),
     ("GET", "/containers/{name}/json", containers.inspect),
+    ("POST", "/containers/prune", containers.prune),
     ("POST", "/containers/{name}/rename", containers.rename),
+    ("POST", "/containers/{name}/update", containers.update),
+    ("POST", "/containers/{name}/wait", not_running.wait),
+    ("POST", "/containers/{name}/start", not_running.start),
+    ("POST", "/containers/{name}/stop", not_running.stop),
+    ("POST", "/containers/{name}/restart", not_running.restart),
+    ("POST", "/containers/{name}/kill", not_running.kill),
+    ("POST", "/containers/{name}/pause", not_running.pause),
+    ("POST", "/containers/{name}/unpause", not_running.unpause),
+    ("POST", "/containers/{name}/resize", not_running.resize),
+    ("POST", "/containers/{name}/exec", not_running.create_exec),
+    ("GET", "/containers/{name}/logs", not_running.logs),
+    ("GET", "/containers/{name}/top", not_running.top),
+    ("GET", "/containers/{name}/stats", not_running.stats),
+    ("POST", "/exec/{name}/start", not_running.exec_instance),
+    ("POST", "/exec/{name}/resize", not_running.exec_instance),
+    ("GET", "/exec/{name}/json", not_running.exec_instance),
     ("DELETE", "/containers/{name}", containers.remove),
     ("GET", "/networks", networks.list_networks),
     ("GET", "/networks/", networks.list_networks),
@@ -58,11 +75,9 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
 """A name may hold slashes. The first that fits counts."""
 
 NOT_YET: tuple[tuple[str, str, str], ...] = (
-    ("POST", "/containers/{name}/(start|stop|restart|kill|pause|unpause|wait|resize)", "running a container"),
-    ("POST", "/containers/{name}/(attach|exec)|/exec/{name}/(start|resize)", "running a command in a container"),
-    ("GET", "/containers/{name}/(logs|top|stats|attach/ws)|/exec/{name}/json", "running a container"),
-    ("POST", "/containers/{name}/update", "updating a container"),
-    ("POST", "/(containers|images|build)/prune", "pruning"),
+    ("POST", "/containers/{name}/attach", "running a container"),
+    ("GET", "/containers/{name}/attach/ws", "running a container"),
+    ("POST", "/(images|build)/prune", "pruning"),
     ("GET", "/containers/{name}/(archive|export|changes)", "reading a container's files"),
     ("HEAD", "/containers/{name}/archive", "reading a container's files"),
     ("PUT", "/containers/{name}/archive", "writing a container's files"),

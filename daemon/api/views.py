@@ -34,7 +34,7 @@ _STATE: Mapping[str, Json] = {
     "StartedAt": NEVER,
     "FinishedAt": NEVER,
 }
-_NO_ADDRESSES: Mapping[str, Json] = {
+_NO_SANDBOX: Mapping[str, Json] = {
     "Bridge": "",
     "SandboxID": "",
     "SandboxKey": "",
@@ -44,24 +44,18 @@ _NO_ADDRESSES: Mapping[str, Json] = {
     "LinkLocalIPv6PrefixLen": 0,
     "SecondaryIPAddresses": None,
     "SecondaryIPv6Addresses": None,
-    "EndpointID": "",
-    "Gateway": "",
-    "GlobalIPv6Address": "",
-    "GlobalIPv6PrefixLen": 0,
-    "IPAddress": "",
-    "IPPrefixLen": 0,
-    "IPv6Gateway": "",
-    "MacAddress": "",
 }
+_OF_BRIDGE = (
+    "EndpointID Gateway GlobalIPv6Address GlobalIPv6PrefixLen IPAddress IPPrefixLen IPv6Gateway MacAddress".split()
+)
+"""What is shown of the endpoint in the default network once more, as before there were others."""
+
+ANNOTATIONS_SINCE = (1, 46)
+NAMELESS_IMAGES_SINCE = (1, 43)
+WITHOUT_VIRTUAL_SIZE_SINCE = (1, 44)
 
 
 def inspect_view(container: Container, image: Image | None, root: Path, *, with_size: bool) -> dict[str, Json]:
-    home = root / "containers" / container.id
-    lower = (
-        [str(root / "layers" / chain.removeprefix("sha256:") / "diff") for chain in reversed(image.chain_ids)]
-        if image
-        else []
-    )
     view: dict[str, Json] = {
         "Id": container.id,
         "Created": rfc3339(container.created_ns),
@@ -82,33 +76,55 @@ def inspect_view(container: Container, image: Image | None, root: Path, *, with_
         "AppArmorProfile": container.security.apparmor_profile,
         "ExecIDs": None,
         "HostConfig": HOST_CONFIG.encode(container.host_config),
-        "GraphDriver": {
-            "Data": {
-                "ID": container.id,
-                "LowerDir": ":".join(lower),
-                "MergedDir": str(home / "merged"),
-                "UpperDir": str(home / "diff"),
-                "WorkDir": str(home / "work"),
-            },
-            "Name": DRIVER,
-        },
+        "GraphDriver": _graph_driver(container, image, root),
         "Mounts": mounts_view(container.mounts, root),
         "Config": CONFIG.encode(container.config),
-        "NetworkSettings": {**_NO_ADDRESSES, "Networks": networks_view(container.networks)},
+        "NetworkSettings": _network_settings(container),
     }
     if with_size:  # nothing has been written to it yet, as nothing has run in it
         view |= {"SizeRw": 0, "SizeRootFs": image.size_bytes if image else 0}
     return view
 
 
-def summary_view(summary: ContainerSummary, images: Mapping[str, NamedImage], root: Path) -> dict[str, Json]:
-    host_config: dict[str, Json] = {"NetworkMode": summary.network_mode}
-    if summary.annotations:
-        host_config["Annotations"] = dict(summary.annotations)
+def _graph_driver(container: Container, image: Image | None, root: Path) -> dict[str, Json]:
+    home = root / "containers" / container.id
+    chain_ids = reversed(image.chain_ids) if image else ()
+    lower = [str(root / "layers" / chain_id.removeprefix("sha256:") / "diff") for chain_id in chain_ids]
     return {
+        "Data": {
+            "ID": container.id,
+            "LowerDir": ":".join(lower),
+            "MergedDir": str(home / "merged"),
+            "UpperDir": str(home / "diff"),
+            "WorkDir": str(home / "work"),
+        },
+        "Name": DRIVER,
+    }
+
+
+def _network_settings(container: Container) -> dict[str, Json]:
+    networks = container.networks
+    bridge = ENDPOINT.encode(networks.get("bridge", EndpointSettings()))
+    addresses = {name: bridge[name] for name in _OF_BRIDGE}
+    return {**_NO_SANDBOX, **addresses, "Networks": networks_view(networks)}
+
+
+def summary_view(
+    summary: ContainerSummary,
+    image: str,
+    root: Path,
+    *,
+    size_bytes: int = 0,
+    api_version: tuple[int, int] = (1, 50),
+) -> dict[str, Json]:
+    """`image` is how its image is to be called, `size_bytes` that of its file system, 0 where nobody asked."""
+    host_config: dict[str, Json] = {"NetworkMode": summary.network_mode} if summary.network_mode else {}
+    if summary.annotations and api_version >= ANNOTATIONS_SINCE:
+        host_config["Annotations"] = dict(summary.annotations)
+    view: dict[str, Json] = {
         "Id": summary.id,
         "Names": [f"/{summary.name}"],
-        "Image": _shown_image(summary, images),
+        "Image": image,
         "ImageID": summary.image_id,
         "Command": _command(summary.path, summary.args),
         "Created": summary.created_ns // 1_000_000_000,
@@ -120,6 +136,9 @@ def summary_view(summary: ContainerSummary, images: Mapping[str, NamedImage], ro
         "NetworkSettings": {"Networks": networks_view(listed_networks(summary.networks))},
         "Mounts": mounts_view(summary.mounts, root),
     }
+    if size_bytes:
+        view["SizeRootFs"] = size_bytes
+    return view
 
 
 def networks_view(networks: Mapping[str, EndpointSettings]) -> dict[str, Json]:
@@ -198,19 +217,27 @@ def image_view(named: NamedImage) -> dict[str, Json]:
     return view
 
 
-def image_summary_view(named: NamedImage, containers: int) -> dict[str, Json]:
+def image_summary_view(
+    named: NamedImage, *, shared_bytes: int = -1, api_version: tuple[int, int] = (1, 50)
+) -> dict[str, Json]:
     tags, digests = _names(named)
-    return {
-        "Id": named.image.id,
+    if not tags and not digests and api_version < NAMELESS_IMAGES_SINCE:
+        tags, digests = ["<none>:<none>"], ["<none>@<none>"]
+    image, labels = named.image, named.image.config.labels
+    view: dict[str, Json] = {
+        "Id": image.id,
         "ParentId": "",
         "RepoTags": tags,
         "RepoDigests": digests,
-        "Created": unix_time(named.image.created),
-        "Size": named.image.size_bytes,
-        "SharedSize": -1,
-        "Labels": dict(named.image.config.labels or {}),
-        "Containers": containers,
+        "Created": unix_time(image.created) if image.created else 0,
+        "Size": image.size_bytes,
+        "SharedSize": shared_bytes,
+        "Labels": None if labels is None else dict(labels),
+        "Containers": -1,  # told since 1.51
     }
+    if api_version < WITHOUT_VIRTUAL_SIZE_SINCE:
+        view["VirtualSize"] = image.size_bytes
+    return view
 
 
 def rfc3339(time_ns: int) -> str:
@@ -236,17 +263,6 @@ def _names(named: NamedImage) -> tuple[list[str], list[str]]:
         [reference.familiar for reference in references if not reference.digest],
         [reference.familiar for reference in references if reference.digest],
     )
-
-
-def _shown_image(summary: ContainerSummary, images: Mapping[str, NamedImage]) -> str:
-    """As the user typed it, if that still means the same image; else the image's id."""
-    named = images.get(summary.image_id)
-    if named is None:
-        return summary.image_id or summary.image
-    if summary.image_id.startswith(f"sha256:{summary.image.removeprefix('sha256:')}"):
-        return summary.image
-    is_still_so = str(parse_reference(summary.image).tagged()) in named.references or "@" in summary.image
-    return summary.image if is_still_so else summary.image_id
 
 
 def _command(path: str, args: tuple[str, ...]) -> str:

@@ -1,30 +1,46 @@
-"""`docker rm`, `docker rename`: the verbs on a container that is created. One change of a container at a time."""
+"""`docker rm`, `docker rename`, `docker update`, `docker container prune`: the verbs that change a container that is created.
+
+One change of a container at a time, in the order they came (moby holds the container's lock); behind a removal nothing waits.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 
 import anyio
 import attrs
 
+from actors import ActorError
 from daemon.config import Config
-from daemon.container import ContainerSummary
+from daemon.container import ContainerSummary, HostConfig
 from daemon.create.events import container_event, insist, publish, volume_event
+from daemon.create.turns import released, turn_to_change
 from daemon.create.undo import Undo
-from daemon.errors import Conflict, InvalidParameter
+from daemon.create.update import check_update, updated
+from daemon.errors import Conflict, DaemonError, InvalidParameter, NotFound, RemovalInProgress, System
+from daemon.host import Host
 from daemon.services import Services
 from daemon.services.allocator import Allocator
+from daemon.services.claims import REMOVAL, Claim
+from daemon.services.event_bus import Event
 from daemon.services.layer_manager import LayerManager
 from daemon.services.registrar import Registrar
 from daemon.services.volumes import Volumes
 from daemon.storage.database import Database
 from daemon.volume import Volume
 
+_log = logging.getLogger(__name__)
+
+PRUNED_AT_ONCE_MAX = 16
+"""Removals that a prune has under way: enough to share their commits, few enough to leave others their turn."""
+
 
 @attrs.frozen(kw_only=True)
 class Changer:
     services: Services
+    host: Host
     config: Config
     now_ns: Callable[[], int]
 
@@ -35,16 +51,20 @@ class Changer:
 
         Raises:
             NotFound: there is no such container.
-            Conflict: it is being removed or renamed already.
+            Conflict: it is being removed already.
             System: the disk is full; nothing has changed.
         """
-        services = self.services
         # Creates first: the name of one may be the prefix of another container's id, and names count before prefixes.
-        if await services.allocator.ask(Allocator.call_off, name_or_id):
-            return
-        summary = await services.registrar.ask(Registrar.begin_change, name_or_id, "removal")
-        with anyio.CancelScope(shield=True):  # bounded: one commit, one tree, and messages to actors that are restarted
-            volumes = await self._delete_record(summary, with_volumes=with_volumes)
+        if not await self.services.allocator.ask(Allocator.call_off, name_or_id):
+            await self._remove(name_or_id, with_volumes=with_volumes)
+
+    async def _remove(self, name_or_id: str, *, with_volumes: bool) -> None:
+        services = self.services
+        async with turn_to_change(services.registrar, name_or_id, REMOVAL) as summary:
+            try:
+                volumes = await self._delete_record(summary, with_volumes=with_volumes)
+            except System as error:
+                raise System(f'cannot remove container "{name_or_id}": {error}') from error
             await insist(partial(services.registrar.ask, Registrar.remove, summary.id))
             await insist(partial(services.allocator.ask, Allocator.release_name, summary.id, summary.name))
             try:
@@ -54,20 +74,80 @@ class Changer:
                 await publish(services.events, container_event(summary, "destroy", self.now_ns()))
                 await insist(partial(services.layers.ask, LayerManager.remove, summary.id))
 
+    async def remove_link(self, name: str) -> None:
+        """Links of `--link` are not kept as names yet, so there is none to find.
+
+        Raises:
+            Conflict: it is the container's own name.
+            NotFound: there is no such name.
+        """
+        await self.services.registrar.ask(Registrar.find, name)
+        raise Conflict("Conflict, cannot remove the default link name of the container")
+
     async def rename(self, name_or_id: str, new_name: str) -> None:
         """Raises NotFound, Conflict (the name is taken), InvalidParameter, System."""
-        services = self.services
-        if not name_or_id or not new_name.removeprefix("/"):
+        if not name_or_id or not new_name:
             raise InvalidParameter("Neither old nor new names may be empty")
-        summary = await services.registrar.ask(Registrar.begin_change, name_or_id, "renaming")
-        with anyio.CancelScope(shield=True):  # bounded: one commit, and messages to actors that are restarted
-            try:
-                name = await self._rename(summary, new_name)
-            finally:
-                await insist(partial(services.registrar.ask, Registrar.end_change, summary.id))
+        async with turn_to_change(self.services.registrar, name_or_id, "renaming") as summary:
+            name = await self._rename(summary, f"/{new_name.removeprefix('/')}")
             renamed = attrs.evolve(summary, name=name)
             event = container_event(renamed, "rename", self.now_ns(), oldName=f"/{summary.name}")
-            await publish(services.events, event)
+            await publish(self.services.events, event)
+
+    async def update(self, name_or_id: str, limits: HostConfig) -> tuple[str, ...]:
+        """The container has other limits or another restart policy, durably. Warnings for the client.
+
+        Raises:
+            InvalidParameter: the limits make no sense, whatever the container.
+            NotFound: there is no such container.
+            Conflict: they do not fit those it has, or it is being removed.
+            System: the disk is full; nothing has changed.
+        """
+        database = self.services.database
+        warnings = check_update(limits, self.host)
+        found = await self.services.registrar.ask(Registrar.find, name_or_id)
+        try:
+            async with turn_to_change(self.services.registrar, found.id, "update") as summary:
+                container = await database.ask(Database.container, summary.id)
+                if container is None:
+                    raise NotFound(f"No such container: {name_or_id}")
+                host_config = updated(container.host_config, limits)
+                await database.ask(Database.update_container, attrs.evolve(container, host_config=host_config))
+                await publish(self.services.events, container_event(summary, "update", self.now_ns()))
+        except RemovalInProgress as error:
+            text = 'container is marked for removal and cannot be "update"'
+            raise Conflict(f"Cannot update container {found.id}: {text}") from error
+        except (Conflict, System) as error:
+            raise type(error)(f"Cannot update container {found.id}: {error}") from error
+        return warnings
+
+    async def prune(self, is_wanted: Callable[[ContainerSummary], bool]) -> tuple[str, ...]:
+        """The ids of the containers that are gone, newest first: all that are not running and wanted by the caller.
+
+        Raises:
+            Conflict: another prune is under way.
+        """
+        services, gone = self.services, set[str]()
+        claim = Claim("pruning")
+        async with released(services.registrar, claim):
+            await services.registrar.ask(Registrar.claim_pruning, claim)
+            summaries = [summary for summary in await services.registrar.ask(Registrar.list) if is_wanted(summary)]
+            left = iter(summaries)
+
+            async def remove_some() -> None:
+                for summary in left:
+                    try:
+                        await self._remove(summary.id, with_volumes=False)
+                        gone.add(summary.id)
+                    except (DaemonError, ActorError) as error:
+                        _log.warning("cannot prune container %s: %s", summary.id, error)
+
+            async with anyio.create_task_group() as tasks:
+                for _ in range(PRUNED_AT_ONCE_MAX):
+                    tasks.start_soon(remove_some)
+            await publish(services.events, _pruned(self.now_ns()))
+        summaries.sort(key=lambda summary: summary.created_ns, reverse=True)
+        return tuple(summary.id for summary in summaries if summary.id in gone)
 
     async def _rename(self, summary: ContainerSummary, requested: str) -> str:
         services = self.services
@@ -92,7 +172,6 @@ class Changer:
         volumes: tuple[Volume, ...] = ()
         anonymous = tuple(mount.name for mount in summary.mounts if mount.is_anonymous)
         async with Undo(timeout_s=self.config.undo_timeout_s) as undo:
-            undo.push("removal", partial(services.registrar.ask, Registrar.end_change, summary.id))
             if with_volumes and anonymous:
                 undo.push("volumes", partial(services.volumes.ask, Volumes.release, owner))
                 volumes = await services.volumes.ask(Volumes.claim_unused, owner, anonymous, but_by=summary.id)
@@ -113,3 +192,8 @@ class Changer:
 def _owner(summary: ContainerSummary) -> str:
     """Of the volumes that are removed with a container; the container itself owns those that it uses."""
     return f"removal of {summary.id}"
+
+
+def _pruned(time_ns: int) -> Event:
+    """Nothing that was written is given back: a container that never ran has written nothing."""
+    return Event(type="container", action="prune", actor_id="", attributes={"reclaimed": "0"}, time_ns=time_ns)

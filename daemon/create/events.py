@@ -35,11 +35,13 @@ async def publish(events: Ref[EventBus], event: Event) -> None:
 
 
 def container_event(summary: ContainerSummary, action: str, time_ns: int, **attributes: str) -> Event:
+    """Of things called the same, labels count more than `attributes`, and image and name most (moby daemon/events.go)."""
+    image = {"image": summary.image} if summary.image else {}
     return Event(
         type="container",
         action=action,
         actor_id=summary.id,
-        attributes={**summary.labels, "image": summary.image, "name": summary.name, **attributes},
+        attributes={**attributes, **summary.labels, **image, "name": summary.name},
         time_ns=time_ns,
     )
 

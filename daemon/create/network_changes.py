@@ -15,6 +15,7 @@ import attrs
 from actors import ActorCrashed
 from daemon.container import Container, EndpointSettings, summary_of
 from daemon.create.events import insist, publish
+from daemon.create.turns import turn_to_change
 from daemon.errors import Forbidden, NotFound
 from daemon.network import Network, NetworkRequest
 from daemon.network.endpoints import connected, disconnected
@@ -83,18 +84,14 @@ class NetworkChanger:
 
     async def _change(self, name_or_id: str, change: Callable[[Container], Container]) -> None:
         services = self.services
-        with anyio.CancelScope(shield=True):  # bounded: one read, one commit, and messages to actors that are restarted
-            summary = await services.registrar.ask(Registrar.begin_change, name_or_id, "networking")
-            try:
-                container = await services.database.ask(Database.container, summary.id)
-                if container is None:
-                    raise NotFound(f"No such container: {name_or_id}")
-                changed = change(container)
-                if changed is not container:
-                    await services.database.ask(Database.update_container, changed)
-                    await insist(partial(services.registrar.ask, Registrar.register, summary_of(changed)))
-            finally:
-                await insist(partial(services.registrar.ask, Registrar.end_change, summary.id))
+        async with turn_to_change(services.registrar, name_or_id, "networking") as summary:
+            container = await services.database.ask(Database.container, summary.id)
+            if container is None:
+                raise NotFound(f"No such container: {name_or_id}")
+            changed = change(container)
+            if changed is not container:
+                await services.database.ask(Database.update_container, changed)
+                await insist(partial(services.registrar.ask, Registrar.register, summary_of(changed)))
 
     async def _remove(self, network: Network) -> bool:
         """Whether it was there. If the actor has crashed nobody knows, and it is gone."""

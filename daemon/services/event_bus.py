@@ -47,6 +47,10 @@ class Subscription:
         self._news.set()
         return True
 
+    @property
+    def is_cut_off(self) -> bool:
+        return self._is_cut_off
+
     def cut_off(self) -> None:
         """There will be no more events: it was too slow, its reader has left, or the bus is gone."""
         self._is_cut_off = True
@@ -88,3 +92,7 @@ class EventBus:
         """The past events that are still kept; `subscription` gets every later one."""
         self._subscriptions.append(subscription)
         return tuple(self._kept)
+
+    async def count_subscribers(self) -> int:
+        """Those that will hear of the next event."""
+        return sum(not subscription.is_cut_off for subscription in self._subscriptions)

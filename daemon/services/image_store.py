@@ -54,6 +54,12 @@ class ImageIndex:
             raise NotFound(f"No such image: {reference.tagged().familiar}")
         return found
 
+    def find_or_none(self, text: str) -> Image | None:
+        try:
+            return self.find(text)
+        except (NotFound, InvalidParameter):
+            return None
+
     def all(self) -> tuple[NamedImage, ...]:
         names: dict[str, list[str]] = {}
         for reference, image_id in self._ids.items():
@@ -106,6 +112,10 @@ class ImageStore:
     async def find_named(self, text: str) -> NamedImage:
         image = self._index.find(text)
         return NamedImage(image, self._index.references(image.id))
+
+    async def meanings(self, texts: frozenset[str]) -> dict[str, str]:
+        """The id of the image that each text means at present; what means none is left out."""
+        return {text: image.id for text in texts if (image := self._index.find_or_none(text)) is not None}
 
     async def list(self) -> tuple[NamedImage, ...]:
         return self._index.all()

@@ -9,21 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Self
 
+import anyio
 import attrs
 
-from actors import Ref
+from actors import Deferred, Ref
 from daemon.container import ContainerSummary, summary_of
 from daemon.errors import Conflict, InvalidParameter, NotFound
+from daemon.services.claims import Claim, Claims
 from daemon.storage.database import Database
 
 
 class ContainerIndex:
-    """The synchronous core: summaries by id, ids by name, and who is being changed."""
+    """The synchronous core: summaries by id, ids by name."""
 
     def __init__(self, summaries: Iterable[ContainerSummary] = ()) -> None:
         self._summaries = {summary.id: summary for summary in summaries}
         self._ids = {summary.name: summary.id for summary in self._summaries.values()}
-        self._changing: dict[str, str] = {}
 
     def __len__(self) -> int:
         return len(self._summaries)
@@ -36,7 +37,9 @@ class ContainerIndex:
         summary = self._summaries.pop(container_id, None)
         if summary is not None and self._ids.get(summary.name) == container_id:
             del self._ids[summary.name]
-        self._changing.pop(container_id, None)
+
+    def get(self, container_id: str) -> ContainerSummary | None:
+        return self._summaries.get(container_id)
 
     def find(self, name_or_id: str) -> ContainerSummary:
         """By whole id, else by name, else by a prefix of the id (moby daemon/container.go GetContainer).
@@ -61,21 +64,6 @@ class ContainerIndex:
     def all(self) -> tuple[ContainerSummary, ...]:
         return tuple(self._summaries.values())
 
-    def begin_change(self, name_or_id: str, change: str) -> ContainerSummary:
-        """Claim a container for a change that takes several steps: one at a time.
-
-        Raises:
-            Conflict: another change is under way; and as `find`.
-        """
-        summary = self.find(name_or_id)
-        if (under_way := self._changing.get(summary.id)) is not None:
-            raise Conflict(f"{under_way} of container {name_or_id} is already in progress")
-        self._changing[summary.id] = change
-        return summary
-
-    def end_change(self, container_id: str) -> None:
-        self._changing.pop(container_id, None)
-
     def rename(self, container_id: str, name: str) -> None:
         summary = self._summaries.get(container_id)
         if summary is not None:
@@ -84,17 +72,36 @@ class ContainerIndex:
             self.add(attrs.evolve(summary, name=name))
 
 
+class RemovalWatch:
+    """Tells one waiter that a container is gone, or that the registrar, which was to tell it, is."""
+
+    def __init__(self) -> None:
+        self._news = anyio.Event()
+
+    def notify(self) -> None:
+        self._news.set()
+
+    async def wait(self) -> None:
+        """Return when it is time to ask the registrar again."""
+        await self._news.wait()
+
+
 class Registrar:
     def __init__(self, database: Ref[Database]) -> None:
         self._database = database
         self._index = ContainerIndex()
+        self._claims = Claims()
+        self._pruner: Claim | None = None
+        self._watches: dict[str, set[RemovalWatch]] = {}
 
     async def __aenter__(self) -> Self:
         self._index = ContainerIndex(map(summary_of, await self._database.ask(Database.containers)))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        return None
+        for watches in self._watches.values():
+            for watch in watches:
+                watch.notify()
 
     async def register(self, summary: ContainerSummary) -> None:
         """Make it visible. Harmless twice."""
@@ -107,16 +114,60 @@ class Registrar:
         """A snapshot, oldest first."""
         return self._index.all()
 
-    async def begin_change(self, name_or_id: str, change: str) -> ContainerSummary:
-        """See `ContainerIndex.begin_change`; `end_change`, or `remove`, must follow."""
-        return self._index.begin_change(name_or_id, change)
+    def claim(self, name_or_id: str, claim: Claim) -> Deferred[ContainerSummary]:
+        """The container, once it is this claim's turn to change it. `release` must follow, whatever comes of it.
 
-    async def end_change(self, container_id: str) -> None:
-        self._index.end_change(container_id)
+        Raises:
+            RemovalInProgress: it is going to be removed.
+            NotFound: there is none, or none any more; and as `find`.
+        """
+        answer: Deferred[ContainerSummary] = Deferred()
+        container_id = self._index.find(name_or_id).id
+
+        def settle(has_turn: bool) -> None:
+            summary = self._index.get(container_id)  # looked up again: whoever was before may have renamed it
+            if (
+                summary is None or not has_turn
+            ):  # if it gave up nobody reads this, but an actor does not stop while it owes
+                answer.fail(NotFound(f"No such container: {name_or_id}"))
+            else:
+                answer.resolve(summary)
+
+        self._claims.join(container_id, claim, settle, called=name_or_id)
+        return answer
+
+    async def claim_pruning(self, claim: Claim) -> None:
+        """Raises Conflict while another prune is under way. `release` must follow."""
+        if self._pruner is not None:
+            raise Conflict("a prune operation is already running")
+        self._pruner = claim
+
+    async def release(self, claim: Claim) -> None:
+        """The change is done, or will not be. Harmless twice, and for a claim that never arrived."""
+        if self._pruner is claim:
+            self._pruner = None
+        container_id = self._claims.leave(claim)
+        if container_id is not None and self._index.get(container_id) is None:
+            for watch in self._watches.pop(container_id, ()):
+                watch.notify()
+
+    async def watch_removal(self, container_id: str, watch: RemovalWatch) -> bool:
+        """Whether there is anything to wait for: else the container is gone. `unwatch` must follow."""
+        if self._index.get(container_id) is None and container_id not in self._claims:
+            return False
+        self._watches.setdefault(container_id, set()).add(watch)
+        return True
+
+    async def unwatch(self, container_id: str, watch: RemovalWatch) -> None:
+        """Harmless twice."""
+        watches = self._watches.get(container_id, set())
+        watches.discard(watch)
+        if not watches:
+            self._watches.pop(container_id, None)
 
     async def rename(self, container_id: str, name: str) -> None:
         self._index.rename(container_id, name)
 
     async def remove(self, container_id: str) -> None:
-        """Make it invisible. Harmless twice."""
+        """Make it invisible. Harmless twice. Who waits for its removal is told when the claim for it is released."""
         self._index.discard(container_id)

@@ -160,8 +160,8 @@ def test_events_streams_while_things_happen(docker: Docker) -> None:
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as stream:
         assert stream.stdout is not None
         try:
-            # The import was before: so the stream is known to be open when its line has come.
-            assert stream.stdout.readline().strip() == "import"
+            # The import was before: so the stream is known to be open when their lines have come.
+            assert [stream.stdout.readline().strip() for _ in range(2)] == ["tag", "import"]
             docker.output("create", "--name", "web", "busybox", "true")
             assert stream.stdout.readline().strip() == "create"
             docker.output("rm", "web")
@@ -174,7 +174,7 @@ def test_events_streams_while_things_happen(docker: Docker) -> None:
     ("arguments", "text"),
     [
         (["start", "web"], "running a container is not supported yet"),
-        (["logs", "web"], "running a container is not supported yet"),
+        (["attach", "web"], "You cannot attach to a stopped container, start it first"),
         (["cp", "web:/bin/sh", "-"], "reading a container's files is not supported yet"),
         (["rmi", "busybox"], "removing an image is not supported yet"),
         (["pull", "busybox"], "pulling is not supported yet"),

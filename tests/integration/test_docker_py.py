@@ -13,6 +13,9 @@ from tests.integration.conftest import Daemon
 
 pytestmark = pytest.mark.integration
 
+IPV4_WARNING = "IPv4 forwarding is disabled. Networking will not work."
+"""On machines where it is."""
+
 
 def test_the_life_of_a_container(client: docker.DockerClient) -> None:
     container = client.containers.create(
@@ -63,11 +66,36 @@ def test_images_version_info_and_ping(client: docker.DockerClient) -> None:
     assert client.info()["Containers"] == 1
 
 
+def test_every_verb_on_a_created_container(client: docker.DockerClient) -> None:
+    container = client.containers.create("busybox", "true", name="web", mem_limit="64m", labels={"tier": "front"})
+    assert container.update(mem_limit="32m", restart_policy={"Name": "always"})["Warnings"] in (None, [IPV4_WARNING])
+    container.reload()
+    assert (container.attrs["HostConfig"]["Memory"], container.attrs["HostConfig"]["MemorySwap"]) == (
+        32 << 20,
+        128 << 20,
+    )
+    assert container.wait() == {"StatusCode": 0}
+    assert container.logs() == b""
+    assert container.stats(stream=False)["name"] == "/web"
+    container.stop()
+    for refused in (container.kill, container.pause, container.top, lambda: container.exec_run("ls")):
+        with pytest.raises(docker.errors.APIError, match=f"container {container.id} is not running") as caught:
+            refused()
+        assert caught.value.status_code == 409
+    with pytest.raises(docker.errors.APIError, match="running a container is not supported yet"):
+        container.start()
+    assert client.containers.list(filters={"status": "created"})[0].id == container.id
+    assert client.containers.list(all=True, filters={"before": container.id}) == []
+    pruned = client.containers.prune(filters={"label": ["tier=front"]})
+    assert pruned == {"ContainersDeleted": [container.id], "SpaceReclaimed": 0}
+    assert client.containers.prune() == {"ContainersDeleted": None, "SpaceReclaimed": 0}
+
+
 def test_events_can_be_followed(client: docker.DockerClient) -> None:
     client.containers.create("busybox", "true", name="web")
     stream = client.events(since=1, decode=True)
     try:
-        assert [next(stream)["Action"] for _ in range(2)] == ["import", "create"]
+        assert [next(stream)["Action"] for _ in range(3)] == ["tag", "import", "create"]
         client.containers.get("web").remove()
         assert next(stream)["Action"] == "destroy"
     finally:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import signal
-
 from daemon.create.request import CreateRequest
+from daemon.create.signals import is_signal
 from daemon.host import Host
 
 HEALTHCHECK_NS_MIN = 1_000_000
-
-_NUMBER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
-"""What fits into Go's int, near enough."""
 
 
 def working_dir_is_absolute(request: CreateRequest, host: Host) -> str | None:
@@ -23,7 +18,7 @@ def working_dir_is_absolute(request: CreateRequest, host: Host) -> str | None:
 
 def stop_signal_exists(request: CreateRequest, host: Host) -> str | None:
     text = request.config.stop_signal
-    return f"invalid signal: {text}" if text and not _is_signal(text) else None
+    return f"invalid signal: {text}" if text and not is_signal(text) else None
 
 
 def environment_variables_have_names(request: CreateRequest, host: Host) -> str | None:
@@ -47,12 +42,3 @@ def healthcheck_is_not_too_fast(request: CreateRequest, host: Host) -> str | Non
         if duration_ns != 0 and duration_ns < HEALTHCHECK_NS_MIN:
             return f"{name} in Healthcheck cannot be less than 1ms"
     return "Retries in Healthcheck cannot be negative" if check.retries < 0 else None
-
-
-def _is_signal(text: str) -> bool:
-    """A name with or without SIG, in any case, RTMIN+n and RTMAX-n included, or any number but 0 (moby/sys/signal)."""
-    if _NUMBER.fullmatch(text):
-        return int(text) != 0
-    name = text.upper().removeprefix("SIG")
-    real_time = re.fullmatch(r"RTMIN(\+([1-9]|1[0-5]))?|RTMAX(-([1-9]|1[0-4]))?", name)
-    return bool(real_time) or f"SIG{name}" in signal.Signals.__members__

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from daemon.api.calls import Query
-from daemon.api.containers import decode_create
+from daemon.api.containers import decode_create, decode_update
 from daemon.container import (
     ContainerConfig,
     EndpointIpam,
@@ -14,6 +14,7 @@ from daemon.container import (
     NetworkingConfig,
     PortBinding,
     RestartPolicy,
+    Ulimit,
 )
 from daemon.create.request import CreateRequest
 from daemon.errors import InvalidParameter
@@ -136,3 +137,36 @@ def test_a_body_of_the_wrong_types_is_complained_of_in_gos_words(raw: Any, compl
     with pytest.raises(InvalidParameter) as caught:
         decoded(raw)
     assert str(caught.value) == f"invalid JSON: json: cannot unmarshal {complaint}"
+
+
+@pytest.mark.parametrize(
+    ("raw", "version", "expected"),
+    [
+        (None, V1_50, HostConfig()),
+        ({}, V1_50, HostConfig()),
+        ({"Memory": 1, "MemorySwap": -1}, V1_50, HostConfig(memory=1, memory_swap=-1)),
+        (
+            {"memory": 1, "RESTARTPOLICY": {"name": "no"}},
+            V1_50,
+            HostConfig(memory=1, restart_policy=RestartPolicy(name="no")),
+        ),
+        ({"Ulimits": [{"Name": "nofile"}]}, V1_50, HostConfig(ulimits=(Ulimit(name="nofile"),))),
+        # What is no limit is no part of such a body, whatever its type.
+        ({"Binds": 7, "Privileged": True, "ShmSize": 5, "Unknown": 1, "NetworkMode": "host"}, V1_50, HostConfig()),
+        ({"KernelMemory": 7}, (1, 41), HostConfig(kernel_memory=7)),
+        ({"KernelMemory": 7}, (1, 42), HostConfig()),
+        ({"PidsLimit": 7}, (1, 39), HostConfig()),
+        ({"PidsLimit": 7}, (1, 40), HostConfig(pids_limit=7)),
+        ({"PidsLimit": 0}, V1_50, HostConfig(pids_limit=0)),
+        ({"PidsLimit": -5}, V1_50, HostConfig(pids_limit=0)),
+        ({"PidsLimit": None}, V1_50, HostConfig()),
+    ],
+)
+def test_an_update_has_limits_and_a_restart_policy(raw: Any, version: tuple[int, int], expected: HostConfig) -> None:
+    assert decode_update(raw, version) == expected
+
+
+@pytest.mark.parametrize("raw", [[], "x", 1, {"Memory": "1g"}, {"PidsLimit": 1.5}, {"RestartPolicy": "always"}])
+def test_an_update_of_the_wrong_types_is_the_clients_mistake(raw: Any) -> None:
+    with pytest.raises(InvalidParameter, match=r"^invalid JSON: json: cannot unmarshal "):
+        decode_update(raw, V1_50)

@@ -287,7 +287,7 @@ async def test_filters_that_are_none_are_the_clients_fault(tmp_path: Path) -> No
     async with asking(tmp_path) as asker:
         for text in FILTERS:
             found = await asker.fails("GET", f"/containers/json?filters={text}")
-            assert found == (400, f"invalid filter: {text[:100]}")
+            assert found == (400, "invalid filter")
 
 
 async def test_a_body_that_comes_too_slowly_is_told_so(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from daemon.api.views import (
 from daemon.container import (
     Container,
     ContainerConfig,
+    EndpointIpam,
     EndpointSettings,
     HostConfig,
     LogConfig,
@@ -153,8 +154,9 @@ def test_a_container_is_inspected_as_one_that_never_ran() -> None:
     assert view["HostConfig"]["LogConfig"] == {"Type": "json-file", "Config": {}}
     assert view["Config"]["Entrypoint"] == ["/init"]
     assert view["NetworkSettings"]["Networks"]["bridge"]["MacAddress"] == "02:42:ac:11:00:02"
-    # No address of any kind: nothing but the names of the networks is known before a container runs.
-    assert not any(value for name, value in view["NetworkSettings"].items() if name != "Networks")
+    # No address of any kind: nothing but the names of the networks is known before a container runs, and what was asked for.
+    addresses = {name for name, value in view["NetworkSettings"].items() if value} - {"Networks"}
+    assert addresses == {"MacAddress"}
     assert not {"SizeRw", "SizeRootFs"} & set(view)
 
 
@@ -219,9 +221,47 @@ def test_networks_are_shown_by_name() -> None:
     assert list(networks_view({"b": EndpointSettings(), "a": EndpointSettings()})) == ["b", "a"]
 
 
+KEYS_OF_INSPECT = (
+    "Id Created Path Args State Image ResolvConfPath HostnamePath HostsPath LogPath Name RestartCount Driver Platform "
+    "MountLabel ProcessLabel AppArmorProfile ExecIDs HostConfig GraphDriver Mounts Config NetworkSettings"
+).split()
+KEYS_OF_NETWORK_SETTINGS = (
+    "Bridge SandboxID SandboxKey Ports HairpinMode LinkLocalIPv6Address LinkLocalIPv6PrefixLen SecondaryIPAddresses "
+    "SecondaryIPv6Addresses EndpointID Gateway GlobalIPv6Address GlobalIPv6PrefixLen IPAddress IPPrefixLen IPv6Gateway "
+    "MacAddress Networks"
+).split()
+KEYS_OF_ENDPOINT = (
+    "IPAMConfig Links Aliases MacAddress DriverOpts GwPriority NetworkID EndpointID Gateway IPAddress IPPrefixLen IPv6Gateway "
+    "GlobalIPv6Address GlobalIPv6PrefixLen DNSNames"
+).split()
+KEYS_OF_CONFIG = (
+    "Hostname Domainname User AttachStdin AttachStdout AttachStderr Tty OpenStdin StdinOnce Env Cmd Image Volumes WorkingDir "
+    "Entrypoint OnBuild Labels"
+).split()
+"""Those that are there even if they are empty."""
+KEYS_OF_HOST_CONFIG = (
+    "Binds ContainerIDFile LogConfig NetworkMode PortBindings RestartPolicy AutoRemove VolumeDriver VolumesFrom ConsoleSize "
+    "CapAdd CapDrop CgroupnsMode Dns DnsOptions DnsSearch ExtraHosts GroupAdd IpcMode Cgroup Links OomScoreAdj PidMode "
+    "Privileged PublishAllPorts ReadonlyRootfs SecurityOpt UTSMode UsernsMode ShmSize Runtime Isolation CpuShares Memory "
+    "NanoCpus CgroupParent BlkioWeight BlkioWeightDevice BlkioDeviceReadBps BlkioDeviceWriteBps BlkioDeviceReadIOps "
+    "BlkioDeviceWriteIOps CpuPeriod CpuQuota CpuRealtimePeriod CpuRealtimeRuntime CpusetCpus CpusetMems Devices "
+    "DeviceCgroupRules DeviceRequests MemoryReservation MemorySwap MemorySwappiness OomKillDisable PidsLimit Ulimits CpuCount "
+    "CpuPercent IOMaximumIOps IOMaximumBandwidth MaskedPaths ReadonlyPaths"
+).split()
+
+
+def test_inspect_has_every_field_of_docker_and_no_other() -> None:
+    view = inspect_view(CONTAINER, IMAGE, ROOT, with_size=False)
+    assert list(view) == KEYS_OF_INSPECT
+    assert list(view["NetworkSettings"]) == KEYS_OF_NETWORK_SETTINGS
+    assert list(view["NetworkSettings"]["Networks"]["bridge"]) == KEYS_OF_ENDPOINT
+    assert set(view["HostConfig"]) == set(KEYS_OF_HOST_CONFIG)
+    assert set(view["Config"]) == set(KEYS_OF_CONFIG)
+    assert list(view["GraphDriver"]) == ["Data", "Name"]
+
+
 def test_a_container_is_listed_as_created() -> None:
-    view = summary_view(summary_of(CONTAINER), {IMAGE.id: NAMED}, ROOT)
-    assert view == {
+    assert summary_view(summary_of(CONTAINER), "busybox", ROOT) == {
         "Id": CONTAINER.id,
         "Names": ["/web"],
         "Image": "busybox",
@@ -238,43 +278,59 @@ def test_a_container_is_listed_as_created() -> None:
     }
 
 
-def test_a_command_without_arguments_is_only_a_path() -> None:
-    view = summary_view(attrs.evolve(summary_of(CONTAINER), path="a b", args=()), {}, ROOT)
-    assert view["Command"] == "a b"
-
-
-@pytest.mark.parametrize(("annotations", "is_shown"), [(None, False), ({}, False), ({"a": "b"}, True)])
-def test_annotations_are_listed_if_there_are_any(annotations: dict[str, str] | None, is_shown: bool) -> None:
-    view = summary_view(attrs.evolve(summary_of(CONTAINER), annotations=annotations), {}, ROOT)
-    assert ("Annotations" in view["HostConfig"]) is is_shown
+@pytest.mark.parametrize(("size", "shown"), [(0, {}), (3, {"SizeRootFs": 3})])
+def test_a_size_is_listed_unless_it_is_nothing(size: int, shown: dict[str, int]) -> None:
+    view = summary_view(summary_of(CONTAINER), "busybox", ROOT, size_bytes=size)
+    assert {key: value for key, value in view.items() if key.startswith("Size")} == shown
 
 
 @pytest.mark.parametrize(
-    ("typed", "shown"),
+    ("path", "args", "command"),
     [
-        ("busybox", "busybox"),
-        ("busybox:latest", "busybox:latest"),
-        ("docker.io/library/busybox", "docker.io/library/busybox"),
-        ("quay.io/me/app:v1", "quay.io/me/app:v1"),
-        (f"quay.io/me/app@{IMAGE.manifest_digest}", f"quay.io/me/app@{IMAGE.manifest_digest}"),
-        (IMAGE.id, IMAGE.id),
-        (IMAGE.id.removeprefix("sha256:"), IMAGE.id.removeprefix("sha256:")),
-        ("abc1", "abc1"),
-        ("sha256:abc", "sha256:abc"),
-        ("alpine", IMAGE.id),  # points elsewhere by now
-        ("busybox:1.36", IMAGE.id),
-        ("c1000", IMAGE.id),  # no prefix, though somewhere in the id
+        ("a b", (), "a b"),
+        ("sh", ("-c", "echo hi"), "sh -c 'echo hi'"),
+        ("sh", ("", "it's"), "sh  it's"),
+        ("sh", ("it's so",), "sh 'it's so'"),
+        ("sh", ("a\tb",), "sh a\tb"),
     ],
 )
-def test_an_image_is_listed_as_it_was_typed_while_that_still_means_it(typed: str, shown: str) -> None:
-    summary = attrs.evolve(summary_of(CONTAINER), image=typed)
-    assert summary_view(summary, {IMAGE.id: NAMED}, ROOT)["Image"] == shown
+def test_of_a_command_arguments_with_blanks_are_quoted(path: str, args: tuple[str, ...], command: str) -> None:
+    view = summary_view(attrs.evolve(summary_of(CONTAINER), path=path, args=args), "", ROOT)
+    assert view["Command"] == command
 
 
-def test_an_image_that_is_gone_is_listed_by_its_id_and_none_by_none() -> None:
-    assert summary_view(summary_of(CONTAINER), {}, ROOT)["Image"] == IMAGE.id
-    from_nothing = attrs.evolve(summary_of(CONTAINER), image="", image_id="")
-    assert summary_view(from_nothing, {IMAGE.id: NAMED}, ROOT)["Image"] == ""
+@pytest.mark.parametrize(
+    ("annotations", "version", "is_shown"),
+    [(None, (1, 50), False), ({}, (1, 50), False), ({"a": "b"}, (1, 46), True), ({"a": "b"}, (1, 45), False)],
+)
+def test_annotations_are_listed_since_1_46_if_there_are_any(
+    annotations: dict[str, str] | None, version: tuple[int, int], is_shown: bool
+) -> None:
+    summary = attrs.evolve(summary_of(CONTAINER), annotations=annotations)
+    view = summary_view(summary, "", ROOT, api_version=version)
+    assert ("Annotations" in view["HostConfig"]) is is_shown
+
+
+def test_of_an_endpoint_the_list_shows_the_addresses_only() -> None:
+    endpoint = EndpointSettings(
+        ipam_config=EndpointIpam(ipv4_address="10.0.0.2", link_local_ips=("169.254.0.2",)),
+        links=("db:db",),
+        aliases=("web",),
+        mac_address="02:01",
+        driver_opts={"a": "b"},
+        gw_priority=7,
+        network_id="n1",
+        dns_names=("web",),
+    )
+    view = summary_view(attrs.evolve(summary_of(CONTAINER), networks={"backend": endpoint}), "", ROOT)
+    shown = view["NetworkSettings"]["Networks"]["backend"]
+    assert {key: value for key, value in shown.items() if value} == {
+        "IPAMConfig": {"IPv4Address": "10.0.0.2"},
+        "MacAddress": "02:01",
+        "GwPriority": 7,
+        "NetworkID": "n1",
+    }
+    assert list(shown) == KEYS_OF_ENDPOINT
 
 
 def test_an_image_is_inspected_with_its_names_as_people_write_them() -> None:
@@ -294,15 +350,40 @@ def test_an_image_shows_its_variant_if_it_has_one_and_no_time_as_never() -> None
     assert (view["RepoTags"], view["RepoDigests"]) == ([], [])
 
 
-def test_an_image_is_listed_with_its_containers() -> None:
-    assert image_summary_view(NAMED, 2) == {
-        "Id": IMAGE.id,
-        "ParentId": "",
-        "RepoTags": ["busybox:latest", "quay.io/me/app:v1"],
-        "RepoDigests": [f"quay.io/me/app@{IMAGE.manifest_digest}"],
-        "Created": 1_700_000_000,
-        "Size": 3,
-        "SharedSize": -1,
-        "Labels": {"a": "b"},
-        "Containers": 2,
-    }
+SUMMARY = {
+    "Id": IMAGE.id,
+    "ParentId": "",
+    "RepoTags": ["busybox:latest", "quay.io/me/app:v1"],
+    "RepoDigests": [f"quay.io/me/app@{IMAGE.manifest_digest}"],
+    "Created": 1_700_000_000,
+    "Size": 3,
+    "SharedSize": -1,
+    "Labels": {"a": "b"},
+    "Containers": -1,
+}
+NAMELESS = {**SUMMARY, "RepoTags": [], "RepoDigests": []}
+OF_OLD = {**SUMMARY, "RepoTags": ["<none>:<none>"], "RepoDigests": ["<none>@<none>"], "VirtualSize": 3}
+
+
+@pytest.mark.parametrize(
+    ("named", "version", "expected"),
+    [
+        (NAMED, (1, 50), SUMMARY),
+        (NAMED, (1, 44), SUMMARY),
+        (NAMED, (1, 43), {**SUMMARY, "VirtualSize": 3}),
+        (NAMED, (1, 42), {**SUMMARY, "VirtualSize": 3}),
+        (NamedImage(IMAGE, ()), (1, 44), NAMELESS),
+        (NamedImage(IMAGE, ()), (1, 43), {**NAMELESS, "VirtualSize": 3}),
+        (NamedImage(IMAGE, ()), (1, 42), OF_OLD),
+    ],
+)
+def test_an_image_is_listed_as_each_version_shows_it(
+    named: NamedImage, version: tuple[int, int], expected: dict[str, object]
+) -> None:
+    assert image_summary_view(named, api_version=version) == expected
+
+
+def test_an_image_that_says_little_is_listed_with_nothing_made_up() -> None:
+    bare = attrs.evolve(IMAGE, created="", config=ContainerConfig())
+    view = image_summary_view(NamedImage(bare, ()), shared_bytes=2)
+    assert (view["Created"], view["Labels"], view["SharedSize"]) == (0, None, 2)

@@ -19,6 +19,7 @@ from daemon.engine import Engine
 from daemon.errors import Conflict, DaemonError, Forbidden, InvalidParameter, NotFound
 from daemon.network import ConfigReference, NetworkRequest
 from daemon.network.table import NetworkTable
+from daemon.services.claims import REMOVAL, Claim
 from daemon.services.event_bus import Event, EventBus, Subscription
 from daemon.services.networks import Networks
 from daemon.services.registrar import Registrar
@@ -192,12 +193,14 @@ async def test_what_cannot_be_connected_stays_as_it_is(tmp_path: Path) -> None:
         await house.engine.rename("web", "site")  # nothing holds it
 
 
-async def test_a_container_that_is_being_changed_cannot_be_connected(tmp_path: Path) -> None:
+async def test_a_container_that_is_being_removed_cannot_be_connected(tmp_path: Path) -> None:
     async with house_at(tmp_path) as house:
         await house.container("web")
-        await house.engine.services.registrar.ask(Registrar.begin_change, "web", "removal")
+        claim = Claim(REMOVAL)
+        await house.engine.services.registrar.ask(Registrar.claim, "web", claim)
         with pytest.raises(Conflict, match=r"^removal of container web is already in progress$"):
             await house.engine.networks.connect("nosuch", "web", EndpointSettings())
+        await house.engine.services.registrar.ask(Registrar.release, claim)
 
 
 async def test_a_create_looks_its_networks_up(tmp_path: Path) -> None:

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio
 import attrs
 import pytest
+from anyio import wait_all_tasks_blocked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors import Supervisor
+from actors import Ref, Supervisor
 from daemon.container import Container, ContainerConfig, ContainerSummary, HostConfig, summary_of
 from daemon.errors import Conflict, InvalidParameter, NotFound
-from daemon.services.registrar import ContainerIndex, Registrar
+from daemon.services.claims import Claim
+from daemon.services.registrar import ContainerIndex, Registrar, RemovalWatch
 from daemon.storage.database import Database
+from tests.daemon.harness import crash
 
 
 def container(container_id: str, name: str) -> Container:
@@ -106,26 +112,6 @@ def test_a_renamed_container_is_found_by_its_new_name_only() -> None:
     assert len(index) == 2
 
 
-def test_one_change_at_a_time() -> None:
-    index = ContainerIndex([WEB, DB])
-    assert index.begin_change("web", "removal") == WEB
-    with pytest.raises(Conflict) as caught:
-        index.begin_change("abc1", "renaming")
-    assert str(caught.value) == "removal of container abc1 is already in progress"
-    index.begin_change("db", "removal")
-    index.end_change(WEB.id)
-    index.end_change(WEB.id)
-    assert index.begin_change("/web", "renaming") == WEB
-
-
-def test_a_removed_container_is_under_no_change() -> None:
-    index = ContainerIndex([WEB])
-    index.begin_change("web", "removal")
-    index.discard(WEB.id)
-    index.add(WEB)
-    assert index.begin_change("web", "removal") == WEB
-
-
 def test_containers_are_listed_oldest_first() -> None:
     index = ContainerIndex([DB])
     index.add(SLY)
@@ -145,18 +131,113 @@ def test_a_prefix_finds_what_a_search_through_all_would(ids: set[str], prefix: s
             index.find(prefix)
 
 
+@asynccontextmanager
+async def a_registrar(root: Path, *containers: Container) -> AsyncIterator[Ref[Registrar]]:
+    async with Supervisor("rest_for_one") as supervisor:
+        database = await supervisor.start(lambda: Database(root / "db"), name="database")
+        for one in containers:
+            await database.ask(Database.insert_container, one)
+        yield await supervisor.start(lambda: Registrar(database), name="registrar")
+
+
 @pytest.mark.anyio
 async def test_the_actor_begins_with_what_is_durable(tmp_path: Path) -> None:
-    async with Supervisor("rest_for_one") as supervisor:
-        database = await supervisor.start(lambda: Database(tmp_path / "db"), name="database")
-        await database.ask(Database.insert_container, container(WEB.id, "web"))
-        registrar = await supervisor.start(lambda: Registrar(database), name="registrar")
+    async with a_registrar(tmp_path, container(WEB.id, "web")) as registrar:
         assert await registrar.ask(Registrar.list) == (WEB,)
         await registrar.ask(Registrar.register, DB)
         await registrar.ask(Registrar.rename, DB.id, "store")
-        assert (await registrar.ask(Registrar.begin_change, "store", "removal")).id == DB.id
-        await registrar.ask(Registrar.end_change, DB.id)
         assert (await registrar.ask(Registrar.find, "store")).id == DB.id
         await registrar.ask(Registrar.remove, DB.id)
         with pytest.raises(NotFound, match="No such container: store"):
             await registrar.ask(Registrar.find, "store")
+
+
+@pytest.mark.anyio
+async def test_a_claim_waits_its_turn_and_gets_the_container_as_it_is_then(tmp_path: Path) -> None:
+    async with a_registrar(tmp_path, container(WEB.id, "web")) as registrar, anyio.create_task_group() as tasks:
+        first, second = Claim("renaming"), Claim("update")
+        assert await registrar.ask(Registrar.claim, "web", first) == WEB
+        granted: list[ContainerSummary] = []
+
+        async def wait() -> None:
+            granted.append(await registrar.ask(Registrar.claim, "web", second))
+
+        tasks.start_soon(wait)
+        await wait_all_tasks_blocked()
+        assert granted == []
+        await registrar.ask(Registrar.rename, WEB.id, "site")
+        await registrar.ask(Registrar.release, first)
+        await wait_all_tasks_blocked()
+        assert granted == [attrs.evolve(WEB, name="site")]
+
+
+@pytest.mark.anyio
+async def test_a_claim_whose_asker_went_away_is_given_back_without_a_turn(tmp_path: Path) -> None:
+    async with a_registrar(tmp_path, container(WEB.id, "web")) as registrar:
+        first, second, third = Claim("update"), Claim("update"), Claim("update")
+        await registrar.ask(Registrar.claim, "web", first)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(registrar.ask, Registrar.claim, "web", second)
+            await wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+        await registrar.ask(Registrar.release, second)
+        await registrar.ask(Registrar.release, first)
+        assert await registrar.ask(Registrar.claim, "web", third) == WEB
+
+
+@pytest.mark.anyio
+async def test_one_prune_at_a_time(tmp_path: Path) -> None:
+    async with a_registrar(tmp_path) as registrar:
+        first, second = Claim("pruning"), Claim("pruning")
+        await registrar.ask(Registrar.claim_pruning, first)
+        with pytest.raises(Conflict, match=r"^a prune operation is already running$"):
+            await registrar.ask(Registrar.claim_pruning, second)
+        await registrar.ask(Registrar.release, second)  # which it never had
+        with pytest.raises(Conflict):
+            await registrar.ask(Registrar.claim_pruning, second)
+        await registrar.ask(Registrar.release, first)
+        await registrar.ask(Registrar.claim_pruning, second)
+
+
+@pytest.mark.anyio
+async def test_a_removal_is_told_when_all_of_it_is_done(tmp_path: Path) -> None:
+    async with a_registrar(tmp_path, container(WEB.id, "web")) as registrar, anyio.create_task_group() as tasks:
+        watch, claim, news = RemovalWatch(), Claim("removal"), list[str]()
+        assert await registrar.ask(Registrar.watch_removal, WEB.id, watch)
+
+        async def wait() -> None:
+            await watch.wait()
+            news.append("gone")
+
+        tasks.start_soon(wait)
+        await registrar.ask(Registrar.claim, "web", claim)
+        await registrar.ask(Registrar.remove, WEB.id)
+        assert await registrar.ask(Registrar.watch_removal, WEB.id, RemovalWatch())  # not quite gone
+        await wait_all_tasks_blocked()
+        assert news == []
+        await registrar.ask(Registrar.release, claim)
+        await wait_all_tasks_blocked()
+        assert news == ["gone"]
+        assert not await registrar.ask(Registrar.watch_removal, WEB.id, RemovalWatch())
+
+
+@pytest.mark.anyio
+async def test_a_change_that_removes_nothing_is_no_news_for_who_waits_for_a_removal(tmp_path: Path) -> None:
+    async with a_registrar(tmp_path, container(WEB.id, "web")) as registrar:
+        watch, claim = RemovalWatch(), Claim("removal")
+        await registrar.ask(Registrar.watch_removal, WEB.id, watch)
+        await registrar.ask(Registrar.claim, "web", claim)
+        await registrar.ask(Registrar.release, claim)  # the disk was full
+        with anyio.move_on_after(0.01) as scope:
+            await watch.wait()
+        assert scope.cancelled_caught
+
+
+@pytest.mark.anyio
+async def test_who_waits_for_a_removal_is_woken_when_the_registrar_restarts(tmp_path: Path) -> None:
+    async with a_registrar(tmp_path, container(WEB.id, "web")) as registrar:
+        watch = RemovalWatch()
+        await registrar.ask(Registrar.watch_removal, WEB.id, watch)
+        crash(registrar)
+        await watch.wait()
+        assert await registrar.ask(Registrar.watch_removal, WEB.id, RemovalWatch())
