@@ -146,9 +146,16 @@ class VolumeOptions:
 
 
 @attrs.frozen(kw_only=True)
+class ImageOptions:
+    subpath: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class TmpfsOptions:
     size_bytes: int = 0
     mode: int = 0
+    options: tuple[tuple[str, ...], ...] | None = None
+    """Flags as `(name,)`, others as `(name, value)`."""
 
 
 @attrs.frozen(kw_only=True)
@@ -162,6 +169,7 @@ class MountRequest:
     consistency: str = ""
     bind_options: BindOptions | None = None
     volume_options: VolumeOptions | None = None
+    image_options: ImageOptions | None = None
     tmpfs_options: TmpfsOptions | None = None
 
 
@@ -283,7 +291,7 @@ class Mount:
     """A mount as it was made: where it comes from is settled."""
 
     type: str
-    """`volume`, `bind` or `tmpfs`."""
+    """`volume`, `bind`, `tmpfs` or `image`."""
     destination: str
     name: str = ""
     source: str = ""
@@ -291,6 +299,8 @@ class Mount:
     mode: str = ""
     rw: bool = True
     propagation: str = ""
+    is_recursively_read_only: bool = True
+    """Of a bind that is read-only: whether what is mounted below its source is, too, where the kernel can do that."""
     is_anonymous: bool = False
     """A volume that was made for this container alone: removed with it by `rm -v`."""
 
@@ -302,6 +312,7 @@ class SecurityOptions:
     apparmor_profile: str = ""
     seccomp_profile: str = ""
     no_new_privileges: bool = False
+    writable_cgroups: bool | None = None
     process_label: str = ""
     mount_label: str = ""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import attrs
+
 from daemon.api.calls import Call, Query, json_response, no_content
-from daemon.api.codec import Json
+from daemon.api.codec import Json, WrongType, json_kind
 from daemon.api.container_list import LIST_FILTERS, matching
 from daemon.api.network_views import with_network_history
 from daemon.api.schema import CONFIG, HOST_CONFIG, HOST_CONFIG_KEY, NETWORKING, NETWORKING_KEY
@@ -23,28 +25,40 @@ _BODY = "CreateRequest"
 
 async def create(call: Call) -> Response:
     query = call.query()
-    request = decode_create(await call.json(), query, call.version)
+    request = await call.read_json(lambda document: decode_create(document, query, call.version))
+    if request is None:
+        raise InvalidParameter("config cannot be empty in order to create a container")
     created = await call.engine.create(request)
     return json_response({"Id": created.id, "Warnings": list(created.warnings)}, 201)
 
 
-def decode_create(raw: Json, query: Query, version: tuple[int, int]) -> CreateRequest:
-    """The body embeds a Config beside HostConfig and NetworkingConfig. Raises InvalidParameter."""
+def decode_create(raw: Json, query: Query, version: tuple[int, int]) -> CreateRequest | None:
+    """The body embeds a Config beside HostConfig and NetworkingConfig; None if it has no field of one.
+
+    Raises:
+        WrongType: the first value in it that is of another type than its field.
+    """
     if raw is not None and not isinstance(raw, dict):
-        kind = {list: "array", str: "string", bool: "bool"}.get(type(raw), "number")
-        raise InvalidParameter(
-            f"invalid JSON: json: cannot unmarshal {kind} into Go value of type container.CreateRequest"
+        raise WrongType(
+            f"invalid JSON: json: cannot unmarshal {json_kind(raw)} into Go value of type container.CreateRequest"
         )
     body: dict[str, Json] = raw or {}
-    if not any(CONFIG.has_field(key) for key in body):
-        raise InvalidParameter("config cannot be empty in order to create a container")
+    try:
+        request = _decode_create(body, query, version)
+    except WrongType:  # the first in the body is told, not the first that is looked at
+        for key, value in body.items():
+            _decode_create({key: value}, query, version)
+        raise
+    return request if any(map(CONFIG.has_field, body)) else None
+
+
+def _decode_create(body: dict[str, Json], query: Query, version: tuple[int, int]) -> CreateRequest:
     folded = {key.lower(): value for key, value in body.items() if value is not None}
-    host_config = folded.get(HOST_CONFIG_KEY.lower())
-    networking = folded.get(NETWORKING_KEY.lower())
-    return CreateRequest(
+    host_config, networking = folded.get(HOST_CONFIG_KEY.lower()), folded.get(NETWORKING_KEY.lower())
+    request = CreateRequest(
         name=query.text("name"),
         platform=query.text("platform") if version >= _PLATFORM_SINCE else "",
-        config=CONFIG.decode(body),
+        config=CONFIG.decode(body, f"{_BODY}.Config", _BODY),
         host_config=HostConfig()
         if host_config is None
         else HOST_CONFIG.decode(host_config, f"{_BODY}.{HOST_CONFIG_KEY}"),
@@ -53,6 +67,9 @@ def decode_create(raw: Json, query: Query, version: tuple[int, int]) -> CreateRe
         ),
         api_version=version,
     )
+    if host_config is not None and request.config.volumes is None:
+        request = attrs.evolve(request, config=attrs.evolve(request.config, volumes=()))
+    return request
 
 
 async def list_containers(call: Call) -> Response:
