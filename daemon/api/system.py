@@ -15,6 +15,7 @@ import anyio
 from daemon.api.calls import Call, encode_json, json_response, stream_response
 from daemon.api.codec import Json
 from daemon.api.views import DRIVER
+from daemon.create.log_drivers import LOG_DRIVERS
 from daemon.errors import DaemonError, InvalidParameter
 from daemon.host import Host
 from daemon.http.message import Response
@@ -112,9 +113,18 @@ async def info(call: Call) -> Response:
 
 
 def host_view(host: Host) -> dict[str, Json]:
+    can = host.abilities
     return {
+        "MemoryLimit": can.memory_limit,
+        "SwapLimit": can.swap_limit,
+        "CpuCfsPeriod": can.cpu_cfs,
+        "CpuCfsQuota": can.cpu_cfs,
+        "CPUShares": can.cpu_shares,
+        "CPUSet": can.cpuset,
+        "PidsLimit": can.pids_limit,
+        "OomKillDisable": can.oom_kill_disable,
         "IPv4Forwarding": host.is_ipv4_forwarding,
-        "OomKillDisable": not host.is_cgroup_v2,
+        "CgroupDriver": "systemd" if host.is_cgroup_v2 and host.is_systemd else "cgroupfs",
         "CgroupVersion": "2" if host.is_cgroup_v2 else "1",
         "KernelVersion": host.kernel_version,
         "OperatingSystem": host.operating_system,
@@ -132,20 +142,12 @@ _INFO: Mapping[str, Json] = {
         "Volume": ["local"],
         "Network": list(DRIVERS),
         "Authorization": None,
-        "Log": ["json-file", "local", "none"],
+        "Log": [*LOG_DRIVERS, "none"],
     },
-    "MemoryLimit": True,
-    "SwapLimit": True,
-    "CpuCfsPeriod": True,
-    "CpuCfsQuota": True,
-    "CPUShares": True,
-    "CPUSet": True,
-    "PidsLimit": True,
     "Debug": False,
     "NFd": 0,
     "NGoroutines": 0,
     "NEventsListener": 0,
-    "CgroupDriver": "cgroupfs",
     "OSVersion": "",
     "OSType": "linux",
     "IndexServerAddress": "",

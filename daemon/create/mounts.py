@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 from daemon.container import BindOptions, ContainerConfig, HostConfig, Mount, MountRequest, VolumeOptions
-from daemon.errors import InvalidParameter
+from daemon.errors import InvalidParameter, quoted
 from daemon.services.volumes import VolumeUse, check_volume_name
 
 ANONYMOUS_LABEL = "com.docker.volume.anonymous"
@@ -23,6 +23,7 @@ _LABEL = frozenset({"z", "Z"})
 _PROPAGATION = frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"})
 _COPY = frozenset({"nocopy"})
 _CONSISTENCY = frozenset({"consistent", "cached", "delegated"})
+_TMPFS_OPTIONS = frozenset({"exec", "noexec"})
 _MODES = (_ACCESS, _LABEL, _PROPAGATION, _COPY, _CONSISTENCY)
 
 
@@ -36,6 +37,8 @@ class MountPlan:
 @attrs.define
 class _Planner:
     tmpfs: Mapping[str, str]
+    data_root: str
+    is_recursively_read_only: bool
     mounts: dict[str, Mount] = attrs.field(factory=dict)
     inherited: set[str] = attrs.field(factory=set)
     volumes: dict[str, VolumeUse] = attrs.field(factory=dict)
@@ -49,14 +52,37 @@ class _Planner:
                 name=mount.name, destination=mount.destination, is_anonymous=False, is_filled=False
             )
 
-    def add(self, mount: Mount) -> None:
+    def check_free(self, destination: str, shown: str) -> None:
         """What comes later overrides what is inherited, and nothing else."""
+        if destination in self.mounts and destination not in self.inherited:
+            raise InvalidParameter(f"Duplicate mount point: {shown}")
+
+    def add(self, mount: Mount) -> None:
         destination = mount.destination
-        if destination in self.tmpfs or (destination in self.mounts and destination not in self.inherited):
-            raise InvalidParameter(f"Duplicate mount point: {destination}")
+        self.check_free(destination, destination)
         self.inherited.discard(destination)
         self.volumes.pop(destination, None)
+        if mount.type == "bind":
+            propagation = self._propagation(mount)
+            is_recursive = mount.rw or self.is_recursively_read_only
+            mount = attrs.evolve(mount, propagation=propagation, is_recursively_read_only=is_recursive)
         self.mounts[destination] = mount
+
+    def _propagation(self, mount: Mount) -> str:
+        """Of a bind; of one that shares a path with the daemon's own directory, so that it does not hold mounts there.
+
+        Rules: moby v28 daemon/volumes_linux.go validateBindDaemonRoot.
+        """
+        source, root = mount.source, self.data_root
+        if not source.startswith(root) and not root.startswith(source):
+            return mount.propagation or "rprivate"
+        if mount.propagation not in ("", "rslave", "rshared"):
+            raise InvalidParameter(
+                'invalid mount config: must use either propagation mode "rslave" or "rshared" when mount source is within '
+                f"the daemon root, daemon root: {quoted(root)}, bind mount source: {quoted(source)}, "
+                f"propagation: {quoted(mount.propagation)}"
+            )
+        return mount.propagation or "rslave"
 
     def add_volume(self, mount: Mount, use: VolumeUse) -> None:
         if not use.is_anonymous:
@@ -66,14 +92,20 @@ class _Planner:
 
 
 def plan_mounts(
-    config: ContainerConfig, host_config: HostConfig, inherited: Iterable[tuple[Iterable[Mount], str]]
+    config: ContainerConfig,
+    host_config: HostConfig,
+    inherited: Iterable[tuple[Iterable[Mount], str]],
+    *,
+    data_root: str,
+    api_version: tuple[int, int],
 ) -> MountPlan:
     """`inherited` are the mounts of each container of `volumes_from`, and the mode to take them over with.
 
     Raises:
         InvalidParameter: one of them makes no sense, or two are for the same place.
     """
-    planner = _Planner(host_config.tmpfs or {})
+    # Before 1.44 only the bind itself was read-only, not what is mounted below its source.
+    planner = _Planner(host_config.tmpfs or {}, data_root, is_recursively_read_only=api_version >= (1, 44))
     for mounts, mode in inherited:
         for mount in mounts:
             rw = mount.rw and "ro" not in mode.split(",")
@@ -92,13 +124,8 @@ def plan_mounts(
     )
 
 
-def bind_sources(host_config: HostConfig) -> tuple[str, ...]:
-    """The paths on this host that must exist: those of `mounts`. Those of `binds` are made at start."""
-    return tuple(
-        mount.source
-        for mount in host_config.mounts or ()
-        if mount.type == "bind" and not (mount.bind_options and mount.bind_options.create_mountpoint)
-    )
+def missing_source(path: str) -> str:
+    return f"bind source path does not exist: {path}"
 
 
 def parse_volumes_from(text: str) -> tuple[str, str]:
@@ -124,13 +151,20 @@ def mount_complaint(request: MountRequest) -> str | None:
             return _volume_complaint(request)
         case "tmpfs":
             return _tmpfs_complaint(request)
+        case "image":
+            return _image_complaint(request)
     return "mount type unknown"
 
 
 def destination_complaint(destination: str) -> str | None:
-    if not destination.startswith("/"):
-        return f"invalid mount path: '{destination}' mount path must be absolute"
-    return "invalid specification: destination can't be '/'" if _clean(destination) == "/" else None
+    if _clean(destination.replace("\\", "/")) == "/":
+        return "invalid specification: destination can't be '/'"
+    return _relative_complaint(destination)
+
+
+def _relative_complaint(path: str) -> str | None:
+    path = path.replace("\\", "/")
+    return None if path.startswith("/") else f"invalid mount path: '{path}' mount path must be absolute"
 
 
 def _plan_bind(planner: _Planner, text: str, driver: str) -> None:
@@ -148,9 +182,11 @@ def _plan_bind(planner: _Planner, text: str, driver: str) -> None:
     )
     if (complaint := mount_complaint(request)) is not None:
         raise InvalidParameter(
-            f"invalid volume specification: '{text}': invalid mount config for type \"{request.type}\": {complaint}"
+            f"invalid volume specification: '{text}': invalid mount config for type {quoted(request.type)}: {complaint}"
         )
     destination = _clean(destination)
+    if destination in planner.tmpfs:
+        raise InvalidParameter(f"Duplicate mount point: {destination}")
     if request.type == "bind":
         planner.add(
             Mount(
@@ -159,7 +195,7 @@ def _plan_bind(planner: _Planner, text: str, driver: str) -> None:
                 destination=destination,
                 mode=mode,
                 rw="ro" not in letters,
-                propagation=propagation or "rprivate",
+                propagation=propagation,
             )
         )
     elif not source:
@@ -192,16 +228,21 @@ def _split_bind(text: str) -> tuple[str, str, str]:
 def _plan_mount(planner: _Planner, request: MountRequest) -> None:
     complaint = mount_complaint(request)
     if complaint is not None:
-        raise InvalidParameter(f'invalid mount config for type "{request.type}": {complaint}')
+        raise InvalidParameter(f"invalid mount config for type {quoted(request.type)}: {complaint}")
     destination, rw = _clean(request.target), not request.read_only
+    planner.check_free(destination, request.target)
     if request.type == "bind":
         options = request.bind_options
-        propagation = (options.propagation if options else "") or "rprivate"
+        propagation = options.propagation if options else ""
         planner.add(
             Mount(type="bind", source=_clean(request.source), destination=destination, rw=rw, propagation=propagation)
         )
     elif request.type == "tmpfs":
         planner.add(Mount(type="tmpfs", destination=destination, rw=rw))
+    elif request.type == "image":
+        planner.add(
+            Mount(type="image", source=request.source, destination=destination, rw=False, propagation="rprivate")
+        )
     else:
         _plan_volume_mount(planner, request, destination, rw=rw)
 
@@ -258,28 +299,27 @@ def _plan_anonymous(
 
 
 def _bind_complaint(request: MountRequest) -> str | None:
+    """Whether its source exists is looked up elsewhere."""
     if not request.source:
         return "field Source must not be empty"
     if request.bind_options and request.bind_options.propagation not in ("", *_PROPAGATION):
         return f"invalid propagation mode: {request.bind_options.propagation}"
     if request.volume_options is not None:
         return "field VolumeOptions must not be specified"
-    if request.tmpfs_options is not None:
-        return "field TmpfsOptions must not be specified"
-    if not request.source.startswith("/"):
-        return f"invalid mount path: '{request.source}' mount path must be absolute"
-    return None
+    if request.image_options is not None:
+        return "field ImageOptions must not be specified"
+    return _relative_complaint(request.source)
 
 
 def _volume_complaint(request: MountRequest) -> str | None:
     if request.bind_options is not None:
         return "field BindOptions must not be specified"
-    if request.tmpfs_options is not None:
-        return "field TmpfsOptions must not be specified"
+    if request.image_options is not None:
+        return "field ImageOptions must not be specified"
     subpath = request.volume_options.subpath if request.volume_options else ""
     if subpath and not request.source:
         return "must not set Subpath when using anonymous volumes"
-    if subpath and (subpath.startswith("/") or _clean(subpath).partition("/")[0] == ".."):
+    if subpath and not _is_local(subpath):
         return "subpath must be a relative path within the volume"
     if request.read_only and not request.source:
         return "must not set ReadOnly mode when using anonymous volumes"
@@ -289,9 +329,32 @@ def _volume_complaint(request: MountRequest) -> str | None:
 def _tmpfs_complaint(request: MountRequest) -> str | None:
     if request.bind_options is not None:
         return "field BindOptions must not be specified"
+    if request.image_options is not None:
+        return "field ImageOptions must not be specified"
+    if request.source:
+        return "field Source must not be specified"
+    for option in (request.tmpfs_options and request.tmpfs_options.options) or ():
+        if not 1 <= len(option) <= 2:
+            return "invalid option array length"
+        if option[0] not in _TMPFS_OPTIONS:
+            return f"invalid option: {option[0]}"
+    return None
+
+
+def _image_complaint(request: MountRequest) -> str | None:
+    if request.bind_options is not None:
+        return "field BindOptions must not be specified"
     if request.volume_options is not None:
         return "field VolumeOptions must not be specified"
-    return "field Source must not be specified" if request.source else None
+    if not request.source:
+        return "field Source must not be empty"
+    subpath = request.image_options.subpath if request.image_options else ""
+    return "subpath must be a relative path within the volume" if subpath and not _is_local(subpath) else None
+
+
+def _is_local(path: str) -> bool:
+    """Below where it starts (Go's filepath.IsLocal)."""
+    return not path.startswith("/") and _clean(path).partition("/")[0] != ".."
 
 
 def _is_mode(text: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 
 from daemon.container import ContainerConfig, HostConfig, NetworkingConfig
@@ -16,6 +18,8 @@ class CreateRequest:
     host_config: HostConfig = HostConfig()
     networking: NetworkingConfig = NetworkingConfig()
     api_version: tuple[int, int] = (1, 50)
+    bad_sources: Mapping[str, str] = attrs.field(factory=dict)
+    """The sources of binds that cannot be used, and what is wrong with each: looked up before the request is judged."""
 
 
 @attrs.frozen(kw_only=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.host import detect
 from tests.integration.conftest import Docker
 
 pytestmark = pytest.mark.integration
@@ -212,6 +213,17 @@ def test_docker_load_takes_an_archive(docker: Docker, home: Path) -> None:
     assert docker.output("inspect", "--format", "{{.Config.Image}}", "tiny") == "tiny:1"
 
 
+def test_what_this_kernel_cannot_limit_is_given_up_with_a_warning(docker: Docker) -> None:
+    able = detect().abilities
+    done = docker.run("create", "--blkio-weight", "500", "--oom-kill-disable", "-m", "64m", *COMMAND)
+    assert done.returncode == 0
+    for is_able, text in (
+        (able.blkio_weight, "Block I/O weight or the cgroup is not mounted. Weight discarded."),
+        (able.oom_kill_disable, "does not support OomKillDisable. OomKillDisable discarded."),
+    ):
+        assert (text in done.stderr) is not is_able
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -220,12 +232,20 @@ def test_docker_load_takes_an_archive(docker: Docker, home: Path) -> None:
         (["--workdir", "relative"], "the working directory 'relative' is invalid, it needs to be an absolute path"),
         (["--cap-add", "NOSUCH"], 'invalid CapAdd: unknown capability: "CAP_NOSUCH"'),
         (["--runtime", "nosuch"], "unknown or invalid runtime name: nosuch"),
-        (["--log-driver", "nosuch"], "logger: no log driver named 'nosuch' is registered"),
+        (["--log-driver", "nosuch"], "error looking up logging plugin nosuch"),
         (["--log-opt", "nosuch=1"], "unknown log opt 'nosuch' for json-file log driver"),
         (["-v", "a:/b:what"], "invalid mode: what"),
         (["-v", "vol:/"], "invalid specification: destination can't be '/'"),
         (["--security-opt", "what=1"], 'invalid --security-opt 2: "what=1"'),
         (["--volumes-from", "nobody"], "No such container: nobody"),
+        (["--cpuset-cpus", "8000"], "Requested CPUs are not available - requested 8000, available: "),
+        (["--cpuset-mems", "0-x"], "Invalid value 0-x for cpuset mems: invalid format: 0-x"),
+        (
+            ["--storage-opt", "size=1g"],
+            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+        ),
+        (["--ipc", "container:nobody"], "No such container: nobody"),
+        (["--mount", "type=bind,src=/no/such,dst=/x"], "bind source path does not exist: /no/such"),
     ],
 )
 def test_bad_options_fail_with_dockers_text_and_leave_nothing(arguments: list[str], text: str, docker: Docker) -> None:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
-import signal
 
 from daemon.create.request import CreateRequest
 from daemon.host import Host
 
 HEALTHCHECK_NS_MIN = 1_000_000
 
+_SIGNALS = frozenset(
+    (
+        "ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP SYS TERM TRAP TSTP "
+        "TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ RTMIN RTMAX"
+    ).split()
+    + [f"RTMIN+{number}" for number in range(1, 16)]
+    + [f"RTMAX-{number}" for number in range(1, 15)]
+)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 """What fits into Go's int, near enough."""
 
@@ -37,22 +44,23 @@ def healthcheck_is_not_too_fast(request: CreateRequest, host: Host) -> str | Non
     check = request.config.healthcheck
     if check is None:
         return None
-    durations = (
-        ("Interval", check.interval_ns),
-        ("Timeout", check.timeout_ns),
-        ("StartPeriod", check.start_period_ns),
-        ("StartInterval", check.start_interval_ns),
+    rows = (
+        (_is_too_short(check.interval_ns), "Interval in Healthcheck cannot be less than 1ms"),
+        (_is_too_short(check.timeout_ns), "Timeout in Healthcheck cannot be less than 1ms"),
+        (check.retries < 0, "Retries in Healthcheck cannot be negative"),
+        (_is_too_short(check.start_period_ns), "StartPeriod in Healthcheck cannot be less than 1ms"),
+        (_is_too_short(check.start_interval_ns), "StartInterval in Healthcheck cannot be less than 1ms"),
     )
-    for name, duration_ns in durations:
-        if duration_ns != 0 and duration_ns < HEALTHCHECK_NS_MIN:
-            return f"{name} in Healthcheck cannot be less than 1ms"
-    return "Retries in Healthcheck cannot be negative" if check.retries < 0 else None
+    return next((text for is_broken, text in rows if is_broken), None)
+
+
+def _is_too_short(duration_ns: int) -> bool:
+    """0 is as good as not given."""
+    return duration_ns != 0 and duration_ns < HEALTHCHECK_NS_MIN
 
 
 def _is_signal(text: str) -> bool:
     """A name with or without SIG, in any case, RTMIN+n and RTMAX-n included, or any number but 0 (moby/sys/signal)."""
     if _NUMBER.fullmatch(text):
         return int(text) != 0
-    name = text.upper().removeprefix("SIG")
-    real_time = re.fullmatch(r"RTMIN(\+([1-9]|1[0-5]))?|RTMAX(-([1-9]|1[0-4]))?", name)
-    return bool(real_time) or f"SIG{name}" in signal.Signals.__members__
+    return text.upper().removeprefix("SIG") in _SIGNALS

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import attrs
 import pytest
 
-from daemon.api.system import EVENT_FILTERS, dotted, event_view, parse_time, passes
+from daemon.api.system import EVENT_FILTERS, dotted, event_view, host_view, parse_time, passes
 from daemon.errors import InvalidParameter
+from daemon.host import NO_ABILITIES, Abilities
 from daemon.services.event_bus import Event
+from tests.daemon.create.asking import HOST
 
 SECOND_NS = 1_000_000_000
 
@@ -141,3 +144,20 @@ def test_an_event_has_its_old_fields_until_1_52(shown: Event, version: tuple[int
 
 def test_a_version_is_written_with_a_dot() -> None:
     assert dotted((1, 50)) == "1.50"
+
+
+def test_info_says_what_this_kernel_can_limit() -> None:
+    able = host_view(attrs.evolve(HOST, abilities=Abilities()))
+    unable = host_view(attrs.evolve(HOST, abilities=NO_ABILITIES))
+    limits = "MemoryLimit SwapLimit CpuCfsPeriod CpuCfsQuota CPUShares CPUSet PidsLimit OomKillDisable".split()
+    assert [able[name] for name in limits] == [True] * len(limits)
+    assert [unable[name] for name in limits] == [False] * len(limits)
+
+
+@pytest.mark.parametrize(
+    ("is_cgroup_v2", "is_systemd", "driver"),
+    [(True, True, "systemd"), (True, False, "cgroupfs"), (False, True, "cgroupfs"), (False, False, "cgroupfs")],
+)
+def test_systemd_has_the_groups_where_they_are_of_version_2(is_cgroup_v2: bool, is_systemd: bool, driver: str) -> None:
+    host = attrs.evolve(HOST, is_cgroup_v2=is_cgroup_v2, is_systemd=is_systemd)
+    assert host_view(host)["CgroupDriver"] == driver

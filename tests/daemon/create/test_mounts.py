@@ -11,6 +11,7 @@ from daemon.container import (
     BindOptions,
     ContainerConfig,
     HostConfig,
+    ImageOptions,
     Mount,
     MountRequest,
     TmpfsOptions,
@@ -20,7 +21,6 @@ from daemon.container import (
 from daemon.create.mounts import (
     ANONYMOUS_LABEL,
     MountPlan,
-    bind_sources,
     mount_complaint,
     parse_volumes_from,
     plan_mounts,
@@ -32,13 +32,24 @@ from tests.daemon.create.asking import Fields
 Inherited = list[tuple[tuple[Mount, ...], str]]
 
 
+DATA_ROOT = "/var/lib/boatyard"
+
+
 def plan(*binds: str, inherited: Inherited | None = None, volumes: tuple[str, ...] = (), **fields: Any) -> MountPlan:
-    host_config = HostConfig(binds=binds, **fields)
-    return plan_mounts(ContainerConfig(volumes=volumes), host_config, inherited or [])
+    return plan_for(ContainerConfig(volumes=volumes), HostConfig(binds=binds, **fields), inherited or [])
 
 
 def plan_of(*mounts: MountRequest, **fields: Any) -> MountPlan:
-    return plan_mounts(ContainerConfig(), HostConfig(mounts=mounts, **fields), [])
+    return plan_for(ContainerConfig(), HostConfig(mounts=mounts, **fields))
+
+
+def plan_for(
+    config: ContainerConfig,
+    host_config: HostConfig,
+    inherited: Inherited | None = None,
+    api_version: tuple[int, int] = (1, 50),
+) -> MountPlan:
+    return plan_mounts(config, host_config, inherited or [], data_root=DATA_ROOT, api_version=api_version)
 
 
 def refusal_of(*binds: str) -> str:
@@ -214,21 +225,14 @@ def _of_volume(name: str) -> MountRequest:
             Mount(type="tmpfs", destination="/dst"),
         ),
         (MountRequest(type="tmpfs", target="/dst", read_only=True), Mount(type="tmpfs", destination="/dst", rw=False)),
+        (
+            MountRequest(type="image", source="busybox", target="/dst/"),
+            Mount(type="image", source="busybox", destination="/dst", rw=False, propagation="rprivate"),
+        ),
     ],
 )
 def test_a_mount_of_the_host_or_of_memory_is_as_it_was_asked_for(request_: MountRequest, expected: Mount) -> None:
     assert plan_of(request_).mounts == (expected,)
-
-
-@pytest.mark.parametrize(
-    ("options", "sources"),
-    [(None, ("/src/../src",)), (BindOptions(), ("/src/../src",)), (BindOptions(create_mountpoint=True), ())],
-)
-def test_the_source_of_a_bind_mount_must_exist_unless_it_is_to_be_made(
-    options: BindOptions | None, sources: tuple[str, ...]
-) -> None:
-    request = MountRequest(type="bind", source="/src/../src", target="/dst", bind_options=options)
-    assert bind_sources(HostConfig(mounts=(request,))) == sources
 
 
 def test_a_volume_mount_brings_its_options() -> None:
@@ -275,6 +279,8 @@ def test_a_volume_mount_without_a_name_is_anonymous_and_says_so_beside_its_label
         ),
         ({"type": "tmpfs", "target": "/"}, "invalid specification: destination can't be '/'"),
         ({"type": "tmpfs", "target": "/a/.."}, "invalid specification: destination can't be '/'"),
+        ({"type": "tmpfs", "target": "\\"}, "invalid specification: destination can't be '/'"),
+        ({"type": "tmpfs", "target": "a\\b"}, "invalid mount path: 'a/b' mount path must be absolute"),
         ({"type": "tmpfs", "target": "a"}, "invalid mount path: 'a' mount path must be absolute"),
         ({"type": "npipe"}, "mount type unknown"),
         ({"type": ""}, "mount type unknown"),
@@ -288,9 +294,9 @@ def test_a_volume_mount_without_a_name_is_anonymous_and_says_so_beside_its_label
             {"type": "bind", "source": "/s", "volume_options": VolumeOptions()},
             "field VolumeOptions must not be specified",
         ),
-        ({"type": "bind", "source": "/s", "tmpfs_options": TmpfsOptions()}, "field TmpfsOptions must not be specified"),
+        ({"type": "bind", "source": "/s", "image_options": ImageOptions()}, "field ImageOptions must not be specified"),
         ({"type": "volume", "bind_options": BindOptions()}, "field BindOptions must not be specified"),
-        ({"type": "volume", "tmpfs_options": TmpfsOptions()}, "field TmpfsOptions must not be specified"),
+        ({"type": "volume", "image_options": ImageOptions()}, "field ImageOptions must not be specified"),
         ({"type": "volume", "read_only": True}, "must not set ReadOnly mode when using anonymous volumes"),
         (
             {"type": "volume", "volume_options": VolumeOptions(subpath="a")},
@@ -305,7 +311,24 @@ def test_a_volume_mount_without_a_name_is_anonymous_and_says_so_beside_its_label
         ),
         ({"type": "tmpfs", "source": "/src"}, "field Source must not be specified"),
         ({"type": "tmpfs", "bind_options": BindOptions()}, "field BindOptions must not be specified"),
-        ({"type": "tmpfs", "volume_options": VolumeOptions()}, "field VolumeOptions must not be specified"),
+        ({"type": "tmpfs", "image_options": ImageOptions()}, "field ImageOptions must not be specified"),
+        *(
+            ({"type": "tmpfs", "tmpfs_options": TmpfsOptions(options=options)}, complaint)
+            for options, complaint in (
+                ((("exec",), ("noexec", "1")), None),
+                ((("exec",), ()), "invalid option array length"),
+                ((("exec", "a", "b"),), "invalid option array length"),
+                ((("size", "1m"),), "invalid option: size"),
+            )
+        ),
+        ({"type": "image", "source": "busybox", "image_options": ImageOptions(subpath="a")}, None),
+        ({"type": "image", "bind_options": BindOptions()}, "field BindOptions must not be specified"),
+        ({"type": "image", "volume_options": VolumeOptions()}, "field VolumeOptions must not be specified"),
+        ({"type": "image"}, "field Source must not be empty"),
+        (
+            {"type": "image", "source": "busybox", "image_options": ImageOptions(subpath="..")},
+            "subpath must be a relative path within the volume",
+        ),
     ],
 )
 def test_a_mount_has_what_its_type_needs_and_nothing_else(fields: Fields, complaint: str | None) -> None:
@@ -326,15 +349,69 @@ def test_a_mount_has_what_its_type_needs_and_nothing_else(fields: Fields, compla
         (("/a:/dst",), (MountRequest(type="tmpfs", target="/dst"),), {}),
         ((), (MountRequest(type="tmpfs", target="/dst"), _of_volume("data")), {}),
         (("/a:/dst",), (), {"/dst": ""}),
-        ((), (_of_volume("data"),), {"/dst": ""}),
+        (("data:/dst",), (), {"/dst": ""}),
     ],
 )
 def test_two_mounts_for_one_place_are_refused(
     binds: tuple[str, ...], mounts: tuple[MountRequest, ...], tmpfs: dict[str, str]
 ) -> None:
     with pytest.raises(InvalidParameter) as caught:
-        plan_mounts(ContainerConfig(), HostConfig(binds=binds, mounts=mounts, tmpfs=tmpfs), [])
+        plan_for(ContainerConfig(), HostConfig(binds=binds, mounts=mounts, tmpfs=tmpfs))
     assert str(caught.value) == "Duplicate mount point: /dst"
+
+
+def test_a_second_entry_of_mounts_is_named_as_it_was_written() -> None:
+    with pytest.raises(InvalidParameter, match=r"^Duplicate mount point: /x/\.\./dst$"):
+        plan_of(_of_volume("data"), MountRequest(type="tmpfs", target="/x/../dst"))
+
+
+def test_an_entry_of_mounts_and_one_of_tmpfs_may_be_for_one_place() -> None:
+    assert [mount.name for mount in plan_of(_of_volume("data"), tmpfs={"/dst": ""}).mounts] == ["data"]
+
+
+IN_ROOT = f"{DATA_ROOT}/volumes"
+
+
+@pytest.mark.parametrize(
+    ("source", "given", "made"),
+    [
+        ("/", "", "rslave"),
+        ("/var", "", "rslave"),
+        (DATA_ROOT, "", "rslave"),
+        (IN_ROOT, "", "rslave"),
+        (IN_ROOT, "rslave", "rslave"),
+        (IN_ROOT, "rshared", "rshared"),
+        ("/var/lib/other", "", "rprivate"),
+        ("/var/lib/other", "private", "private"),
+    ],
+)
+def test_a_bind_that_shares_a_path_with_the_daemon_does_not_hold_its_mounts(source: str, given: str, made: str) -> None:
+    options = BindOptions(propagation=given) if given else None
+    (mount,) = plan_of(MountRequest(type="bind", source=source, target="/dst", bind_options=options)).mounts
+    assert mount.propagation == made
+    (mount,) = plan(f"{source}:/dst:{given}").mounts
+    assert mount.propagation == made
+
+
+@pytest.mark.parametrize("given", ["private", "rprivate", "shared", "slave"])
+def test_a_bind_that_would_hold_the_daemons_mounts_is_refused(given: str) -> None:
+    assert refusal_of(f"/var:/dst:{given}") == (
+        'invalid mount config: must use either propagation mode "rslave" or "rshared" when mount source is within '
+        f'the daemon root, daemon root: "{DATA_ROOT}", bind mount source: "/var", propagation: "{given}"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "is_read_only", "expected"),
+    [((1, 43), True, False), ((1, 43), False, True), ((1, 44), True, True), ((1, 44), False, True)],
+)
+def test_before_1_44_only_the_bind_itself_was_read_only(
+    version: tuple[int, int], is_read_only: bool, expected: bool
+) -> None:
+    request = MountRequest(type="bind", source="/a", target="/a", read_only=is_read_only)
+    host_config = HostConfig(binds=("/b:/b:ro" if is_read_only else "/b:/b",), mounts=(request,))
+    made = plan_for(ContainerConfig(), host_config, api_version=version)
+    assert [mount.is_recursively_read_only for mount in made.mounts] == [expected, expected]
 
 
 @pytest.mark.parametrize(
@@ -417,4 +494,4 @@ def test_mounts_are_in_the_order_of_their_places() -> None:
 
 
 def test_no_mounts_are_asked_for() -> None:
-    assert plan_mounts(ContainerConfig(), HostConfig(), []) == MountPlan(mounts=(), volumes=())
+    assert plan_for(ContainerConfig(), HostConfig(), []) == MountPlan(mounts=(), volumes=())
