@@ -317,6 +317,14 @@ class SecurityOptions:
     mount_label: str = ""
 
 
+@attrs.frozen
+class Link:
+    """Another container, and the name by which this one knows it."""
+
+    alias: str
+    container_id: str
+
+
 @attrs.frozen(kw_only=True)
 class Container:
     """One created container: what its record on disk says and what inspect shows. It changes by rename and removal only."""
@@ -337,6 +345,8 @@ class Container:
     mounts: tuple[Mount, ...] = ()
     networks: Mapping[str, EndpointSettings] = attrs.field(factory=dict)
     security: SecurityOptions = SecurityOptions()
+    links: tuple[Link, ...] = ()
+    """What `HostConfig.Links` means; its names in the table of all names are `name/alias`."""
 
 
 @attrs.frozen(kw_only=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import attrs
 
 from daemon.api.calls import Call, Query, json_response, no_content
@@ -10,10 +12,12 @@ from daemon.api.container_list import LIST_FILTERS, matching
 from daemon.api.network_views import with_network_history
 from daemon.api.schema import CONFIG, HOST_CONFIG, HOST_CONFIG_KEY, NETWORKING, NETWORKING_KEY
 from daemon.api.views import inspect_view, summary_view
-from daemon.container import HostConfig, NetworkingConfig
+from daemon.container import Container, HostConfig, NetworkingConfig
 from daemon.create.request import CreateRequest
 from daemon.errors import InvalidParameter, NotFound, NotImplementedHere
 from daemon.http.message import Response
+from daemon.services import Services
+from daemon.services.allocator import link_name
 from daemon.services.image_store import ImageStore
 from daemon.services.registrar import Registrar
 from daemon.storage.database import Database
@@ -95,11 +99,24 @@ async def inspect(call: Call) -> Response:
     if container is None:
         raise NotFound(f"No such container: {call.name}")  # removed between the two questions
     container = with_network_history(container, call.version)
+    if container.host_config.links:
+        container = await _with_links_shown(container, services)
     image = None
     if container.image_id:
         images = await services.images.ask(ImageStore.list)
         image = next((named.image for named in images if named.image.id == container.image_id), None)
     return json_response(inspect_view(container, image, call.config.data_root, with_size=call.query().flag("size")))
+
+
+async def _with_links_shown(container: Container, services: Services) -> Container:
+    """With its links as Docker shows them, by the names of today, and without those to containers that are gone."""
+    shown = []
+    for link in container.links:
+        with contextlib.suppress(NotFound):
+            linked = await services.registrar.ask(Registrar.find, link.container_id)
+            shown.append(f"/{linked.name}:/{link_name(container.name, link.alias)}")
+    host_config = attrs.evolve(container.host_config, links=tuple(shown) or None)
+    return attrs.evolve(container, host_config=host_config)
 
 
 async def rename(call: Call) -> Response:

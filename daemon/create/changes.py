@@ -45,7 +45,7 @@ class Changer:
         with anyio.CancelScope(shield=True):  # bounded: one commit, one tree, and messages to actors that are restarted
             volumes = await self._delete_record(summary, with_volumes=with_volumes)
             await insist(partial(services.registrar.ask, Registrar.remove, summary.id))
-            await insist(partial(services.allocator.ask, Allocator.release_name, summary.id, summary.name))
+            await insist(partial(services.allocator.ask, Allocator.release_all, summary.id, summary.name))
             await publish(services.events, container_event(summary, "destroy", self.now_ns()))
             if any(mount.name for mount in summary.mounts):
                 await insist(partial(services.volumes.ask, Volumes.release, summary.id))
@@ -81,6 +81,7 @@ class Changer:
             await services.database.ask(Database.rename_container, summary.id, name)
             undo.commit()
         await insist(partial(services.registrar.ask, Registrar.rename, summary.id, name))
+        await insist(partial(services.allocator.ask, Allocator.move_links, summary.id, summary.name, name))
         await insist(partial(release, summary.name))
         return name
 

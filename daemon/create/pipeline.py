@@ -17,6 +17,7 @@ from daemon.config import Config
 from daemon.container import Container, EndpointSettings, HostConfig, Mount, summary_of
 from daemon.create.checks.conflicts import is_container_mode
 from daemon.create.events import container_event, insist, publish, volume_event
+from daemon.create.links import resolve_links
 from daemon.create.merge import merge_config, merge_log_config, path_and_args
 from daemon.create.mounts import MountPlan, parse_volumes_from, plan_mounts
 from daemon.create.platforms import Platform, check_platform, mismatch_warning, parse_platform
@@ -218,6 +219,9 @@ class Creator:
         security = parse_security_options(host_config.security_opt or ())
         refuse_storage_options(host_config.storage_opt or {})
         mounts = await self._plan_mounts(request)
+        links = await resolve_links(services.registrar, host_config)
+        if links:
+            links = await services.allocator.ask(Allocator.reserve_links, container_id, links)
         # The read-write layer, the container's directory and its checkpoints are one tree, made by one rename.
         undo.push("layer", partial(services.layers.ask, LayerManager.remove, container_id))
         await services.layers.ask(LayerManager.create, container_id, draft.chain_ids, config.working_dir)
@@ -235,6 +239,7 @@ class Creator:
             mounts=mounts.mounts,
             networks=draft.networks,
             security=security,
+            links=links,
         )
         return Built(container=container, volumes=volumes)
 
@@ -265,7 +270,7 @@ class Creator:
         await services.database.ask(Database.insert_container, container, made)
         undo.commit()
         await insist(partial(services.registrar.ask, Registrar.register, summary))
-        await insist(partial(services.allocator.ask, Allocator.keep, container.id, container.name))
+        await insist(partial(services.allocator.ask, Allocator.keep, container.id, container.name, container.links))
         if names := tuple(mount.name for mount in container.mounts if mount.name):
             await insist(partial(services.volumes.ask, Volumes.keep, container.id, names, made))
         for volume in made:

@@ -213,6 +213,17 @@ def test_docker_load_takes_an_archive(docker: Docker, home: Path) -> None:
     assert docker.output("inspect", "--format", "{{.Config.Image}}", "tiny") == "tiny:1"
 
 
+def test_a_link_is_shown_by_the_names_of_today(docker: Docker) -> None:
+    docker.output("create", "--name", "db", *COMMAND)
+    docker.output("create", "--name", "web", "--link", "db:data", "--link", "db", *COMMAND)
+    links = ["inspect", "--format", "{{json .HostConfig.Links}}", "web"]
+    assert json.loads(docker.output(*links)) == ["/db:/web/data", "/db:/web/db"]
+    docker.output("rename", "db", "db2")
+    assert json.loads(docker.output(*links)) == ["/db2:/web/data", "/db2:/web/db"]
+    docker.output("rm", "db2")
+    assert json.loads(docker.output(*links)) is None
+
+
 def test_what_this_kernel_cannot_limit_is_given_up_with_a_warning(docker: Docker) -> None:
     able = detect().abilities
     done = docker.run("create", "--blkio-weight", "500", "--oom-kill-disable", "-m", "64m", *COMMAND)
@@ -238,6 +249,7 @@ def test_what_this_kernel_cannot_limit_is_given_up_with_a_warning(docker: Docker
         (["-v", "vol:/"], "invalid specification: destination can't be '/'"),
         (["--security-opt", "what=1"], 'invalid --security-opt 2: "what=1"'),
         (["--volumes-from", "nobody"], "No such container: nobody"),
+        (["--link", "nobody:x"], "could not get container for nobody: No such container: nobody"),
         (["--cpuset-cpus", "8000"], "Requested CPUs are not available - requested 8000, available: "),
         (["--cpuset-mems", "0-x"], "Invalid value 0-x for cpuset mems: invalid format: 0-x"),
         (

@@ -16,7 +16,7 @@ import attrs
 import pytest
 
 from actors import ActorCrashed, ActorStopped, Ref, Supervisor, TooManyRestarts
-from daemon.container import Container, ContainerConfig, EndpointSettings, HostConfig
+from daemon.container import Container, ContainerConfig, EndpointSettings, HostConfig, Link
 from daemon.errors import Conflict, DaemonError, NotFound, System
 from daemon.image import Image
 from daemon.network import Network
@@ -330,6 +330,17 @@ async def test_readers_cannot_write(path: Path) -> None:
     async with Database(path) as database:
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             await database._submit_read(lambda connection: connection.execute("DELETE FROM containers"))
+
+
+async def test_links_are_found_without_reading_every_record(path: Path) -> None:
+    links = (Link("x", id_of(2)),)
+    decoy = ContainerConfig(labels={'"links":[{': '"links":[{"alias"'})
+    async with Database(path) as database:
+        await database.insert_container(attrs.evolve(container(1, "a"), links=links))
+        await database.insert_container(attrs.evolve(container(2, "b"), config=decoy))
+        await database.insert_container(attrs.evolve(container(3, "c"), host_config=HostConfig(links=("a",))))
+        await database.rename_container(id_of(1), "renamed")
+        assert await database.container_links() == ((id_of(1), "renamed", links),)
 
 
 def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) -> None:
