@@ -56,6 +56,10 @@ def name_in_use(name: str, holder_id: str) -> Conflict:
     )
 
 
+def key_in_use(key: str, holder_id: str) -> Conflict:
+    return Conflict(f"idempotency key {key!r} is in use by container {holder_id}, which was created by another request")
+
+
 def network_name_in_use(name: str) -> Conflict:
     """Moby's libnetwork/error.go NetworkNameError."""
     return Conflict(f"network with name {name} already exists")

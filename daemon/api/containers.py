@@ -9,6 +9,7 @@ import attrs
 from daemon.api.calls import Call, Query, json_response, no_content
 from daemon.api.codec import Json, WrongType, json_kind
 from daemon.api.container_list import LIST_FILTERS, matching
+from daemon.api.idempotency import IDEMPOTENCY_HEADER, with_idempotency
 from daemon.api.network_views import with_network_history
 from daemon.api.schema import CONFIG, HOST_CONFIG, HOST_CONFIG_KEY, NETWORKING, NETWORKING_KEY
 from daemon.api.views import inspect_view, summary_view
@@ -28,11 +29,11 @@ _BODY = "CreateRequest"
 
 
 async def create(call: Call) -> Response:
-    query = call.query()
+    query, key = call.query(), call.request.headers.get(IDEMPOTENCY_HEADER)
     request = await call.read_json(lambda document: decode_create(document, query, call.version))
     if request is None:
         raise InvalidParameter("config cannot be empty in order to create a container")
-    created = await call.engine.create(request)
+    created = await call.engine.create(with_idempotency(request, key))
     return json_response({"Id": created.id, "Warnings": list(created.warnings)}, 201)
 
 

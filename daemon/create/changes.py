@@ -15,6 +15,7 @@ from daemon.create.undo import Undo
 from daemon.errors import Conflict, InvalidParameter
 from daemon.services import Services
 from daemon.services.allocator import Allocator
+from daemon.services.idempotency import IdempotencyKeys
 from daemon.services.layer_manager import LayerManager
 from daemon.services.registrar import Registrar
 from daemon.services.volumes import Volumes
@@ -46,6 +47,7 @@ class Changer:
             volumes = await self._delete_record(summary, with_volumes=with_volumes)
             await insist(partial(services.registrar.ask, Registrar.remove, summary.id))
             await insist(partial(services.allocator.ask, Allocator.release_all, summary.id, summary.name))
+            await insist(partial(services.keys.ask, IdempotencyKeys.forget, summary.id))
             await publish(services.events, container_event(summary, "destroy", self.now_ns()))
             if any(mount.name for mount in summary.mounts):
                 await insist(partial(services.volumes.ask, Volumes.release, summary.id))

@@ -37,12 +37,13 @@ from daemon.network.endpoints import check_endpoints, networks_of
 from daemon.network.table import NetworkTable
 from daemon.services import Services
 from daemon.services.allocator import Allocator, new_container_id
+from daemon.services.idempotency import IdempotencyKeys
 from daemon.services.image_store import ImageStore
 from daemon.services.layer_manager import LayerManager
 from daemon.services.networks import Networks
 from daemon.services.registrar import Registrar
 from daemon.services.volumes import Volumes, VolumeUse
-from daemon.storage.database import Database, Volume
+from daemon.storage.database import Database, KeptKey, Volume
 
 
 @attrs.frozen(kw_only=True)
@@ -68,6 +69,7 @@ class Built:
     container: Container
     volumes: tuple[Volume, ...]
     """Those that were made for it."""
+    key: KeptKey | None
 
 
 @attrs.frozen(kw_only=True)
@@ -99,6 +101,8 @@ class Creator:
                 scope.cancel()
 
             async with Undo(timeout_s=self.config.undo_timeout_s) as undo:
+                if (earlier := await self._earlier(request, container_id, undo)) is not None:
+                    return Created(id=earlier.container_id, warnings=earlier.warnings)
                 draft = await self._draft(request)
                 built = await self._build(draft, container_id, undo, call_off)
                 with anyio.CancelScope(shield=True):  # bounded: one commit, and messages to actors that are restarted
@@ -107,6 +111,14 @@ class Creator:
         if is_called_off:
             raise Cancelled(f"the creation of container {container_id} was cancelled by a removal")
         raise Unavailable(f"the container could not be created within {self.config.ask_timeout_s:g} s")
+
+    async def _earlier(self, request: CreateRequest, container_id: str, undo: Undo) -> KeptKey | None:
+        """The create that this one repeats, awaited if it is under way; else the key is this one's until it fails."""
+        if request.idempotency is None:
+            return None
+        key, keys = request.idempotency.key, self.services.keys
+        undo.push("idempotency key", partial(keys.ask, IdempotencyKeys.free, key, container_id))
+        return await keys.ask(IdempotencyKeys.claim, key, request.idempotency.fingerprint, container_id)
 
     # Without effects ---------------------------------------------------------------------------------------------------
 
@@ -241,7 +253,7 @@ class Creator:
             security=security,
             links=links,
         )
-        return Built(container=container, volumes=volumes)
+        return Built(container=container, volumes=volumes, key=_kept_key(draft, container_id))
 
     async def _plan_mounts(self, request: CreateRequest) -> MountPlan:
         await self._check_images_of_mounts(request.host_config)
@@ -267,12 +279,21 @@ class Creator:
     async def _commit(self, built: Built, undo: Undo) -> None:
         services, container, made = self.services, built.container, built.volumes
         summary = summary_of(container)
-        await services.database.ask(Database.insert_container, container, made)
+        await services.database.ask(Database.insert_container, container, made, built.key)
         undo.commit()
         await insist(partial(services.registrar.ask, Registrar.register, summary))
         await insist(partial(services.allocator.ask, Allocator.keep, container.id, container.name, container.links))
+        if built.key is not None:
+            await insist(partial(services.keys.ask, IdempotencyKeys.keep, built.key))
         if names := tuple(mount.name for mount in container.mounts if mount.name):
             await insist(partial(services.volumes.ask, Volumes.keep, container.id, names, made))
         for volume in made:
             await publish(services.events, volume_event(volume, "create", self.now_ns()))
         await publish(services.events, container_event(summary, "create", self.now_ns()))
+
+
+def _kept_key(draft: Draft, container_id: str) -> KeptKey | None:
+    asked = draft.request.idempotency
+    if asked is None:
+        return None
+    return KeptKey(key=asked.key, fingerprint=asked.fingerprint, container_id=container_id, warnings=draft.warnings)

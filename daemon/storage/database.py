@@ -5,6 +5,7 @@
     image_references   reference PRIMARY KEY | image_id             docker.io/library/busybox:latest -> sha256:...
     volumes            name PRIMARY KEY | record                    record: a Volume as JSON
     networks           id PRIMARY KEY | name UNIQUE | record        record: a Network as JSON
+    idempotency_keys   key PRIMARY KEY | container_id UNIQUE | record        record: a KeptKey; goes with its container
 
 One writer thread drains its queue into one transaction (`BatchThread`), and nobody is answered before its commit has
 returned: with WAL and synchronous=FULL that is one fsync for all who waited. One reader thread reads beside it.
@@ -30,7 +31,7 @@ import msgspec
 
 from actors import BatchThread, Deferred
 from daemon.container import Container, Link
-from daemon.errors import DaemonError, NotFound, System, name_in_use, network_name_in_use
+from daemon.errors import DaemonError, NotFound, System, key_in_use, name_in_use, network_name_in_use
 from daemon.image import Image
 from daemon.network import Network
 
@@ -44,7 +45,14 @@ CREATE TABLE volumes (name TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID
 NETWORKS = """
 CREATE TABLE IF NOT EXISTS networks (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, record BLOB NOT NULL) WITHOUT ROWID;
 """
-"""Made at every start where it is missing: the first databases did not have it."""
+IDEMPOTENCY_KEYS = """
+CREATE TABLE IF NOT EXISTS idempotency_keys (
+    key TEXT PRIMARY KEY,
+    container_id TEXT NOT NULL UNIQUE REFERENCES containers (id) ON DELETE CASCADE,
+    record BLOB NOT NULL
+) WITHOUT ROWID;
+"""
+"""These two are made at every start where they are missing: the first databases did not have them."""
 
 COMMIT_BATCH_MAX = 256
 """Writes in one transaction: more would let the first wait for the last without saving a measurable part of the fsync."""
@@ -66,6 +74,16 @@ class Volume:
     is_anonymous: bool = False
 
 
+@attrs.frozen(kw_only=True)
+class KeptKey:
+    """What a key of idempotency stands for: the container that was created, and what its client was told."""
+
+    key: str
+    fingerprint: str
+    container_id: str
+    warnings: tuple[str, ...] = ()
+
+
 @attrs.frozen
 class Write:
     """Statements that become durable together or not at all."""
@@ -77,6 +95,8 @@ class Write:
     """The container name that the first statement claims."""
     network_name: str = ""
     """The same, of a network."""
+    key: str = ""
+    """The key of idempotency that the second claims, if there is one."""
 
 
 class Database:
@@ -104,16 +124,21 @@ class Database:
     ) -> None:
         await self._stack.__aexit__(kind, error, traceback)
 
-    def insert_container(self, container: Container, volumes: Sequence[Volume] = ()) -> Deferred[None]:
-        """The container and the volumes that were made for it, or neither.
+    def insert_container(
+        self, container: Container, volumes: Sequence[Volume] = (), key: KeptKey | None = None
+    ) -> Deferred[None]:
+        """The container, the volumes that were made for it and the key it was asked for with, or nothing.
 
         Raises:
-            Conflict: its name is taken.
+            Conflict: its name or the key is taken.
             System: the disk is full.
         """
         insert = ("INSERT INTO containers VALUES (?, ?, ?)", (container.id, container.name, _encode(container)))
         made = [("INSERT OR IGNORE INTO volumes VALUES (?, ?)", (volume.name, _encode(volume))) for volume in volumes]
-        return self._writer.submit(Write((insert, *made), name=container.name))
+        if key is None:
+            return self._writer.submit(Write((insert, *made), name=container.name))
+        claim = ("INSERT INTO idempotency_keys VALUES (?, ?, ?)", (key.key, container.id, _encode(key)))
+        return self._writer.submit(Write((insert, claim, *made), name=container.name, key=key.key))
 
     def rename_container(self, container_id: str, name: str) -> Deferred[None]:
         update = ("UPDATE containers SET name = ? WHERE id = ?", (name, container_id))
@@ -175,6 +200,14 @@ class Database:
             lambda connection: tuple(
                 (container_id, name, _container(name, record).links)
                 for container_id, name, record in connection.execute(query)
+            )
+        )
+
+    def kept_keys(self) -> Deferred[tuple[KeptKey, ...]]:
+        return self._submit_read(
+            lambda connection: tuple(
+                msgspec.json.decode(record, type=KeptKey)
+                for (record,) in connection.execute("SELECT record FROM idempotency_keys")
             )
         )
 
@@ -244,7 +277,7 @@ def _apply(connection: sqlite3.Connection, write: Write) -> DaemonError | None:
                 refusal = NotFound(write.must_change)
                 break
     except sqlite3.IntegrityError as error:
-        refusal = _name_taken(connection, write)
+        refusal = _taken(connection, write)
         if refusal is None:
             raise  # an id drawn twice: a defect, not an answer
         refusal.__cause__ = error
@@ -255,13 +288,20 @@ def _apply(connection: sqlite3.Connection, write: Write) -> DaemonError | None:
     return refusal
 
 
-def _name_taken(connection: sqlite3.Connection, write: Write) -> DaemonError | None:
+def _taken(connection: sqlite3.Connection, write: Write) -> DaemonError | None:
+    """By which other row what this write claims is held."""
     if write.network_name:
         query = "SELECT id FROM networks WHERE name = ?"
         is_taken = connection.execute(query, (write.network_name,)).fetchone() is not None
         return network_name_in_use(write.network_name) if is_taken else None
-    holder = connection.execute("SELECT id FROM containers WHERE name = ?", (write.name,)).fetchone()
-    return None if holder is None else name_in_use(write.name, holder[0])
+    # A container that is inserted with a key that is taken has its row already, in this savepoint.
+    own_id = write.statements[0][1][0]
+    query = "SELECT id FROM containers WHERE name = ? AND id IS NOT ?"
+    if (holder := connection.execute(query, (write.name, own_id)).fetchone()) is not None:
+        return name_in_use(write.name, holder[0])
+    query = "SELECT container_id FROM idempotency_keys WHERE key = ?"
+    holder = connection.execute(query, (write.key,)).fetchone()
+    return key_in_use(write.key, holder[0]) if holder is not None else None
 
 
 def open_database(path: Path) -> sqlite3.Connection:
@@ -283,6 +323,7 @@ def _open_database(path: Path) -> sqlite3.Connection:
         path.chmod(0o600)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
         with closing(connection.execute("PRAGMA user_version")) as cursor:
             version = cursor.fetchone()[0]
         if version == 0:
@@ -290,6 +331,7 @@ def _open_database(path: Path) -> sqlite3.Connection:
         elif version != SCHEMA_VERSION:
             raise System(f"the database has version {version}, this program knows {SCHEMA_VERSION}")
         connection.execute(NETWORKS)
+        connection.execute(IDEMPOTENCY_KEYS)
     except BaseException:
         connection.close()
         raise
@@ -307,7 +349,7 @@ def _open_for_reading(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
 
 
-def _encode(record: Container | Image | Volume | Network) -> bytes:
+def _encode(record: Container | Image | Volume | Network | KeptKey) -> bytes:
     return msgspec.json.encode(record)
 
 

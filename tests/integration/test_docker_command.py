@@ -213,6 +213,17 @@ def test_docker_load_takes_an_archive(docker: Docker, home: Path) -> None:
     assert docker.output("inspect", "--format", "{{.Config.Image}}", "tiny") == "tiny:1"
 
 
+def test_a_create_with_a_key_can_be_asked_for_again(docker: Docker) -> None:
+    keyed = ["create", "--label", "com.boatyard.idempotency-key=order-66"]
+    first = docker.output(*keyed, *COMMAND)
+    assert docker.output(*keyed, *COMMAND) == first
+    done = docker.run(*keyed, "--name", "other", *COMMAND)
+    assert done.returncode == 1
+    assert f"idempotency key 'order-66' is in use by container {first}" in done.stderr
+    docker.output("rm", first)
+    assert docker.output(*keyed, *COMMAND) != first
+
+
 def test_a_link_is_shown_by_the_names_of_today(docker: Docker) -> None:
     docker.output("create", "--name", "db", *COMMAND)
     docker.output("create", "--name", "web", "--link", "db:data", "--link", "db", *COMMAND)
@@ -258,6 +269,7 @@ def test_what_this_kernel_cannot_limit_is_given_up_with_a_warning(docker: Docker
         ),
         (["--ipc", "container:nobody"], "No such container: nobody"),
         (["--mount", "type=bind,src=/no/such,dst=/x"], "bind source path does not exist: /no/such"),
+        (["--label", "com.boatyard.idempotency-key="], "an idempotency key is 1 to 255 printable ASCII characters"),
     ],
 )
 def test_bad_options_fail_with_dockers_text_and_leave_nothing(arguments: list[str], text: str, docker: Docker) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from daemon.api.routes import Router
 from daemon.http.message import Request
-from tests.daemon.harness import engine_at
+from tests.daemon.harness import engine_at, state_of
 
 pytestmark = pytest.mark.anyio
 
@@ -103,3 +103,33 @@ async def test_with_an_image_for_a_platform_the_checks_of_endpoints_come_first(t
         assert (await create(router, body))[0] == 404
         status, answer = await create(router, body, query="platform=linux/amd64")
         assert (status, answer["message"]) == (400, "invalid config for network bridge: EndpointsConfig is nil")
+
+
+BODY = {"Image": "busybox", "Cmd": ["true"]}
+HEADER = {"idempotency-key": "key"}
+LABELLED = {**BODY, "Labels": {"com.boatyard.idempotency-key": "label"}}
+
+
+async def test_a_create_with_a_key_is_answered_again_with_what_it_was_answered(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        router = Router(engine)
+        for body, headers in ((BODY, HEADER), (LABELLED, {})):
+            first = await create(router, body, query="name=web", headers=headers)
+            assert first[0] == 201
+            state = await state_of(engine)
+            assert await create(router, body, query="name=web", headers=headers) == first
+            for other, query in ((body, "name=web2"), ({**body, "Tty": True}, "name=web")):
+                status, answer = await create(router, other, query=query, headers=headers)
+                assert status == 409
+                assert f"is in use by container {first[1]['Id']}" in answer["message"]
+            assert await state_of(engine) == state
+            await engine.remove(first[1]["Id"])
+
+
+async def test_without_a_key_every_create_is_one_of_its_own(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        router = Router(engine)
+        ids = [(await create(router, BODY))[1]["Id"] for _ in range(2)]
+        assert len(set(ids)) == 2
+        assert (await create(router, BODY, query="name=web"))[0] == 201
+        assert (await create(router, BODY, query="name=web"))[0] == 409
