@@ -14,6 +14,7 @@ import attrs
 from daemon.errors import InvalidParameter, NotFound, quoted
 from daemon.host import Host
 from daemon.image import Image
+from daemon.reference import parse_reference
 
 _OS = re.compile(r"([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.-]*)\))?", re.ASCII)
 _PART = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
@@ -130,9 +131,18 @@ def check_platform(image: Image, requested: Platform, reference: str) -> None:
     actual = platform_of(image)
     if not runs(requested, actual):
         raise NotFound(
-            f"image with reference {reference} was found but its platform ({actual}) "
+            f"image with reference {_shown(reference)} was found but its platform ({actual}) "
             f"does not match the specified platform ({requested})"
         )
+
+
+def _shown(text: str) -> str:
+    """As people write it, if it was given in full; else as it was given."""
+    try:
+        reference = parse_reference(text)
+    except InvalidParameter:  # an id
+        return text
+    return reference.familiar if str(reference) == text else text
 
 
 def mismatch_warning(image: Image, host: Host) -> str | None:

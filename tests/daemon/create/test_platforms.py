@@ -140,6 +140,22 @@ def test_an_image_fits_a_platform_that_runs_it(image: Image, requested: str, fit
 
 
 @pytest.mark.parametrize(
+    ("reference", "shown"),
+    [
+        ("busybox", "busybox"),
+        ("library/busybox:1", "library/busybox:1"),
+        ("docker.io/library/busybox:1", "busybox:1"),
+        ("quay.io/a/b", "quay.io/a/b"),
+        ("a" * 64, "a" * 64),
+        ("sha256:" + "a" * 64, "sha256:" + "a" * 64),
+    ],
+)
+def test_an_image_for_another_platform_is_named_as_people_write_it(reference: str, shown: str) -> None:
+    with pytest.raises(NotFound, match=f"^image with reference {shown} was found but its platform"):
+        check_platform(an_image("linux", "arm"), parse_platform("linux/amd64", HOST), reference)
+
+
+@pytest.mark.parametrize(
     ("image", "warning"),
     [
         (an_image("linux", "amd64"), None),
