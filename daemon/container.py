@@ -155,7 +155,7 @@ class TmpfsOptions:
     size_bytes: int = 0
     mode: int = 0
     options: tuple[tuple[str, ...], ...] | None = None
-    """Each a flag, or a key and its value."""
+    """Flags as `(name,)`, others as `(name, value)`."""
 
 
 @attrs.frozen(kw_only=True)
@@ -291,7 +291,7 @@ class Mount:
     """A mount as it was made: where it comes from is settled."""
 
     type: str
-    """`volume`, `bind` or `tmpfs`."""
+    """`volume`, `bind`, `tmpfs` or `image`."""
     destination: str
     name: str = ""
     source: str = ""
@@ -299,6 +299,8 @@ class Mount:
     mode: str = ""
     rw: bool = True
     propagation: str = ""
+    is_recursively_read_only: bool = True
+    """Of a bind that is read-only: whether what is mounted below its source is, too, where the kernel can do that."""
     is_anonymous: bool = False
     """A volume that was asked for without a name, here or where it is inherited from: `rm -v` removes it with its last user."""
 
@@ -310,8 +312,17 @@ class SecurityOptions:
     apparmor_profile: str = ""
     seccomp_profile: str = ""
     no_new_privileges: bool = False
+    writable_cgroups: bool | None = None
     process_label: str = ""
     mount_label: str = ""
+
+
+@attrs.frozen
+class Link:
+    """Another container, and the name by which this one knows it."""
+
+    alias: str
+    container_id: str
 
 
 @attrs.frozen(kw_only=True)
@@ -334,6 +345,8 @@ class Container:
     mounts: tuple[Mount, ...] = ()
     networks: Mapping[str, EndpointSettings] = attrs.field(factory=dict)
     security: SecurityOptions = SecurityOptions()
+    links: tuple[Link, ...] = ()
+    """What `HostConfig.Links` means; its names in the table of all names are `name/alias`."""
 
 
 @attrs.frozen(kw_only=True, slots=True)

@@ -60,6 +60,10 @@ def name_in_use(name: str, holder_id: str) -> Conflict:
     )
 
 
+def key_in_use(key: str, holder_id: str) -> Conflict:
+    return Conflict(f"idempotency key {key!r} is in use by container {holder_id}, which was created by another request")
+
+
 def network_name_in_use(name: str) -> Conflict:
     """Moby's libnetwork/error.go NetworkNameError."""
     return Conflict(f"network with name {name} already exists")
@@ -70,3 +74,30 @@ def joined(complaints: Sequence[str]) -> str:
     if len(complaints) == 1:
         return complaints[0].strip()
     return "\n".join(f"* {text.replace(chr(10), chr(10) + chr(9))}" for text in complaints)
+
+
+def quoted(text: str) -> str:
+    """As Go's `%q` writes it: in double quotes, with backslashes for what would not print (strconv.Quote)."""
+    return '"' + "".join(_SHORT_ESCAPES.get(char) or _printable(char) for char in text) + '"'
+
+
+_SHORT_ESCAPES = {
+    '"': '\\"',
+    "\\": "\\\\",
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\v": "\\v",
+}
+
+
+def _printable(char: str) -> str:
+    code = ord(char)
+    if char.isprintable():
+        return char
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

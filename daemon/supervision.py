@@ -1,7 +1,8 @@
 """The tree of actors: what is started, in which order, and what happens when one crashes.
 
     storage   one_for_one, no restarts     database: if the disk fails it, the daemon ends and recovers at its next start
-    services  rest_for_one, 3 in 5 s       events -> registrar -> allocator -> images -> loader -> volumes -> layers -> networks
+    services  rest_for_one, 3 in 5 s       events -> registrar -> allocator -> keys -> images -> loader -> volumes -> layers ->
+                                           networks
 
 Each rebuilds its state from the database when it starts, so the later ones are restarted with an earlier one. When `services` has
 used up its restarts the daemon ends, too: a third supervisor above, that would start the services again within the same process,
@@ -24,6 +25,7 @@ from daemon.network.plan import Surroundings
 from daemon.services import Services
 from daemon.services.allocator import Allocator
 from daemon.services.event_bus import EventBus
+from daemon.services.idempotency import IdempotencyKeys
 from daemon.services.image_loader import ImageLoader
 from daemon.services.image_store import ImageStore
 from daemon.services.layer_manager import LayerManager
@@ -75,6 +77,7 @@ async def service_tree(
         events = await start("events", lambda: EventBus(config.events_kept_max))
         registrar = await start("registrar", lambda: Registrar(database))
         allocator = await start("allocator", lambda: Allocator(database, rng))
+        keys = await start("keys", lambda: IdempotencyKeys(database))
         images = await start("images", lambda: ImageStore(database))
         loader = await start("loader", lambda: ImageLoader(images, stores.content, stores.layers))
         volumes = await start("volumes", lambda: Volumes(database, stores.volumes, stores.layers, stores.containers))
@@ -85,6 +88,7 @@ async def service_tree(
             events=events,
             registrar=registrar,
             allocator=allocator,
+            keys=keys,
             images=images,
             loader=loader,
             volumes=volumes,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import TypeVar
 from urllib.parse import parse_qsl
 
+import anyio.to_thread
 import attrs
 import msgspec
 
-from daemon.api.codec import Json
+from daemon.api import gojson
+from daemon.api.codec import Json, WrongType
+from daemon.api.content_type import check_is_json
 from daemon.api.filters import Filters, decode_filters
 from daemon.api.numbers import parse_integer
 from daemon.config import Config
@@ -44,6 +48,10 @@ STATUS: Mapping[type[DaemonError], int] = {
 
 RETRY_AFTER_S = 1
 
+BLANKS = b" \t\r\n"
+
+T = TypeVar("T")
+
 _JSON = ("Content-Type", "application/json")
 _FALSE = ("", "0", "no", "false", "none")
 
@@ -67,19 +75,24 @@ class Call:
         return Query(self.request.query)
 
     async def json(self) -> Json:
-        """The body, which must be one JSON document.
+        """The body, which must be one JSON document. Raises as `read_json`."""
+        return await self.read_json(lambda document: document)
+
+    async def read_json(self, read: Callable[[Json], T]) -> T:
+        """What `read` makes of the body, which must be one JSON document.
 
         Raises:
-            InvalidParameter, in Docker's words; TooLarge.
+            InvalidParameter, in Docker's words, of `read`, too; TooLarge.
         """
         content_type = self.request.headers.get("content-type", "")
-        if not self.request.has_body and not content_type:
-            raise InvalidParameter("invalid JSON: got EOF while reading request body")
-        if not content_type:
-            raise InvalidParameter("malformed Content-Type header (): mime: no media type")
-        if content_type.partition(";")[0].strip().lower() != "application/json":
-            raise InvalidParameter(f"unsupported Content-Type header ({content_type}): must be 'application/json'")
-        return decode_json(await self.request.body.read(self.config.body_bytes_max))
+        if self.request.has_body or content_type:
+            check_is_json(content_type)
+        content = await self.request.body.read(self.config.body_bytes_max)
+        try:
+            return read(msgspec.json.decode(content))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, WrongType):
+            # In a thread: what is slow is for those who send what is wrong, and not for everybody else.
+            return await anyio.to_thread.run_sync(decode_as_go, content, read)
 
 
 class Query:
@@ -126,20 +139,19 @@ class Query:
         return filters
 
 
-def decode_json(content: bytes) -> Json:
-    """Raises InvalidParameter. Fractions where Docker has whole numbers are refused later, by type."""
-    if not content.strip():
+def decode_as_go(content: bytes, read: Callable[[Json], T]) -> T:
+    """What `read` makes of a body that msgspec, or `read`, has refused: with Go's leniency, or its text for what is wrong.
+
+    Raises:
+        InvalidParameter: what Docker would say.
+    """
+    if not content.strip(BLANKS):
         raise InvalidParameter("invalid JSON: got EOF while reading request body")
-    try:
-        return msgspec.json.decode(content)
-    except UnicodeDecodeError as error:
-        raise InvalidParameter("invalid JSON: invalid UTF-8") from error
-    except msgspec.DecodeError as error:
-        if "trailing characters" in str(error):
-            raise InvalidParameter("unexpected content after JSON") from error
-        raise InvalidParameter(f"invalid JSON: {error}") from error
-    except RecursionError as error:
-        raise InvalidParameter("invalid JSON: exceeded max depth") from error
+    document, rest = gojson.decode(content)
+    value = read(document)
+    if gojson.is_more(rest):
+        raise InvalidParameter("unexpected content after JSON")
+    return value
 
 
 def encode_json(payload: Json) -> bytes:

@@ -3,9 +3,10 @@
 Decoding follows encoding/json: keys match exactly or else in any case, unknown ones are ignored, null means absent, the last of
 two wins, whole numbers only. Its complaints are worded as Go's `UnmarshalTypeError`:
 
-    json: cannot unmarshal string into Go struct field HostConfig.HostConfig.Memory of type int64
+    json: cannot unmarshal string into Go struct field HostConfig.HostConfig.Resources.Memory of type int64
 
-Which is why this is not msgspec's typed decoding: that matches keys exactly and has texts of its own.
+which is the struct that has the field, the path to it, embedded structs included, and its type in Go (as of Go 1.24, with which
+moby v28 is built). Which is why this is not msgspec's typed decoding: that matches keys exactly and has texts of its own.
 """
 
 from __future__ import annotations
@@ -27,8 +28,31 @@ Decode = Callable[[Json, str], Any]
 Encode = Callable[[Any], Json]
 
 INT_MAX = 2**63 - 1
-NUMBER_SHOWN_MAX = 10**40
-"""In a complaint: Python refuses to write a number of some thousand digits, and nobody wants to read it."""
+_SIGNED, _UNSIGNED = range(-INT_MAX - 1, INT_MAX + 1), range(2**64)
+_INTEGERS: Mapping[str, range] = {
+    "int": _SIGNED,
+    "int64": _SIGNED,
+    "time.Duration": _SIGNED,
+    "uint": _UNSIGNED,
+    "uint16": range(2**16),
+    "uint64": _UNSIGNED,
+    "fs.FileMode": range(2**32),
+}
+"""What fits into an integer of Go's."""
+
+NUMBER_SHOWN_MAX = 100
+"""Characters of a number in a complaint: nobody wants to read more."""
+
+
+@attrs.frozen
+class Number:
+    """A number as it was written, from `gojson`: 1.0 and 1e0 are no integers to Go, and a complaint shows them as they were."""
+
+    text: str
+
+
+class WrongType(InvalidParameter):
+    """A value of another type than the field's."""
 
 
 @attrs.frozen
@@ -46,6 +70,8 @@ class Codec:
 class _Field:
     attribute: str
     name: str
+    embedded_in: str
+    """The struct that has it in Go, with a dot, if that is another."""
     codec: Codec
     is_left_out_if_empty: bool
     is_pointer: bool
@@ -66,9 +92,14 @@ class Record(Generic[T]):
         package: str = "container",
         names: Mapping[str, str] | None = None,
         codecs: Mapping[str, Codec] | None = None,
+        go_types: Mapping[str, str] | None = None,
+        embedded: Mapping[str, frozenset[str]] | None = None,
         left_out_if_empty: frozenset[str] = frozenset(),
     ) -> None:
-        """`names` are those that are not the attribute in CamelCase."""
+        """`names` are those that are not the attribute in CamelCase, `go_types` those that the annotation does not tell.
+
+        `embedded` are the attributes that Go has in a struct of their own inside this one, by its name.
+        """
         assert attrs.has(kind)
         self.kind = kind
         self.go_name = go_name
@@ -78,7 +109,9 @@ class Record(Generic[T]):
             _Field(
                 attribute.name,
                 (names or {}).get(attribute.name) or camel_case(attribute.name),
-                (codecs or {}).get(attribute.name) or codec_for(hints[attribute.name]),
+                next((f"{outer}." for outer, inner in (embedded or {}).items() if attribute.name in inner), ""),
+                (codecs or {}).get(attribute.name)
+                or codec_for(hints[attribute.name], (go_types or {}).get(attribute.name, "")),
                 attribute.name in left_out_if_empty,
                 any(hints[attribute.name] == scalar | None for scalar in _SCALARS),
             )
@@ -94,17 +127,20 @@ class Record(Generic[T]):
     def has_field(self, key: str) -> bool:
         return key in self._by_name or key.lower() in self._by_folded_name
 
-    def decode(self, raw: Json, where: str = "") -> T:
-        """Raises InvalidParameter in Go's words; `where` is the field that holds this record, after the type that has it."""
+    def decode(self, raw: Json, where: str = "", struct: str = "") -> T:
+        """Raises WrongType in Go's words; `where` is the field that holds this record, after the type that has it.
+
+        `struct` is the type that has this record's fields, if it is embedded there.
+        """
         if type(raw) is not dict:
             raise _complaint(raw, self.go_type, where)
         values = {}
         path = where.partition(".")[2]
-        prefix = f"{path}." if path else ""
+        prefix = f"{struct or self.go_name}.{path}." if path else f"{struct or self.go_name}."
         for key, value in raw.items():
             field = self._by_name.get(key) or self._by_folded_name.get(key.lower())
             if field is not None and value is not None:
-                values[field.attribute] = field.codec.decode(value, f"{self.go_name}.{prefix}{field.name}")
+                values[field.attribute] = field.codec.decode(value, f"{prefix}{field.embedded_in}{field.name}")
         return typing.cast("T", self.kind(**values))
 
     def encode(self, record: T) -> dict[str, Json]:
@@ -122,18 +158,20 @@ _RECORDS: dict[type, Record[Any]] = {}
 """Filled by `schema` at import, so that a record can hold another."""
 
 
-def codec_for(hint: Any) -> Codec:
+def codec_for(hint: Any, go_type: str = "") -> Codec:
     """The codec of a type: str, bool, int, tuples and mappings of them, other records, each perhaps with None."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         (inner,) = (argument for argument in arguments if argument is not type(None))
-        return codec_for(inner)
+        return codec_for(inner, go_type)
+    if hint is int:
+        return _integer(go_type or _SCALARS[hint])
     if hint in _SCALARS:
-        return _scalar(hint)
+        return _scalar(hint, go_type or _SCALARS[hint])
     if origin is tuple:
-        return _sequence(codec_for(arguments[0]), go_type_of(hint))
+        return _sequence(codec_for(arguments[0]), go_type or go_type_of(hint))
     if origin is Mapping:
-        return _mapping(codec_for(arguments[1]), go_type_of(hint))
+        return _mapping(codec_for(arguments[1]), go_type or go_type_of(hint), is_of_strings=arguments[1] is str)
     return _nested(_RECORDS[hint])
 
 
@@ -153,20 +191,27 @@ def go_type_of(hint: Any) -> str:
 _SCALARS = {str: "string", bool: "bool", int: "int64"}
 
 
-def _scalar(kind: type) -> Codec:
-    go_type = _SCALARS[kind]
-
+def _scalar(kind: type, go_type: str) -> Codec:
     def decode(raw: Json, where: str) -> Json:
         if type(raw) is not kind:
             raise _complaint(raw, go_type, where)
         return raw
 
-    def decode_integer(raw: Json, where: str) -> Json:
-        if type(raw) is not int or not -INT_MAX - 1 <= raw <= INT_MAX:
-            raise _complaint(raw, go_type, where)
-        return raw
+    return Codec(decode, zero=kind())
 
-    return Codec(decode_integer if kind is int else decode, zero=kind())
+
+def _integer(go_type: str) -> Codec:
+    allowed = _INTEGERS[go_type]
+
+    def decode(raw: Json, where: str) -> Json:
+        number = raw
+        if type(raw) is Number and raw.text.removeprefix("-").isdecimal() and len(raw.text) <= NUMBER_SHOWN_MAX:
+            number = int(raw.text)
+        if type(number) is not int or number not in allowed:
+            raise _complaint(raw, go_type, where, is_number_shown=True)
+        return number
+
+    return Codec(decode, zero=0)
 
 
 def _sequence(item: Codec, go_type: str) -> Codec:
@@ -181,9 +226,18 @@ def _sequence(item: Codec, go_type: str) -> Codec:
     return Codec(decode, lambda values: [encode_item(value) for value in values], zero=())
 
 
-def _mapping(item: Codec, go_type: str) -> Codec:
-    is_of_strings = go_type == "map[string]string"
+def array_of_integers(length: int, go_type: str) -> Codec:
+    """Go's `[2]uint`: what is missing is zero, what is too much is dropped."""
+    items = _sequence(_integer(go_type), f"[{length}]{go_type}")
 
+    def decode(raw: Json, where: str) -> Json:
+        values = items.decode(raw if type(raw) is not list else raw[:length], where)
+        return (*values, *(0,) * (length - len(values)))
+
+    return Codec(decode, list)
+
+
+def _mapping(item: Codec, go_type: str, *, is_of_strings: bool) -> Codec:
     def decode(raw: Json, where: str) -> Json:
         if type(raw) is not dict:
             raise _complaint(raw, go_type, where)
@@ -205,29 +259,52 @@ def _nested(record: Record[Any]) -> Codec:
 
 
 def _decode_string_or_list(raw: Json, where: str) -> tuple[str, ...]:
-    """Go's strslice: `"x"` means `["x"]`."""
-    return (raw,) if type(raw) is str else _STRINGS.decode(raw, where)
+    """Go's strslice: `"x"` means `["x"]`; what is neither is told to be no string."""
+    if type(raw) is str:
+        return (raw,)
+    if type(raw) is not list or not all(value is None or type(value) is str for value in raw):
+        raise _complaint(raw, "string", where)
+    return tuple(value or "" for value in raw)
 
 
-def _decode_set(raw: Json, where: str) -> tuple[str, ...]:
-    if type(raw) is not dict:
-        raise _complaint(raw, "map[string]struct {}", where)
-    return tuple(sorted(raw))
+def set_of(go_type: str) -> Codec:
+    """`{"80/tcp": {}}`, a sorted tuple here."""
+
+    def decode(raw: Json, where: str) -> tuple[str, ...]:
+        if type(raw) is not dict:
+            raise _complaint(raw, go_type, where)
+        for value in raw.values():
+            if value is not None and type(value) is not dict:
+                raise _complaint(value, "struct {}", where)
+        return tuple(sorted(raw))
+
+    return Codec(decode, lambda values: {value: {} for value in values})
 
 
-_STRINGS = _sequence(_scalar(str), "[]string")
 STRING_OR_LIST = Codec(_decode_string_or_list, list)
-SET = Codec(_decode_set, lambda values: {value: {} for value in values})
-"""`{"80/tcp": {}}`, a sorted tuple here."""
+SET = set_of("map[string]struct {}")
 
 
 def camel_case(attribute: str) -> str:
     return "".join(word.capitalize() for word in attribute.split("_"))
 
 
-def _complaint(raw: Json, go_type: str, where: str) -> InvalidParameter:
-    value = {str: "string", bool: "bool", list: "array", dict: "object"}.get(type(raw), "number")
-    if value == "number" and go_type == "int64" and abs(raw) < NUMBER_SHOWN_MAX:
-        value = f"number {raw}"
+def _complaint(raw: Json, go_type: str, where: str, *, is_number_shown: bool = False) -> WrongType:
+    value = json_kind(raw)
+    if value == "number" and is_number_shown:
+        value = f"number {_shown(raw)}"
     field = f"Go struct field {where}" if where else "Go value"
-    return InvalidParameter(f"invalid JSON: json: cannot unmarshal {value} into {field} of type {go_type}")
+    return WrongType(f"invalid JSON: json: cannot unmarshal {value} into {field} of type {go_type}")
+
+
+def json_kind(raw: Json) -> str:
+    """As Go calls it in a complaint."""
+    return {str: "string", bool: "bool", list: "array", dict: "object"}.get(type(raw), "number")
+
+
+def _shown(number: int | float | Number) -> str:
+    if isinstance(number, Number):
+        return number.text[:NUMBER_SHOWN_MAX]
+    if isinstance(number, int) and abs(number) >= 10**NUMBER_SHOWN_MAX:
+        return "too large"  # Python refuses to write some thousand digits
+    return str(number)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import attrs
 
 from daemon.api.calls import Call, Query, json_response, no_content
-from daemon.api.codec import Json
+from daemon.api.codec import Json, WrongType, json_kind
 from daemon.api.container_list import LIST_FILTERS, in_slices, matching
 from daemon.api.filters import has_labels
+from daemon.api.idempotency import IDEMPOTENCY_HEADER, with_idempotency
 from daemon.api.moments import parse_moment
 from daemon.api.network_views import with_network_history
 from daemon.api.schema import CONFIG, HOST_CONFIG, HOST_CONFIG_KEY, NETWORKING, NETWORKING_KEY
 from daemon.api.views import inspect_view, summary_view
-from daemon.container import ContainerSummary, HostConfig, NetworkingConfig
+from daemon.container import Container, ContainerSummary, HostConfig, NetworkingConfig
 from daemon.create.request import CreateRequest
 from daemon.create.update import UPDATABLE
 from daemon.errors import InvalidParameter, NotFound
 from daemon.http.message import Response
+from daemon.services import Services
+from daemon.services.allocator import link_name
 from daemon.services.image_store import ImageStore
 from daemon.services.registrar import Registrar
 from daemon.storage.database import Database
@@ -33,29 +38,41 @@ _BODY = "CreateRequest"
 
 
 async def create(call: Call) -> Response:
-    query = call.query()
-    request = decode_create(await call.json(), query, call.version)
-    created = await call.engine.create(request)
+    query, key = call.query(), call.request.headers.get(IDEMPOTENCY_HEADER)
+    request = await call.read_json(lambda document: decode_create(document, query, call.version))
+    if request is None:
+        raise InvalidParameter("config cannot be empty in order to create a container")
+    created = await call.engine.create(with_idempotency(request, key))
     return json_response({"Id": created.id, "Warnings": list(created.warnings)}, 201)
 
 
-def decode_create(raw: Json, query: Query, version: tuple[int, int]) -> CreateRequest:
-    """The body embeds a Config beside HostConfig and NetworkingConfig. Raises InvalidParameter."""
+def decode_create(raw: Json, query: Query, version: tuple[int, int]) -> CreateRequest | None:
+    """The body embeds a Config beside HostConfig and NetworkingConfig; None if it has no field of one.
+
+    Raises:
+        WrongType: the first value in it that is of another type than its field.
+    """
     if raw is not None and not isinstance(raw, dict):
-        kind = {list: "array", str: "string", bool: "bool"}.get(type(raw), "number")
-        raise InvalidParameter(
-            f"invalid JSON: json: cannot unmarshal {kind} into Go value of type container.CreateRequest"
+        raise WrongType(
+            f"invalid JSON: json: cannot unmarshal {json_kind(raw)} into Go value of type container.CreateRequest"
         )
     body: dict[str, Json] = raw or {}
-    if not any(CONFIG.has_field(key) for key in body):
-        raise InvalidParameter("config cannot be empty in order to create a container")
+    try:
+        request = _decode_create(body, query, version)
+    except WrongType:  # the first in the body is told, not the first that is looked at
+        for key, value in body.items():
+            _decode_create({key: value}, query, version)
+        raise
+    return request if any(map(CONFIG.has_field, body)) else None
+
+
+def _decode_create(body: dict[str, Json], query: Query, version: tuple[int, int]) -> CreateRequest:
     folded = {key.lower(): value for key, value in body.items() if value is not None}
-    host_config = folded.get(HOST_CONFIG_KEY.lower())
-    networking = folded.get(NETWORKING_KEY.lower())
-    return CreateRequest(
+    host_config, networking = folded.get(HOST_CONFIG_KEY.lower()), folded.get(NETWORKING_KEY.lower())
+    request = CreateRequest(
         name=query.text("name"),
         platform=query.text("platform") if version >= _PLATFORM_SINCE else "",
-        config=CONFIG.decode(body),
+        config=CONFIG.decode(body, f"{_BODY}.Config", _BODY),
         host_config=HostConfig()
         if host_config is None
         else HOST_CONFIG.decode(host_config, f"{_BODY}.{HOST_CONFIG_KEY}"),
@@ -64,6 +81,9 @@ def decode_create(raw: Json, query: Query, version: tuple[int, int]) -> CreateRe
         ),
         api_version=version,
     )
+    if host_config is not None and request.config.volumes is None:
+        request = attrs.evolve(request, config=attrs.evolve(request.config, volumes=()))
+    return request
 
 
 async def list_containers(call: Call) -> Response:
@@ -103,11 +123,24 @@ async def inspect(call: Call) -> Response:
     if container is None:
         raise NotFound(f"No such container: {call.name}")  # removed between the two questions
     container = with_network_history(container, call.version)
+    if container.host_config.links:
+        container = await _with_links_shown(container, services)
     image = None
     if container.image_id:
         images = await services.images.ask(ImageStore.list)
         image = next((named.image for named in images if named.image.id == container.image_id), None)
     return json_response(inspect_view(container, image, call.config.data_root, with_size=call.query().flag("size")))
+
+
+async def _with_links_shown(container: Container, services: Services) -> Container:
+    """With its links as Docker shows them, by the names of today, and without those to containers that are gone."""
+    shown = []
+    for link in container.links:
+        with contextlib.suppress(NotFound):
+            linked = await services.registrar.ask(Registrar.find, link.container_id)
+            shown.append(f"/{linked.name}:/{link_name(container.name, link.alias)}")
+    host_config = attrs.evolve(container.host_config, links=tuple(shown) or None)
+    return attrs.evolve(container, host_config=host_config)
 
 
 async def rename(call: Call) -> Response:

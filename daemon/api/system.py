@@ -10,7 +10,7 @@ from importlib.metadata import version as package_version
 from daemon.api.calls import Call, json_response
 from daemon.api.codec import Json
 from daemon.api.views import DRIVER, rfc3339
-from daemon.create.merge import LOG_DRIVER_OPTIONS
+from daemon.create.log_drivers import LOG_DRIVERS
 from daemon.host import Host
 from daemon.http.message import Response
 from daemon.network.drivers import DRIVERS
@@ -118,9 +118,18 @@ def info_for(info: Mapping[str, Json], api_version: tuple[int, int]) -> dict[str
 
 
 def host_view(host: Host) -> dict[str, Json]:
+    can = host.abilities
     return {
+        "MemoryLimit": can.memory_limit,
+        "SwapLimit": can.swap_limit,
+        "CpuCfsPeriod": can.cpu_cfs,
+        "CpuCfsQuota": can.cpu_cfs,
+        "CPUShares": can.cpu_shares,
+        "CPUSet": can.cpuset,
+        "PidsLimit": can.pids_limit,
+        "OomKillDisable": can.oom_kill_disable,
         "IPv4Forwarding": host.is_ipv4_forwarding,
-        "OomKillDisable": not host.is_cgroup_v2,
+        "CgroupDriver": "systemd" if host.is_cgroup_v2 and host.is_systemd else "cgroupfs",
         "CgroupVersion": "2" if host.is_cgroup_v2 else "1",
         "KernelVersion": host.kernel_version,
         "OperatingSystem": host.operating_system,
@@ -138,19 +147,11 @@ _INFO: Mapping[str, Json] = {
         "Volume": ["local"],
         "Network": list(DRIVERS),
         "Authorization": None,
-        "Log": sorted(LOG_DRIVER_OPTIONS),
+        "Log": [*LOG_DRIVERS, "none"],
     },
-    "MemoryLimit": True,
-    "SwapLimit": True,
-    "CpuCfsPeriod": True,
-    "CpuCfsQuota": True,
-    "CPUShares": True,
-    "CPUSet": True,
-    "PidsLimit": True,
     "Debug": False,
     "NFd": 0,
     "NGoroutines": 0,
-    "CgroupDriver": "cgroupfs",
     "OSVersion": "",
     "OSType": "linux",
     "IndexServerAddress": "",

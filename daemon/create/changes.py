@@ -25,6 +25,7 @@ from daemon.services import Services
 from daemon.services.allocator import Allocator
 from daemon.services.claims import REMOVAL, Claim
 from daemon.services.event_bus import Event
+from daemon.services.idempotency import IdempotencyKeys
 from daemon.services.layer_manager import LayerManager
 from daemon.services.registrar import Registrar
 from daemon.services.volumes import Volumes
@@ -66,7 +67,8 @@ class Changer:
             except System as error:
                 raise System(f'cannot remove container "{name_or_id}": {error}') from error
             await insist(partial(services.registrar.ask, Registrar.remove, summary.id))
-            await insist(partial(services.allocator.ask, Allocator.release_name, summary.id, summary.name))
+            await insist(partial(services.allocator.ask, Allocator.release_all, summary.id, summary.name))
+            await insist(partial(services.keys.ask, IdempotencyKeys.forget, summary.id))
             try:
                 if any(mount.name for mount in summary.mounts):
                     await self._leave_volumes(summary, volumes)
@@ -104,7 +106,7 @@ class Changer:
             System: the disk is full; nothing has changed.
         """
         database = self.services.database
-        warnings = check_update(limits, self.host)
+        limits, warnings = check_update(limits, self.host)
         found = await self.services.registrar.ask(Registrar.find, name_or_id)
         try:
             async with turn_to_change(self.services.registrar, found.id, "update") as summary:
@@ -163,6 +165,7 @@ class Changer:
             await services.database.ask(Database.rename_container, summary.id, name)
             undo.commit()
         await insist(partial(services.registrar.ask, Registrar.rename, summary.id, name))
+        await insist(partial(services.allocator.ask, Allocator.move_links, summary.id, summary.name, name))
         await insist(partial(release, summary.name))
         return name
 

@@ -5,36 +5,11 @@ Rules: moby v28 daemon/commit.go merge, daemon/create.go mergeAndVerifyConfig, d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import attrs
 
 from daemon.container import ContainerConfig, Healthcheck, LogConfig
+from daemon.create.log_drivers import log_complaint
 from daemon.errors import InvalidParameter
-
-LOG_DRIVER_OPTIONS: Mapping[str, frozenset[str]] = {
-    "json-file": frozenset(
-        [
-            "max-file",
-            "max-size",
-            "compress",
-            "labels",
-            "labels-regex",
-            "env",
-            "env-regex",
-            "tag",
-            "mode",
-            "max-buffer-size",
-        ]
-    ),
-    "local": frozenset(["max-file", "max-size", "compress", "mode", "max-buffer-size"]),
-}
-"""The log drivers there are, and the options each knows. `none` takes whatever it is given and ignores it."""
-
-_UNKNOWN_OPTION = {
-    "json-file": "unknown log opt '{}' for json-file log driver",
-    "local": "unknown log opt '{}' for log driver local",
-}
 
 
 def merge_config(user: ContainerConfig, image: ContainerConfig | None) -> ContainerConfig:
@@ -80,22 +55,10 @@ def merge_log_config(user: LogConfig, default_driver: str) -> LogConfig:
         InvalidParameter: there is no such driver, or it has no such option.
     """
     driver = user.type or default_driver
-    if driver != "none":
-        if driver not in LOG_DRIVER_OPTIONS:
-            raise InvalidParameter(f"logger: no log driver named '{driver}' is registered")
-        _check_log_options(driver, user.config or {})
-    return LogConfig(type=driver, config=user.config or {})
-
-
-def _check_log_options(driver: str, options: Mapping[str, str]) -> None:
-    mode = options.get("mode", "")
-    if mode not in ("", "blocking", "non-blocking"):
-        raise InvalidParameter(f"logger: logging mode not supported: {mode}")
-    if "max-buffer-size" in options and mode != "non-blocking":
-        raise InvalidParameter("logger: max-buffer-size option is only supported with 'mode=non-blocking'")
-    for option in options:
-        if option not in LOG_DRIVER_OPTIONS[driver]:
-            raise InvalidParameter(_UNKNOWN_OPTION[driver].format(option))
+    options = user.config or {}
+    if (complaint := log_complaint(driver, options)) is not None:
+        raise InvalidParameter(complaint)
+    return LogConfig(type=driver, config=options)
 
 
 def _merge_command(

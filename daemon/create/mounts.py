@@ -21,17 +21,17 @@ from daemon.container import (
     VolumeDriver,
     VolumeOptions,
 )
-from daemon.errors import InvalidParameter, NotImplementedHere
+from daemon.errors import InvalidParameter, quoted
 from daemon.services.volume_index import VolumeUse
-from daemon.volume import ANONYMOUS_LABEL, LOCAL, check_volume_name, driver_complaint, quoted
+from daemon.volume import ANONYMOUS_LABEL, LOCAL, check_volume_name, driver_complaint
 
 _ACCESS = frozenset({"rw", "ro"})
 _LABEL = frozenset({"z", "Z"})
 _PROPAGATION = frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"})
 _COPY = frozenset({"nocopy"})
 _CONSISTENCY = frozenset({"consistent", "cached", "delegated"})
+_TMPFS_OPTIONS = frozenset({"exec", "noexec"})
 _MODES = (_ACCESS, _LABEL, _PROPAGATION, _COPY, _CONSISTENCY)
-_TMPFS_OPTIONS = ("exec", "noexec")
 
 
 @attrs.frozen(kw_only=True)
@@ -45,6 +45,7 @@ class MountPlan:
 class _Planner:
     tmpfs: Mapping[str, str]
     data_root: str
+    is_recursively_read_only: bool
     mounts: dict[str, Mount] = attrs.field(factory=dict)
     inherited: set[str] = attrs.field(factory=set)
     volumes: dict[str, VolumeUse] = attrs.field(factory=dict)
@@ -58,24 +59,31 @@ class _Planner:
                 name=mount.name, destination=mount.destination, is_filled=False, is_inherited=True
             )
 
-    def add(self, mount: Mount, *, asked_for: str) -> None:
-        """What comes later overrides what is inherited, and nothing else. `asked_for` is its place as the client wrote it."""
-        destination = mount.destination
+    def check_free(self, destination: str, asked_for: str) -> None:
+        """What comes later overrides what is inherited, and nothing else. `asked_for` is the place as the client wrote it."""
         if destination in self.mounts and destination not in self.inherited:
             raise InvalidParameter(f"Duplicate mount point: {asked_for}")
+
+    def add(self, mount: Mount) -> None:
+        destination = mount.destination
+        self.check_free(destination, destination)
         self.inherited.discard(destination)
         self.volumes.pop(destination, None)
+        if mount.type == "bind":
+            propagation = self._propagation(mount.source, mount.propagation)
+            is_recursive = mount.rw or self.is_recursively_read_only
+            mount = attrs.evolve(mount, propagation=propagation, is_recursively_read_only=is_recursive)
         self.mounts[destination] = mount
 
-    def add_volume(self, mount: Mount, use: VolumeUse, *, asked_for: str) -> None:
-        self.add(attrs.evolve(mount, driver=LOCAL), asked_for=asked_for)
+    def add_volume(self, mount: Mount, use: VolumeUse) -> None:
+        self.add(attrs.evolve(mount, driver=LOCAL))
         if (complaint := driver_complaint(mount.name, mount.driver)) is not None:
             raise InvalidParameter(complaint)
         if not mount.is_anonymous:
             check_volume_name(mount.name)
         self.volumes[mount.destination] = use
 
-    def propagation(self, source: str, asked_for: str) -> str:
+    def _propagation(self, source: str, asked_for: str) -> str:
         """A private mount within the data root, or of something around it, would keep what is mounted there from going away."""
         if not source.startswith(self.data_root) and not self.data_root.startswith(source):
             return asked_for or "rprivate"
@@ -94,13 +102,15 @@ def plan_mounts(
     inherited: Iterable[tuple[Iterable[Mount], str]],
     *,
     data_root: str,
+    api_version: tuple[int, int],
 ) -> MountPlan:
     """`inherited` are the mounts of each container of `volumes_from`, and the mode to take them over with.
 
     Raises:
         InvalidParameter: one of them makes no sense, or two are for the same place.
     """
-    planner = _Planner(host_config.tmpfs or {}, data_root)
+    # Before 1.44 only the bind itself was read-only, not what is mounted below its source.
+    planner = _Planner(host_config.tmpfs or {}, data_root, is_recursively_read_only=api_version >= (1, 44))
     for mounts, mode in inherited:
         for mount in mounts:
             rw = mount.rw and "ro" not in mode.split(",")
@@ -119,13 +129,8 @@ def plan_mounts(
     )
 
 
-def bind_sources(host_config: HostConfig) -> tuple[str, ...]:
-    """The paths on this host that must exist: those of `mounts`. Those of `binds` are made at start."""
-    return tuple(
-        mount.source
-        for mount in host_config.mounts or ()
-        if mount.type == "bind" and not (mount.bind_options and mount.bind_options.create_mountpoint)
-    )
+def missing_source(path: str) -> str:
+    return f"bind source path does not exist: {path}"
 
 
 def parse_volumes_from(text: str) -> tuple[str, str]:
@@ -157,9 +162,14 @@ def mount_complaint(request: MountRequest) -> str | None:
 
 
 def destination_complaint(destination: str) -> str | None:
-    if not _is_absolute(destination):
-        return f"invalid mount path: '{destination}' mount path must be absolute"
-    return "invalid specification: destination can't be '/'" if _clean(destination.replace("\\", "/")) == "/" else None
+    if _clean(destination.replace("\\", "/")) == "/":
+        return "invalid specification: destination can't be '/'"
+    return _relative_complaint(destination)
+
+
+def _relative_complaint(path: str) -> str | None:
+    path = path.replace("\\", "/")
+    return None if path.startswith("/") else f"invalid mount path: '{path}' mount path must be absolute"
 
 
 def _plan_bind(planner: _Planner, text: str, driver: str) -> None:
@@ -177,25 +187,24 @@ def _plan_bind(planner: _Planner, text: str, driver: str) -> None:
     )
     if (complaint := mount_complaint(request)) is not None:
         raise InvalidParameter(
-            f"invalid volume specification: '{text}': invalid mount config for type \"{request.type}\": {complaint}"
+            f"invalid volume specification: '{text}': invalid mount config for type {quoted(request.type)}: {complaint}"
         )
     destination = _clean(destination)
-    if request.type == "bind":
-        propagation = planner.propagation(source, propagation)
     if destination in planner.tmpfs:
         raise InvalidParameter(f"Duplicate mount point: {destination}")
     rw, is_filled = "ro" not in letters, "nocopy" not in letters
     if request.type == "bind":
-        mount = Mount(
-            type="bind", source=_clean(source), destination=destination, mode=mode, rw=rw, propagation=propagation
+        planner.add(
+            Mount(
+                type="bind", source=_clean(source), destination=destination, mode=mode, rw=rw, propagation=propagation
+            )
         )
-        planner.add(mount, asked_for=destination)
     elif not source:
         _plan_anonymous(planner, destination, driver=driver, mode="z")
     else:
         use = VolumeUse(name=source, destination=destination, is_filled=is_filled)
         mount = Mount(type="volume", name=source, destination=destination, driver=driver, mode=mode or "z", rw=rw)
-        planner.add_volume(mount, use, asked_for=destination)
+        planner.add_volume(mount, use)
 
 
 def _split_bind(text: str) -> tuple[str, str, str]:
@@ -213,19 +222,20 @@ def _split_bind(text: str) -> tuple[str, str, str]:
 def _plan_mount(planner: _Planner, request: MountRequest) -> None:
     complaint = mount_complaint(request)
     if complaint is not None:
-        raise InvalidParameter(f'invalid mount config for type "{request.type}": {complaint}')
+        raise InvalidParameter(f"invalid mount config for type {quoted(request.type)}: {complaint}")
     destination, rw = _clean(request.target), not request.read_only
+    planner.check_free(destination, request.target)
     if request.type == "bind":
-        asked_for = request.bind_options.propagation if request.bind_options else ""
-        propagation = planner.propagation(request.source, asked_for)
-        mount = Mount(
-            type="bind", source=_clean(request.source), destination=destination, rw=rw, propagation=propagation
+        propagation = request.bind_options.propagation if request.bind_options else ""
+        planner.add(
+            Mount(type="bind", source=_clean(request.source), destination=destination, rw=rw, propagation=propagation)
         )
-        planner.add(mount, asked_for=request.target)
     elif request.type == "tmpfs":
-        planner.add(Mount(type="tmpfs", destination=destination, rw=rw), asked_for=request.target)
+        planner.add(Mount(type="tmpfs", destination=destination, rw=rw))
     elif request.type == "image":
-        raise NotImplementedHere("mounting an image is not supported yet")
+        planner.add(
+            Mount(type="image", source=request.source, destination=destination, rw=False, propagation="rprivate")
+        )
     else:
         _plan_volume_mount(planner, request, destination, rw=rw)
 
@@ -243,7 +253,6 @@ def _plan_volume_mount(planner: _Planner, request: MountRequest, destination: st
             is_filled=is_filled,
             labels=options.labels,
             options=driver.options,
-            asked_for=request.target,
         )
         return
     use = VolumeUse(
@@ -254,7 +263,7 @@ def _plan_volume_mount(planner: _Planner, request: MountRequest, destination: st
         options=driver.options,
     )
     mount = Mount(type="volume", name=request.source, destination=destination, driver=driver.name, mode="z", rw=rw)
-    planner.add_volume(mount, use, asked_for=request.target)
+    planner.add_volume(mount, use)
 
 
 def _plan_anonymous(
@@ -267,7 +276,6 @@ def _plan_anonymous(
     is_of_config: bool = False,
     labels: Mapping[str, str] | None = None,
     options: Mapping[str, str] | None = None,
-    asked_for: str = "",
 ) -> None:
     name = secrets.token_hex(32)
     planner.add_volume(
@@ -280,20 +288,18 @@ def _plan_anonymous(
             labels={**(labels or {}), ANONYMOUS_LABEL: ""},
             options=options,
         ),
-        asked_for=asked_for or destination,
     )
 
 
 def _bind_complaint(request: MountRequest) -> str | None:
+    """Whether its source exists is looked up elsewhere."""
     if not request.source:
         return "field Source must not be empty"
     if request.bind_options and request.bind_options.propagation not in ("", *_PROPAGATION):
         return f"invalid propagation mode: {request.bind_options.propagation}"
     if (extra := _extra_field(request, "bind_options")) is not None:
         return extra
-    if not _is_absolute(request.source):
-        return f"invalid mount path: '{request.source}' mount path must be absolute"
-    return None
+    return _relative_complaint(request.source)
 
 
 def _volume_complaint(request: MountRequest) -> str | None:
@@ -302,7 +308,7 @@ def _volume_complaint(request: MountRequest) -> str | None:
     subpath = request.volume_options.subpath if request.volume_options else ""
     if subpath and not request.source:
         return "must not set Subpath when using anonymous volumes"
-    if subpath and not _is_within(subpath):
+    if subpath and not _is_local(subpath):
         return "subpath must be a relative path within the volume"
     if request.read_only and not request.source:
         return "must not set ReadOnly mode when using anonymous volumes"
@@ -328,7 +334,7 @@ def _image_complaint(request: MountRequest) -> str | None:
     if not request.source:
         return "field Source must not be empty"
     subpath = request.image_options.subpath if request.image_options else ""
-    return "subpath must be a relative path within the volume" if subpath and not _is_within(subpath) else None
+    return "subpath must be a relative path within the volume" if subpath and not _is_local(subpath) else None
 
 
 def _extra_field(request: MountRequest, own: str) -> str | None:
@@ -343,12 +349,9 @@ def _extra_field(request: MountRequest, own: str) -> str | None:
     return next((f"field {name} must not be specified" for name in others), None)
 
 
-def _is_absolute(path: str) -> bool:
-    return path.startswith(("/", "\\"))
-
-
-def _is_within(subpath: str) -> bool:
-    return not subpath.startswith("/") and _clean(subpath).partition("/")[0] != ".."
+def _is_local(path: str) -> bool:
+    """Below where it starts (Go's filepath.IsLocal)."""
+    return not path.startswith("/") and _clean(path).partition("/")[0] != ".."
 
 
 def _is_mode(text: str) -> bool:

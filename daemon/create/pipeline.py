@@ -7,27 +7,28 @@ for good, and is done even if the client has gone. Unlike Moby: on disk before v
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 
 import anyio
-import anyio.to_thread
 import attrs
 
 from daemon.config import Config
-from daemon.container import Container, EndpointSettings, Mount, summary_of
+from daemon.container import Container, EndpointSettings, HostConfig, Mount, summary_of
 from daemon.create.checks.conflicts import is_container_mode
 from daemon.create.events import container_event, insist, publish, volume_event
+from daemon.create.links import resolve_links
 from daemon.create.merge import merge_config, merge_log_config, path_and_args
-from daemon.create.mounts import MountPlan, bind_sources, parse_volumes_from, plan_mounts
-from daemon.create.platforms import check_platform, mismatch_warning, parse_platform
+from daemon.create.mounts import MountPlan, parse_volumes_from, plan_mounts
+from daemon.create.platforms import Platform, check_platform, mismatch_warning, parse_platform
 from daemon.create.request import Created, CreateRequest
-from daemon.create.security import parse_security_options
+from daemon.create.security import parse_security_options, shares_labels
 from daemon.create.settings import adapt, with_hostname
+from daemon.create.sources import bad_sources
+from daemon.create.storage import refuse_storage_options
 from daemon.create.undo import Undo
-from daemon.create.validate import validate
+from daemon.create.validate import validate_options, verify
+from daemon.create.versions import for_api_version
 from daemon.errors import Cancelled, InvalidParameter, NotFound, Unavailable
 from daemon.host import Host
 from daemon.image import Image
@@ -36,12 +37,14 @@ from daemon.network.endpoints import check_endpoints, networks_of
 from daemon.network.table import NetworkTable
 from daemon.services import Services
 from daemon.services.allocator import Allocator, new_container_id
+from daemon.services.idempotency import IdempotencyKeys
 from daemon.services.image_store import ImageStore
 from daemon.services.layer_manager import LayerManager
 from daemon.services.networks import Networks
 from daemon.services.registrar import Registrar
+from daemon.services.volume_index import VolumeUse
 from daemon.services.volumes import Volumes
-from daemon.storage.database import Database
+from daemon.storage.database import Database, KeptKey
 from daemon.volume import Volume
 
 
@@ -53,13 +56,22 @@ class Draft:
     """Checked, merged with the image, every default in its place."""
     image: Image | None
     """None for a container from an empty layer."""
-    mounts: MountPlan
     networks: Mapping[str, EndpointSettings]
     warnings: tuple[str, ...]
 
     @property
     def chain_ids(self) -> tuple[str, ...]:
         return self.image.chain_ids if self.image else ()
+
+
+@attrs.frozen(kw_only=True)
+class Built:
+    """What is to become durable in one commit."""
+
+    container: Container
+    volumes: tuple[Volume, ...]
+    """Those that were made for it."""
+    key: KeptKey | None
 
 
 @attrs.frozen(kw_only=True)
@@ -81,7 +93,6 @@ class Creator:
             Unavailable: a service did not answer in time.
             System: the disk failed.
         """
-        draft = await self._draft(request)
         container_id = new_container_id()
         is_called_off = False
         with anyio.CancelScope(deadline=anyio.current_time() + self.config.ask_timeout_s) as scope:
@@ -92,43 +103,60 @@ class Creator:
                 scope.cancel()
 
             async with Undo(timeout_s=self.config.undo_timeout_s) as undo:
-                container, made = await self._build(draft, container_id, undo, call_off)
+                if (earlier := await self._earlier(request, container_id, undo)) is not None:
+                    return Created(id=earlier.container_id, warnings=earlier.warnings)
+                draft = await self._draft(request)
+                built = await self._build(draft, container_id, undo, call_off)
                 with anyio.CancelScope(shield=True):  # bounded: one commit, and messages to actors that are restarted
-                    await self._commit(container, made, undo)
+                    await self._commit(built, undo)
             return Created(id=container_id, warnings=draft.warnings)
         if is_called_off:
             raise Cancelled(f"the creation of container {container_id} was cancelled by a removal")
         raise Unavailable(f"the container could not be created within {self.config.ask_timeout_s:g} s")
 
+    async def _earlier(self, request: CreateRequest, container_id: str, undo: Undo) -> KeptKey | None:
+        """The create that this one repeats, awaited if it is under way; else the key is this one's until it fails."""
+        if request.idempotency is None:
+            return None
+        key, keys = request.idempotency.key, self.services.keys
+        undo.push("idempotency key", partial(keys.ask, IdempotencyKeys.free, key, container_id))
+        return await keys.ask(IdempotencyKeys.claim, key, request.idempotency.fingerprint, container_id)
+
     # Without effects ---------------------------------------------------------------------------------------------------
 
     async def _draft(self, request: CreateRequest) -> Draft:
-        validate(request, self.host)
-        request, warnings = adapt(request, self.host, default_runtime=self.config.default_runtime)
-        await _check_exist(bind_sources(request.host_config))
-        image, image_warnings = await self._image(request)
+        host = self.host
+        validate_options(request, host)
+        platform = parse_platform(request.platform, host) if request.platform else None
+        request, notes = for_api_version(request, host)
+        request = attrs.evolve(request, bad_sources=await bad_sources(request.host_config))
+        request, warnings = verify(request, host)
+        image, mismatch = await self._image(request) if platform is None else (None, ())
         networks = await self._networks(request)
+        request = adapt(request, host, default_runtime=self.config.default_runtime)
+        request = await self._with_namespaces(request)
+        if platform is not None:  # Docker looks for it here then, after its last checks
+            image = await self._image_for(request, platform)
         config = merge_config(request.config, image.config if image else None)
         log_config = merge_log_config(request.host_config.log_config, self.config.default_log_driver)
         host_config = attrs.evolve(request.host_config, log_config=log_config)
         request = attrs.evolve(request, config=config, host_config=host_config)
-        request = await self._with_namespaces(request)
-        inherited = await self._inherited(host_config.volumes_from or ())
-        mounts = plan_mounts(config, host_config, inherited, data_root=str(self.config.data_root))
-        warnings = (*image_warnings, *warnings)
-        return Draft(request=request, image=image, mounts=mounts, networks=networks, warnings=warnings)
+        return Draft(request=request, image=image, networks=networks, warnings=(*warnings, *mismatch, *notes))
 
     async def _image(self, request: CreateRequest) -> tuple[Image | None, tuple[str, ...]]:
-        reference = request.config.image
-        if not reference:
+        if not request.config.image:
             return None, ()
-        requested = parse_platform(request.platform, self.host) if request.platform else None
-        image = await self.services.images.ask(ImageStore.find, reference)
-        if requested is not None:
-            check_platform(image, requested, reference)
-            return image, ()
+        image = await self.services.images.ask(ImageStore.find, request.config.image)
         warning = mismatch_warning(image, self.host)
         return image, (warning,) if warning else ()
+
+    async def _image_for(self, request: CreateRequest, platform: Platform) -> Image | None:
+        reference = request.config.image
+        if not reference:
+            return None
+        image = await self.services.images.ask(ImageStore.find, reference)
+        check_platform(image, platform, reference)
+        return image
 
     async def _networks(self, request: CreateRequest) -> Mapping[str, EndpointSettings]:
         mode, endpoints = request.host_config.network_mode, request.networking.endpoints_config or {}
@@ -142,24 +170,32 @@ class Creator:
         return networks_of(mode, known, table.lookup(mode) if is_user_defined(mode) else None)
 
     async def _with_namespaces(self, request: CreateRequest) -> CreateRequest:
-        """`container:NAME` becomes `container:<id>` in the modes that share a namespace."""
-        host_config = request.host_config
-        modes = (host_config.network_mode, host_config.ipc_mode, host_config.pid_mode)
-        if not any(map(is_container_mode, modes)):
-            return request
-        network_mode, ipc_mode, pid_mode = [await self._resolved(mode) for mode in modes]
-        return attrs.evolve(
-            request,
-            host_config=attrs.evolve(host_config, network_mode=network_mode, ipc_mode=ipc_mode, pid_mode=pid_mode),
-        )
+        """`container:NAME` becomes `container:<id>` in the modes that share a namespace.
 
-    async def _resolved(self, mode: str) -> str:
-        if not is_container_mode(mode):
+        A container that is not there is noticed at start, as in Docker, unless its SELinux label would be asked for now.
+        """
+        given = request.host_config
+        if not any(map(is_container_mode, (given.pid_mode, given.ipc_mode, given.network_mode))):
+            return request
+        is_wanted = shares_labels(given)
+        host_config = attrs.evolve(
+            given,
+            ipc_mode=await self._resolved(given.ipc_mode, is_wanted=is_wanted),
+            pid_mode=await self._resolved(given.pid_mode, is_wanted=is_wanted),
+            network_mode=await self._resolved(given.network_mode, is_wanted=False),
+        )
+        return attrs.evolve(request, host_config=host_config)
+
+    async def _resolved(self, mode: str, *, is_wanted: bool) -> str:
+        name = mode.removeprefix("container:")
+        if not is_container_mode(mode) or not name:
             return mode
         try:
-            found = await self.services.registrar.ask(Registrar.find, mode.removeprefix("container:"))
-        except (NotFound, InvalidParameter):
-            return mode  # noticed at start, as in Docker
+            found = await self.services.registrar.ask(Registrar.find, name)
+        except (NotFound, InvalidParameter) as error:
+            if is_wanted:
+                raise InvalidParameter(str(error)) from error  # a 404 would make clients pull an image
+            return mode
         return f"container:{found.id}"
 
     async def _inherited(self, volumes_from: tuple[str, ...]) -> list[tuple[tuple[Mount, ...], str]]:
@@ -169,32 +205,42 @@ class Creator:
             try:
                 found = await self.services.registrar.ask(Registrar.find, name)
             except NotFound as error:
-                raise InvalidParameter(str(error)) from error  # a 404 here would make clients pull an image
+                raise InvalidParameter(str(error)) from error  # as above
             inherited.append((found.mounts, mode))
         return inherited
 
+    async def _check_images_of_mounts(self, host_config: HostConfig) -> None:
+        for mount in host_config.mounts or ():
+            if mount.type == "image":
+                try:
+                    await self.services.images.ask(ImageStore.find, mount.source)
+                except NotFound as error:
+                    raise InvalidParameter(str(error)) from error  # as above: it is another image that would be pulled
+
     # Effects -----------------------------------------------------------------------------------------------------------
 
-    async def _build(
-        self, draft: Draft, container_id: str, undo: Undo, call_off: Callable[[], None]
-    ) -> tuple[Container, tuple[Volume, ...]]:
-        """Everything but the commit; the container, and the volumes that are to be durable with it."""
+    async def _build(self, draft: Draft, container_id: str, undo: Undo, call_off: Callable[[], None]) -> Built:
+        """Everything but the commit. The checks among the effects are where Docker has them: a name that is taken is told
+        before a bind that makes no sense."""
         services, request = self.services, draft.request
+        host_config = request.host_config
         undo.push("name", partial(services.allocator.ask, Allocator.release, container_id))
         name = await services.allocator.ask(Allocator.reserve, container_id, request.name, call_off)
         config = with_hostname(
-            request.config,
-            container_id=container_id,
-            network_mode=request.host_config.network_mode,
-            host=self.host,
+            request.config, container_id=container_id, network_mode=host_config.network_mode, host=self.host
         )
         path, args = path_and_args(config)
-        security = parse_security_options(request.host_config.security_opt or ())
+        security = parse_security_options(host_config.security_opt or ())
+        refuse_storage_options(host_config.storage_opt or {})
+        mounts = await self._plan_mounts(request)
+        links = await resolve_links(services.registrar, host_config)
+        if links:
+            links = await services.allocator.ask(Allocator.reserve_links, container_id, links)
         # The read-write layer, the container's directory and its checkpoints are one tree, made by one rename.
         undo.push("layer", partial(services.layers.ask, LayerManager.remove, container_id))
         await services.layers.ask(LayerManager.create, container_id, draft.chain_ids, config.working_dir)
         created_ns = self.now_ns()
-        made = await self._make_volumes(draft, container_id, created_ns, undo)
+        volumes = await self._make_volumes(mounts.volumes, draft.chain_ids, container_id, created_ns, undo)
         container = Container(
             id=container_id,
             name=name,
@@ -202,30 +248,45 @@ class Creator:
             path=path,
             args=args,
             config=config,
-            host_config=request.host_config,
+            host_config=host_config,
             image_id=draft.image.id if draft.image else "",
-            mounts=draft.mounts.mounts,
+            mounts=mounts.mounts,
             networks=draft.networks,
             security=security,
+            links=links,
         )
-        return container, made
+        return Built(container=container, volumes=volumes, key=_kept_key(draft, container_id))
 
-    async def _make_volumes(self, draft: Draft, container_id: str, created_ns: int, undo: Undo) -> tuple[Volume, ...]:
-        uses = draft.mounts.volumes
+    async def _plan_mounts(self, request: CreateRequest) -> MountPlan:
+        await self._check_images_of_mounts(request.host_config)
+        return plan_mounts(
+            request.config,
+            request.host_config,
+            await self._inherited(request.host_config.volumes_from or ()),
+            data_root=str(self.config.data_root.absolute()),
+            api_version=request.api_version,
+        )
+
+    async def _make_volumes(
+        self, uses: tuple[VolumeUse, ...], chain_ids: tuple[str, ...], container_id: str, created_ns: int, undo: Undo
+    ) -> tuple[Volume, ...]:
         if not uses:
             return ()
         volumes = self.services.volumes
         undo.push("volumes", partial(volumes.ask, Volumes.release, container_id))
         made = await volumes.ask(Volumes.acquire, container_id, uses, created_ns)
-        await volumes.ask(Volumes.fill, container_id, uses, draft.chain_ids)
+        await volumes.ask(Volumes.fill, container_id, uses, chain_ids)
         return made
 
-    async def _commit(self, container: Container, made: tuple[Volume, ...], undo: Undo) -> None:
-        services, summary = self.services, summary_of(container)
-        await services.database.ask(Database.insert_container, container, made)
+    async def _commit(self, built: Built, undo: Undo) -> None:
+        services, container, made = self.services, built.container, built.volumes
+        summary = summary_of(container)
+        await services.database.ask(Database.insert_container, container, made, built.key)
         undo.commit()
         await insist(partial(services.registrar.ask, Registrar.register, summary))
-        await insist(partial(services.allocator.ask, Allocator.keep, container.id, container.name))
+        await insist(partial(services.allocator.ask, Allocator.keep, container.id, container.name, container.links))
+        if built.key is not None:
+            await insist(partial(services.keys.ask, IdempotencyKeys.keep, built.key))
         if names := tuple(mount.name for mount in container.mounts if mount.type == "volume"):
             # A volume that several creates have made together is new once.
             for volume in await insist(partial(services.volumes.ask, Volumes.keep, container.id, names, made)):
@@ -233,18 +294,8 @@ class Creator:
         await publish(services.events, container_event(summary, "create", self.now_ns()))
 
 
-async def _check_exist(sources: tuple[str, ...]) -> None:
-    for source in sources:
-        text = await anyio.to_thread.run_sync(_absence_of, source)
-        if text is not None:
-            raise InvalidParameter(f'invalid mount config for type "bind": {text}')
-
-
-def _absence_of(source: str) -> str | None:
-    try:
-        Path(source).stat()
-    except (FileNotFoundError, ValueError):  # a NUL is in the name of no file
-        return f"bind source path does not exist: {source}"
-    except OSError as error:
-        return f"stat {source}: {os.strerror(error.errno).lower()}" if error.errno else str(error)
-    return None
+def _kept_key(draft: Draft, container_id: str) -> KeptKey | None:
+    asked = draft.request.idempotency
+    if asked is None:
+        return None
+    return KeptKey(key=asked.key, fingerprint=asked.fingerprint, container_id=container_id, warnings=draft.warnings)

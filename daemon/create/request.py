@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 
 from daemon.container import ContainerConfig, HostConfig, NetworkingConfig
+
+
+@attrs.frozen(kw_only=True)
+class Idempotency:
+    """The name that a client gives to one create, so that it may ask for it again."""
+
+    key: str
+    fingerprint: str
+    """Of all that is asked for: the same key with another is a mistake."""
 
 
 @attrs.frozen(kw_only=True)
@@ -16,6 +27,9 @@ class CreateRequest:
     host_config: HostConfig = HostConfig()
     networking: NetworkingConfig = NetworkingConfig()
     api_version: tuple[int, int] = (1, 50)
+    idempotency: Idempotency | None = None
+    bad_sources: Mapping[str, str] = attrs.field(factory=dict)
+    """The sources of binds that cannot be used, and what is wrong with each: looked up before the request is judged."""
 
 
 @attrs.frozen(kw_only=True)

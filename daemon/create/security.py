@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import attrs
 
-from daemon.container import SecurityOptions
-from daemon.errors import InvalidParameter
+from daemon.container import HostConfig, SecurityOptions
+from daemon.errors import InvalidParameter, quoted
 
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
@@ -24,12 +24,14 @@ def parse_security_options(options: Iterable[str]) -> SecurityOptions:
 def _with(security: SecurityOptions, option: str) -> SecurityOptions:
     if option == "no-new-privileges":
         return attrs.evolve(security, no_new_privileges=True)
+    if option == "writable-cgroups":
+        return attrs.evolve(security, writable_cgroups=True)
     if option == "disable":  # of SELinux labels, which this daemon does not set
         return security
     separator = "=" if "=" in option else ":"  # the colon is the form of Docker 1.10 and before
     key, found, value = option.partition(separator)
     if not found:
-        raise InvalidParameter(f'invalid --security-opt 1: "{option}"')
+        raise InvalidParameter(f"invalid --security-opt 1: {quoted(option)}")
     match key:
         case "label":
             return security
@@ -39,4 +41,16 @@ def _with(security: SecurityOptions, option: str) -> SecurityOptions:
             return attrs.evolve(security, seccomp_profile=value)
         case "no-new-privileges" if value in (*_TRUE, *_FALSE):
             return attrs.evolve(security, no_new_privileges=value in _TRUE)
-    raise InvalidParameter(f'invalid --security-opt 2: "{option}"')
+        case "writable-cgroups" if value in (*_TRUE, *_FALSE):
+            return attrs.evolve(security, writable_cgroups=value in _TRUE)
+    raise InvalidParameter(f"invalid --security-opt 2: {quoted(option)}")
+
+
+def shares_labels(host_config: HostConfig) -> bool:
+    """Whether the SELinux labels of containers whose namespaces it shares would be its own (generateSecurityOpt)."""
+    return not (
+        any(option.partition("=")[0] == "label" for option in host_config.security_opt or ())
+        or host_config.privileged
+        or host_config.ipc_mode == "host"
+        or host_config.pid_mode == "host"
+    )

@@ -9,7 +9,8 @@ from __future__ import annotations
 import attrs
 
 from daemon.container import ContainerConfig, HostConfig, RestartPolicy
-from daemon.create.checks import host_config, resources
+from daemon.create.checks.host_config import restart_policy_is_known
+from daemon.create.checks.resources import fit_limits
 from daemon.create.request import CreateRequest
 from daemon.errors import Conflict, InvalidParameter
 from daemon.host import Host
@@ -32,39 +33,27 @@ _CHANGED = (
     "kernel_memory cpu_realtime_period cpu_realtime_runtime"
 ).split()
 
-_CHECKS = (
-    host_config.restart_policy_is_known,
-    resources.memory_limits_fit_each_other,
-    resources.cpu_limits_fit_each_other,
-    resources.blkio_weight_is_in_range,
-)
 
-
-def check_update(limits: HostConfig, host: Host) -> tuple[str, ...]:
-    """What Docker warns of. Of `limits` only what is `UPDATABLE` counts.
+def check_update(limits: HostConfig, host: Host) -> tuple[HostConfig, tuple[str, ...]]:
+    """The limits as this kernel can keep them, and what Docker warns of. Of `limits` only what is `UPDATABLE` counts.
 
     Raises:
         InvalidParameter: they make no sense in any container.
     """
-    # An update may move the swap limit alone: the memory limit beside it is then the container's.
-    judged = attrs.evolve(limits, memory_swap=limits.memory_swap if limits.memory else 0)
+    judged = limits
     if not limits.restart_policy.name:  # the policy stays, whatever else is said of it
         judged = attrs.evolve(judged, restart_policy=RestartPolicy())
-    for check in _CHECKS:
-        text = check(CreateRequest(config=ContainerConfig(), host_config=judged), host)
-        if text is not None:
-            raise InvalidParameter(text)
-    if limits.io_maximum_bandwidth or limits.io_maximum_iops:
-        raise InvalidParameter("Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps")
-    warnings = (
-        (
-            limits.oom_kill_disable and host.is_cgroup_v2,
-            "Your kernel does not support OomKillDisable. OomKillDisable discarded.",
-        ),
-        (limits.cpu_percent > 0, "linux does not support CPU percent. Percent discarded."),
-        (not host.is_ipv4_forwarding, "IPv4 forwarding is disabled. Networking will not work."),
-    )
-    return tuple(text for is_due, text in warnings if is_due)
+    text = restart_policy_is_known(CreateRequest(config=ContainerConfig(), host_config=judged), host)
+    if text is not None:
+        raise InvalidParameter(text)
+    # An update may move the swap limit alone: the memory limit beside it is then the container's.
+    alone = limits.memory_swap if not limits.memory else 0
+    fitted, warnings = fit_limits(attrs.evolve(limits, memory_swap=0) if alone else limits, host)
+    if alone:
+        fitted = attrs.evolve(fitted, memory_swap=alone)
+    if not host.is_ipv4_forwarding:
+        warnings = (*warnings, "IPv4 forwarding is disabled. Networking will not work.")
+    return fitted, warnings
 
 
 def updated(present: HostConfig, limits: HostConfig) -> HostConfig:

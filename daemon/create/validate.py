@@ -1,20 +1,25 @@
 """Every check of a request that needs nothing but the request and the machine, in Docker's order.
 
 They run before anything is looked up or done, so a bad option together with a missing image is a 400, not a 404. To add a check
-is to write a function in `checks/` and name it here.
+is to write a function in `checks/` and name it here. What the kernel cannot do is not always refused: some of it is given up
+with a warning (`checks/resources`), and what an old client says is first put as the newest would put it (`versions`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from daemon.create.checks import config, conflicts, host_config, network, platform, resources
+import attrs
+
+from daemon.create.checks import config, conflicts, host_config, platform
+from daemon.create.checks.resources import fit_limits
 from daemon.create.request import CreateRequest
-from daemon.create.settings import for_api_version
 from daemon.errors import InvalidParameter
 from daemon.host import Host
 
-CHECKS: tuple[Callable[[CreateRequest, Host], str | None], ...] = (
+Check = Callable[[CreateRequest, Host], str | None]
+
+OPTIONS: tuple[Check, ...] = (
     conflicts.network_mode_names_a_container,
     conflicts.a_shared_network_has_no_settings_of_its_own,
     conflicts.a_shared_uts_namespace_has_no_hostname,
@@ -23,8 +28,10 @@ CHECKS: tuple[Callable[[CreateRequest, Host], str | None], ...] = (
     conflicts.io_limits_of_windows_are_absent,
     conflicts.cpu_realtime_is_possible,
     conflicts.cpu_shares_are_positive,
-    host_config.mount_options_fit_their_type,
-    network.endpoints_fit_the_version,
+)
+"""Made of the request as it was decoded (runconfig)."""
+
+SETTINGS: tuple[Check, ...] = (
     config.working_dir_is_absolute,
     config.stop_signal_exists,
     config.environment_variables_have_names,
@@ -36,24 +43,39 @@ CHECKS: tuple[Callable[[CreateRequest, Host], str | None], ...] = (
     host_config.restart_policy_is_known,
     host_config.capabilities_exist,
     host_config.annotations_have_keys,
-    resources.memory_limits_fit_each_other,
-    resources.cpu_limits_fit_each_other,
-    resources.blkio_weight_is_in_range,
-    platform.namespace_modes_are_known,
+)
+"""Made before the limits are fitted (verifyContainerSettings)."""
+
+PLATFORM: tuple[Check, ...] = (
+    platform.ipc_mode_is_known,
+    platform.pid_mode_is_known,
     platform.shm_size_is_not_negative,
+    platform.uts_mode_is_known,
     platform.oom_score_is_in_range,
+    platform.cgroup_parent_is_a_slice,
     platform.runtime_is_known,
     platform.tmpfs_destinations_are_absolute,
+    platform.cgroup_namespace_mode_is_known,
 )
+"""Made after it."""
 
 
-def validate(request: CreateRequest, host: Host) -> None:
-    """Raises InvalidParameter with the first text that a check answers.
+def validate_options(request: CreateRequest, host: Host) -> None:
+    """Raises InvalidParameter with the first text that a check answers."""
+    _refuse(request, host, OPTIONS)
 
-    Judged is what the request means in its version of the API: what an old client cannot have meant is not held against it.
-    """
-    request = for_api_version(request)
-    for check in CHECKS:
-        text = check(request, host)
-        if text is not None:
+
+def verify(request: CreateRequest, host: Host) -> tuple[CreateRequest, tuple[str, ...]]:
+    """The request as this machine can carry it out, and the warnings for the client. Raises as `validate_options`."""
+    _refuse(request, host, SETTINGS)
+    fitted, warnings = fit_limits(request.host_config, host)
+    if fitted is not request.host_config:
+        request = attrs.evolve(request, host_config=fitted)
+    _refuse(request, host, PLATFORM)
+    return request, (*host_config.warnings(request), *warnings, *platform.warnings(request, host))
+
+
+def _refuse(request: CreateRequest, host: Host, checks: tuple[Check, ...]) -> None:
+    for check in checks:
+        if (text := check(request, host)) is not None:
             raise InvalidParameter(text)

@@ -7,6 +7,7 @@ import attrs
 from actors import Ref
 from daemon.services.allocator import Allocator
 from daemon.services.event_bus import EventBus
+from daemon.services.idempotency import IdempotencyKeys
 from daemon.services.image_loader import ImageLoader
 from daemon.services.image_store import ImageStore
 from daemon.services.layer_manager import LayerManager
@@ -24,6 +25,7 @@ class Services:
     events: Ref[EventBus]
     registrar: Ref[Registrar]
     allocator: Ref[Allocator]
+    keys: Ref[IdempotencyKeys]
     images: Ref[ImageStore]
     loader: Ref[ImageLoader]
     volumes: Ref[Volumes]

@@ -7,6 +7,7 @@ the index is rebuilt from the database, so reservations are forgotten; the datab
 
 from __future__ import annotations
 
+import posixpath
 import secrets
 from collections.abc import Callable, Iterable
 from random import Random
@@ -15,7 +16,7 @@ from typing import Self
 import attrs
 
 from actors import Deferred, Ref
-from daemon.container import SHORT_ID_LENGTH
+from daemon.container import SHORT_ID_LENGTH, Link
 from daemon.errors import Conflict, name_in_use
 from daemon.services.names import candidate_names, check_name
 from daemon.storage.database import Database
@@ -30,10 +31,11 @@ def new_container_id() -> str:
 
 
 class NameIndex:
-    """Which container holds which name. A container holds one, and during a rename two."""
+    """Which container holds which name. A container holds one, during a rename two, and those by which others link to it."""
 
     def __init__(self, names: Iterable[tuple[str, str]] = ()) -> None:
         self._holders = {name: container_id for container_id, name in names}
+        self._links: dict[str, tuple[Link, ...]] = {}
 
     def __len__(self) -> int:
         return len(self._holders)
@@ -59,12 +61,42 @@ class NameIndex:
                 return name
         raise Conflict("no free name was found for the container")
 
+    def reserve_links(self, container_id: str, name: str, links: tuple[Link, ...]) -> tuple[Link, ...]:
+        """Those whose name was free: it is the linked container's now. A taken one is passed over, as in Docker."""
+        own = tuple(
+            link
+            for link in links
+            if self._holders.setdefault(link_name(name, link.alias), link.container_id) == link.container_id
+        )
+        if own:
+            self._links[container_id] = own
+        return own
+
+    def release_links(self, container_id: str, name: str) -> tuple[Link, ...]:
+        """The names of a container's links are free; the links."""
+        links = self._links.pop(container_id, ())
+        for link in links:
+            self.release(link.container_id, link_name(name, link.alias))
+        return links
+
+    def release_all(self, container_id: str, name: str) -> None:
+        """A container is gone: its name, its links' names, and those by which others linked to it, are free."""
+        self.release_links(container_id, name)
+        self.release(container_id, name)
+        if any(link.container_id == container_id for links in self._links.values() for link in links):
+            self._holders = {held: holder for held, holder in self._holders.items() if holder != container_id}
+
     def holder(self, name: str) -> str | None:
         return self._holders.get(name)
 
     def release(self, container_id: str, name: str) -> None:
         if self._holders.get(name) == container_id:
             del self._holders[name]
+
+
+def link_name(name: str, alias: str) -> str:
+    """`web/db`, without the leading slash, as Go's path.Join makes it."""
+    return posixpath.normpath(f"/{name}/{alias}").lstrip("/")
 
 
 @attrs.define
@@ -85,6 +117,8 @@ class Allocator:
 
     async def __aenter__(self) -> Self:
         self._names = NameIndex(await self._database.ask(Database.container_names))
+        for container_id, name, links in await self._database.ask(Database.container_links):
+            self._names.reserve_links(container_id, name, links)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -107,19 +141,25 @@ class Allocator:
         self._creations[container_id] = _Creation(name, call_off)
         return name
 
-    async def keep(self, container_id: str, name: str) -> None:
+    async def reserve_links(self, container_id: str, links: tuple[Link, ...]) -> tuple[Link, ...]:
+        """See `NameIndex.reserve_links`; of a create on its way."""
+        creation = self._creations.get(container_id)
+        return self._names.reserve_links(container_id, creation.name, links) if creation is not None else links
+
+    async def keep(self, container_id: str, name: str, links: tuple[Link, ...] = ()) -> None:
         """The container is durable: its name is no longer that of a create on its way.
 
         Named again, because this actor may have been restarted, before the commit, since it reserved the name.
         """
         self._names.reserve(container_id, name)
+        self._names.reserve_links(container_id, name, links)
         self._finish(container_id, is_created=True)
 
     async def release(self, container_id: str) -> None:
         """The create failed: its name is free. Harmless twice, and for an id that never reserved."""
         creation = self._creations.get(container_id)
         if creation is not None:
-            self._names.release(container_id, creation.name)
+            self._names.release_all(container_id, creation.name)
             self._finish(container_id, is_created=False)
 
     async def reserve_new_name(self, container_id: str, requested: str) -> str:
@@ -131,6 +171,15 @@ class Allocator:
     async def release_name(self, container_id: str, name: str) -> None:
         """Harmless twice, and for a name that somebody else holds by now."""
         self._names.release(container_id, name)
+
+    async def release_all(self, container_id: str, name: str) -> None:
+        """See `NameIndex.release_all`. Harmless twice."""
+        self._names.release_all(container_id, name)
+
+    async def move_links(self, container_id: str, old_name: str, new_name: str) -> None:
+        """The names of a renamed container's links begin with its new name. Harmless twice."""
+        links = self._names.release_links(container_id, old_name)
+        self._names.reserve_links(container_id, new_name, links)
 
     def call_off(self, name_or_id: str) -> Deferred[bool]:
         """Whether a create of that name or id was on its way and has been called off; answered when it is over."""

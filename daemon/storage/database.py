@@ -6,6 +6,7 @@
     volumes            name PRIMARY KEY | record                    record: a Volume as JSON
     networks           id PRIMARY KEY | name UNIQUE | record        record: a Network as JSON
     volume_users       container | volume                           whose names the other two must have
+    idempotency_keys   key PRIMARY KEY | container_id UNIQUE | record        record: a KeptKey; goes with its container
 
 One writer thread drains its queue into one transaction (`BatchThread`), and nobody is answered before its commit has
 returned: with WAL and synchronous=FULL that is one fsync for all who waited. One reader thread reads beside it.
@@ -31,8 +32,16 @@ import attrs
 import msgspec
 
 from actors import BatchThread, Deferred
-from daemon.container import Container
-from daemon.errors import Conflict, DaemonError, NotFound, System, name_in_use, network_name_in_use
+from daemon.container import Container, Link
+from daemon.errors import (
+    Conflict,
+    DaemonError,
+    NotFound,
+    System,
+    key_in_use,
+    name_in_use,
+    network_name_in_use,
+)
 from daemon.image import Image
 from daemon.network import Network
 from daemon.volume import Volume, no_such_volume
@@ -47,7 +56,6 @@ CREATE TABLE volumes (name TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID
 NETWORKS = """
 CREATE TABLE IF NOT EXISTS networks (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, record BLOB NOT NULL) WITHOUT ROWID;
 """
-"""Made at every start where it is missing: the first databases did not have it."""
 VOLUME_USERS = (
     """CREATE TABLE volume_users (
         container TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
@@ -57,6 +65,14 @@ VOLUME_USERS = (
     "CREATE INDEX users_by_volume ON volume_users (volume)",
 )
 """Made where it is missing, from the containers' records: the first databases did not have it either."""
+IDEMPOTENCY_KEYS = """
+CREATE TABLE IF NOT EXISTS idempotency_keys (
+    key TEXT PRIMARY KEY,
+    container_id TEXT NOT NULL UNIQUE REFERENCES containers (id) ON DELETE CASCADE,
+    record BLOB NOT NULL
+) WITHOUT ROWID;
+"""
+"""These two, the networks and the keys, are made at every start where they are missing: the first databases did not have them."""
 
 COMMIT_BATCH_MAX = 256
 """Writes in one transaction: more would let the first wait for the last without saving a measurable part of the fsync."""
@@ -65,6 +81,16 @@ READ_BATCH_MAX = 64
 
 Statement = tuple[str, tuple[object, ...]]
 T = TypeVar("T")
+
+
+@attrs.frozen(kw_only=True)
+class KeptKey:
+    """What a key of idempotency stands for: the container that was created, and what its client was told."""
+
+    key: str
+    fingerprint: str
+    container_id: str
+    warnings: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -80,6 +106,8 @@ class Write:
     """The same, of a network."""
     must_refer: str = ""
     """If set, the write is refused as Conflict with this text where it would break a reference."""
+    key: str = ""
+    """The key of idempotency that the second claims, if there is one."""
 
 
 class Database:
@@ -107,18 +135,31 @@ class Database:
     ) -> None:
         await self._stack.__aexit__(kind, error, traceback)
 
-    def insert_container(self, container: Container, volumes: Sequence[Volume] = ()) -> Deferred[None]:
-        """The container, the volumes that were made for it, and that it uses those and others, or nothing of it.
+    def insert_container(
+        self, container: Container, volumes: Sequence[Volume] = (), key: KeptKey | None = None
+    ) -> Deferred[None]:
+        """The container, the key it was asked for with, the volumes that were made for it, and that it uses those and others.
 
         Raises:
-            Conflict: its name is taken, or a volume that it uses has been removed.
+            Conflict: its name or the key is taken, or a volume that it uses has been removed.
             System: the disk is full.
         """
         insert = ("INSERT INTO containers VALUES (?, ?, ?)", (container.id, container.name, _encode(container)))
         made = [("INSERT OR IGNORE INTO volumes VALUES (?, ?)", (volume.name, _encode(volume))) for volume in volumes]
+        claims = (
+            []
+            if key is None
+            else [("INSERT INTO idempotency_keys VALUES (?, ?, ?)", (key.key, container.id, _encode(key)))]
+        )
         uses = [("INSERT INTO volume_users VALUES (?, ?)", (container.id, name)) for name in _volumes_of(container)]
         text = f"a volume of container {container.name} has been removed, try again"
-        return self._writer.submit(Write((insert, *made, *uses), name=container.name, must_refer=text))
+        write = Write(
+            (insert, *claims, *made, *uses),
+            name=container.name,
+            must_refer=text,
+            key=key.key if key is not None else "",
+        )
+        return self._writer.submit(write)
 
     def rename_container(self, container_id: str, name: str) -> Deferred[None]:
         update = ("UPDATE containers SET name = ? WHERE id = ?", (name, container_id))
@@ -191,6 +232,25 @@ class Database:
     def container_names(self) -> Deferred[tuple[tuple[str, str], ...]]:
         """(id, name) of every container."""
         return self._submit_read(lambda connection: tuple(connection.execute("SELECT id, name FROM containers")))
+
+    def container_links(self) -> Deferred[tuple[tuple[str, str, tuple[Link, ...]], ...]]:
+        """(id, name, links) of every container that has links."""
+        # No user's text holds this mark: a quote inside of one is escaped. So few records are decoded.
+        query = """SELECT id, name, record FROM containers WHERE instr(CAST(record AS TEXT), '"links":[{') > 0"""
+        return self._submit_read(
+            lambda connection: tuple(
+                (container_id, name, _container(name, record).links)
+                for container_id, name, record in connection.execute(query)
+            )
+        )
+
+    def kept_keys(self) -> Deferred[tuple[KeptKey, ...]]:
+        return self._submit_read(
+            lambda connection: tuple(
+                msgspec.json.decode(record, type=KeptKey)
+                for (record,) in connection.execute("SELECT record FROM idempotency_keys")
+            )
+        )
 
     def images(self) -> Deferred[tuple[Image, ...]]:
         return self._submit_read(
@@ -276,19 +336,26 @@ def _apply(connection: sqlite3.Connection, write: Write) -> DaemonError | None:
 def _refusal_of(connection: sqlite3.Connection, write: Write, error: sqlite3.IntegrityError) -> DaemonError:
     if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY and write.must_refer:
         return Conflict(write.must_refer)
-    refusal = _name_taken(connection, write)
+    refusal = _taken(connection, write)
     if refusal is None:
         raise error  # an id drawn twice: a defect, not an answer
     return refusal
 
 
-def _name_taken(connection: sqlite3.Connection, write: Write) -> DaemonError | None:
+def _taken(connection: sqlite3.Connection, write: Write) -> DaemonError | None:
+    """By which other row what this write claims is held."""
     if write.network_name:
         query = "SELECT id FROM networks WHERE name = ?"
         is_taken = connection.execute(query, (write.network_name,)).fetchone() is not None
         return network_name_in_use(write.network_name) if is_taken else None
-    holder = connection.execute("SELECT id FROM containers WHERE name = ?", (write.name,)).fetchone()
-    return None if holder is None else name_in_use(write.name, holder[0])
+    # A container that is inserted with a key that is taken has its row already, in this savepoint.
+    own_id = write.statements[0][1][0]
+    query = "SELECT id FROM containers WHERE name = ? AND id IS NOT ?"
+    if (holder := connection.execute(query, (write.name, own_id)).fetchone()) is not None:
+        return name_in_use(write.name, holder[0])
+    query = "SELECT container_id FROM idempotency_keys WHERE key = ?"
+    holder = connection.execute(query, (write.key,)).fetchone()
+    return key_in_use(write.key, holder[0]) if holder is not None else None
 
 
 def open_database(path: Path) -> sqlite3.Connection:
@@ -319,6 +386,7 @@ def _open_database(path: Path) -> sqlite3.Connection:
             raise System(f"the database has version {version}, this program knows {SCHEMA_VERSION}")
         connection.execute(NETWORKS)
         _add_volume_users(connection)
+        connection.execute(IDEMPOTENCY_KEYS)
     except BaseException:
         connection.close()
         raise
@@ -354,7 +422,7 @@ def _open_for_reading(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
 
 
-def _encode(record: Container | Image | Volume | Network) -> bytes:
+def _encode(record: Container | Image | Volume | Network | KeptKey) -> bytes:
     return msgspec.json.encode(record)
 
 

@@ -27,6 +27,10 @@ from daemon.storage.overlay import MergedFile, child_of, down_to_opaque, names_i
 LINKS_MAX = 40
 """Symbolic links in one resolution: Linux' MAXSYMLINKS."""
 
+NAME_BYTES_MAX = 255
+PATH_LENGTH_MAX = 3072
+"""Linux takes 4,095 bytes of a path at a time; the rest is for where our own directories are."""
+
 
 class NodeKind(enum.Enum):
     FILE = enum.auto()
@@ -103,12 +107,13 @@ class Rootfs:
         """Make `path` a directory in `upper`, which lies on these layers; whether anything had to be written.
 
         New directories are 0755 and root's. Those that are in lower layers only are copied up with what they have. A link whose
-        target is missing gets a directory there. Raises System where something else is in the way.
+        target is missing gets a directory there. Raises InvalidParameter where something else is in the way.
         """
         with disk("make a directory"):
             resolution = _resolve(on_top(upper, self._root), path)
             if not resolution.trail[-1].is_directory:
-                raise System(f"Cannot mkdir: {path} is not a directory")
+                # Unlike Moby, where it is a 500: it is the request that is wrong, or the image, and no disk has failed.
+                raise InvalidParameter(f"Cannot mkdir: {path} is not a directory")
             if not resolution.missing:
                 return False
             below_root = resolution.trail[1:]
@@ -147,7 +152,7 @@ def _resolve(root: MergedFile, path: str, *, follow: bool = True) -> _Resolution
         elif stat.S_ISLNK(found.status.st_mode) and (follow or pending):
             links += 1
             if links > LINKS_MAX:
-                raise System(f"too many levels of symbolic links: {path}")
+                raise InvalidParameter(f"too many levels of symbolic links: {path}")
             target = os.readlink(found.real_path)  # noqa: PTH115 - a hot path
             trail = [root] if target.startswith("/") else trail
             pending.extendleft(reversed(_components(target)))
@@ -163,6 +168,9 @@ def _checked(path: str) -> str:
         is_bad = True
     if is_bad:
         raise InvalidParameter(f"invalid path {path!r}")
+    names = os.fsencode(path).split(b"/")
+    if sum(map(len, names)) + len(names) > PATH_LENGTH_MAX or max(map(len, names)) > NAME_BYTES_MAX:
+        raise InvalidParameter(f"invalid path {path[:40]!r}...: file name too long")
     return path
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.host import detect
 from tests.integration.conftest import Docker
 
 pytestmark = pytest.mark.integration
@@ -211,6 +212,39 @@ def test_docker_load_takes_an_archive(docker: Docker, home: Path) -> None:
     assert docker.output("inspect", "--format", "{{.Config.Image}}", "tiny") == "tiny:1"
 
 
+def test_a_create_with_a_key_can_be_asked_for_again(docker: Docker) -> None:
+    keyed = ["create", "--label", "com.boatyard.idempotency-key=order-66"]
+    first = docker.output(*keyed, *COMMAND)
+    assert docker.output(*keyed, *COMMAND) == first
+    done = docker.run(*keyed, "--name", "other", *COMMAND)
+    assert done.returncode == 1
+    assert f"idempotency key 'order-66' is in use by container {first}" in done.stderr
+    docker.output("rm", first)
+    assert docker.output(*keyed, *COMMAND) != first
+
+
+def test_a_link_is_shown_by_the_names_of_today(docker: Docker) -> None:
+    docker.output("create", "--name", "db", *COMMAND)
+    docker.output("create", "--name", "web", "--link", "db:data", "--link", "db", *COMMAND)
+    links = ["inspect", "--format", "{{json .HostConfig.Links}}", "web"]
+    assert json.loads(docker.output(*links)) == ["/db:/web/data", "/db:/web/db"]
+    docker.output("rename", "db", "db2")
+    assert json.loads(docker.output(*links)) == ["/db2:/web/data", "/db2:/web/db"]
+    docker.output("rm", "db2")
+    assert json.loads(docker.output(*links)) is None
+
+
+def test_what_this_kernel_cannot_limit_is_given_up_with_a_warning(docker: Docker) -> None:
+    able = detect().abilities
+    done = docker.run("create", "--blkio-weight", "500", "--oom-kill-disable", "-m", "64m", *COMMAND)
+    assert done.returncode == 0
+    for is_able, text in (
+        (able.blkio_weight, "Block I/O weight or the cgroup is not mounted. Weight discarded."),
+        (able.oom_kill_disable, "does not support OomKillDisable. OomKillDisable discarded."),
+    ):
+        assert (text in done.stderr) is not is_able
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -219,12 +253,22 @@ def test_docker_load_takes_an_archive(docker: Docker, home: Path) -> None:
         (["--workdir", "relative"], "the working directory 'relative' is invalid, it needs to be an absolute path"),
         (["--cap-add", "NOSUCH"], 'invalid CapAdd: unknown capability: "CAP_NOSUCH"'),
         (["--runtime", "nosuch"], "unknown or invalid runtime name: nosuch"),
-        (["--log-driver", "nosuch"], "logger: no log driver named 'nosuch' is registered"),
+        (["--log-driver", "nosuch"], "error looking up logging plugin nosuch"),
         (["--log-opt", "nosuch=1"], "unknown log opt 'nosuch' for json-file log driver"),
         (["-v", "a:/b:what"], "invalid mode: what"),
         (["-v", "vol:/"], "invalid specification: destination can't be '/'"),
         (["--security-opt", "what=1"], 'invalid --security-opt 2: "what=1"'),
         (["--volumes-from", "nobody"], "No such container: nobody"),
+        (["--link", "nobody:x"], "could not get container for nobody: No such container: nobody"),
+        (["--cpuset-cpus", "8000"], "Requested CPUs are not available - requested 8000, available: "),
+        (["--cpuset-mems", "0-x"], "Invalid value 0-x for cpuset mems: invalid format: 0-x"),
+        (
+            ["--storage-opt", "size=1g"],
+            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+        ),
+        (["--ipc", "container:nobody"], "No such container: nobody"),
+        (["--mount", "type=bind,src=/no/such,dst=/x"], "bind source path does not exist: /no/such"),
+        (["--label", "com.boatyard.idempotency-key="], "an idempotency key is 1 to 255 printable ASCII characters"),
     ],
 )
 def test_bad_options_fail_with_dockers_text_and_leave_nothing(arguments: list[str], text: str, docker: Docker) -> None:

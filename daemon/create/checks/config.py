@@ -32,13 +32,16 @@ def healthcheck_is_not_too_fast(request: CreateRequest, host: Host) -> str | Non
     check = request.config.healthcheck
     if check is None:
         return None
-    durations = (
-        ("Interval", check.interval_ns),
-        ("Timeout", check.timeout_ns),
-        ("StartPeriod", check.start_period_ns),
-        ("StartInterval", check.start_interval_ns),
+    rows = (
+        (_is_too_short(check.interval_ns), "Interval in Healthcheck cannot be less than 1ms"),
+        (_is_too_short(check.timeout_ns), "Timeout in Healthcheck cannot be less than 1ms"),
+        (check.retries < 0, "Retries in Healthcheck cannot be negative"),
+        (_is_too_short(check.start_period_ns), "StartPeriod in Healthcheck cannot be less than 1ms"),
+        (_is_too_short(check.start_interval_ns), "StartInterval in Healthcheck cannot be less than 1ms"),
     )
-    for name, duration_ns in durations:
-        if duration_ns != 0 and duration_ns < HEALTHCHECK_NS_MIN:
-            return f"{name} in Healthcheck cannot be less than 1ms"
-    return "Retries in Healthcheck cannot be negative" if check.retries < 0 else None
+    return next((text for is_broken, text in rows if is_broken), None)
+
+
+def _is_too_short(duration_ns: int) -> bool:
+    """0 is as good as not given."""
+    return duration_ns != 0 and duration_ns < HEALTHCHECK_NS_MIN

@@ -5,6 +5,10 @@ from __future__ import annotations
 from daemon.create.request import CreateRequest
 from daemon.host import Host
 
+LINKS_TO_HOST_NETWORK = (
+    "conflicting options: host type networking can't be used with links. This would result in undefined behavior"
+)
+
 
 def is_container_mode(mode: str) -> bool:
     return mode == "container" or mode.startswith("container:")
@@ -46,7 +50,7 @@ def a_shared_uts_namespace_has_no_hostname(request: CreateRequest, host: Host) -
 
 def the_hosts_network_has_no_links(request: CreateRequest, host: Host) -> str | None:
     if request.host_config.network_mode == "host" and request.host_config.links:
-        return "conflicting options: host type networking can't be used with links. This would result in undefined behavior"
+        return LINKS_TO_HOST_NETWORK
     return None
 
 
@@ -67,7 +71,7 @@ def io_limits_of_windows_are_absent(request: CreateRequest, host: Host) -> str |
 
 def cpu_realtime_is_possible(request: CreateRequest, host: Host) -> str | None:
     period, runtime = request.host_config.cpu_realtime_period, request.host_config.cpu_realtime_runtime
-    if (period or runtime) and host.is_cgroup_v2:  # which has no such scheduler group
+    if (period or runtime) and not host.abilities.cpu_realtime:
         return "kernel does not support CPU real-time scheduler"
     if period and runtime and runtime > period:
         return "cpu real-time runtime cannot be higher than cpu real-time period"
@@ -75,6 +79,6 @@ def cpu_realtime_is_possible(request: CreateRequest, host: Host) -> str | None:
 
 
 def cpu_shares_are_positive(request: CreateRequest, host: Host) -> str | None:
-    if request.host_config.cpu_shares < 0:
+    if host.abilities.cpu_shares and request.host_config.cpu_shares < 0:
         return f"invalid CPU shares ({request.host_config.cpu_shares}): value must be a positive integer"
     return None

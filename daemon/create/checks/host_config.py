@@ -5,22 +5,15 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from daemon.create.mounts import mount_complaint
+from daemon.container import MountRequest
+from daemon.create.mounts import missing_source, mount_complaint
 from daemon.create.request import CreateRequest
-from daemon.host import Host
+from daemon.errors import quoted
+from daemon.host import CAPABILITIES, Host
 
-CAPABILITIES = frozenset(
-    (
-        "AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND BPF CHECKPOINT_RESTORE CHOWN DAC_OVERRIDE DAC_READ_SEARCH "
-        "FOWNER FSETID IPC_LOCK IPC_OWNER KILL LEASE LINUX_IMMUTABLE MAC_ADMIN MAC_OVERRIDE MKNOD NET_ADMIN "
-        "NET_BIND_SERVICE NET_BROADCAST NET_RAW PERFMON SETFCAP SETGID SETPCAP SETUID SYSLOG SYS_ADMIN SYS_BOOT "
-        "SYS_CHROOT SYS_MODULE SYS_NICE SYS_PACCT SYS_PTRACE SYS_RAWIO SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG WAKE_ALARM"
-    ).split()
-)
 RESTART_POLICIES = ("", "no", "always", "on-failure", "unless-stopped")
 
-_PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", re.ASCII)
-_PROTOCOLS = ("tcp", "udp", "sctp")
+_PORT = re.compile(r"[0-9]{1,20}", re.ASCII)
 PORT_MAX = 65535
 
 
@@ -30,22 +23,11 @@ def auto_remove_excludes_restart(request: CreateRequest, host: Host) -> str | No
     return None
 
 
-def mount_options_fit_their_type(request: CreateRequest, host: Host) -> str | None:
-    """Refused by the router of API 1.42 and later, before anything else looks at mounts."""
-    if request.api_version < (1, 42):
-        return None
-    for mount in request.host_config.mounts or ():
-        options = {"volume": mount.volume_options, "bind": mount.bind_options, "tmpfs": mount.tmpfs_options}
-        for kind, option in options.items():
-            if option is not None and mount.type != kind:
-                return f'{kind.capitalize()}Options must not be specified on mount type "{mount.type}"'
-    return None
-
-
 def mounts_make_sense(request: CreateRequest, host: Host) -> str | None:
     for mount in request.host_config.mounts or ():
-        if (complaint := mount_complaint(mount)) is not None:
-            return f'invalid mount config for type "{mount.type}": {complaint}'
+        complaint = mount_complaint(mount) or _source_complaint(mount, request)
+        if complaint is not None:
+            return f"invalid mount config for type {quoted(mount.type)}: {complaint}"
     return None
 
 
@@ -53,24 +35,21 @@ def extra_hosts_are_pairs(request: CreateRequest, host: Host) -> str | None:
     for entry in request.host_config.extra_hosts or ():
         name, colon, address = entry.partition(":")
         if not colon or not name:
-            return f'bad format for add-host: "{entry}"'
+            return f"bad format for add-host: {quoted(entry)}"
         if address != "host-gateway" and not _is_address(address.strip()):
-            return f'invalid IP address in add-host: "{address}"'
+            return f"invalid IP address in add-host: {quoted(address)}"
     return None
 
 
 def port_bindings_are_ports(request: CreateRequest, host: Host) -> str | None:
-    for port in request.config.exposed_ports or ():
-        if not _is_port(port):
-            return f'invalid port specification: "{port}"'
-    for port in request.host_config.port_bindings or ():
-        number = port.partition("/")[0]
-        if "-" in number or not _is_port(port):
-            return f'invalid port specification: "{port if _is_port(number) and "-" not in number else number}"'
-    for bindings in (request.host_config.port_bindings or {}).values():
+    """Their protocols are not looked at, as in Docker."""
+    for port, bindings in (request.host_config.port_bindings or {}).items():
+        number = _port_of(port)
+        if number and not _is_port(number):
+            return f"invalid port specification: {quoted(number)}"
         for binding in bindings or ():
-            if binding.host_port and not _is_port(binding.host_port):
-                return f'invalid port specification: "{binding.host_port}"'
+            if not _is_port_range(_port_of(binding.host_port)):
+                return f"invalid port specification: {quoted(binding.host_port)}"
     return None
 
 
@@ -92,8 +71,12 @@ def capabilities_exist(request: CreateRequest, host: Host) -> str | None:
     for field, names in (("CapAdd", request.host_config.cap_add), ("CapDrop", request.host_config.cap_drop)):
         for name in names or ():
             bare = name.upper().removeprefix("CAP_")
-            if bare not in CAPABILITIES and name.upper() != "ALL":
-                return f'invalid {field}: unknown capability: "CAP_{bare}"'
+            if name.upper() == "ALL" or bare in host.capabilities:
+                continue
+            problem = "unknown capability"
+            if bare in CAPABILITIES:
+                problem = "capability not supported by your kernel or not available in the current environment"
+            return f"invalid {field}: {problem}: {quoted(f'CAP_{bare}')}"
     return None
 
 
@@ -112,11 +95,32 @@ def _is_address(text: str) -> bool:
     return "%" not in text
 
 
+def warnings(request: CreateRequest) -> tuple[str, ...]:
+    mounts = request.host_config.mounts or ()
+    return tuple("Image mount is an experimental feature" for mount in mounts if mount.type == "image")
+
+
+def _source_complaint(mount: MountRequest, request: CreateRequest) -> str | None:
+    if mount.type != "bind" or mount.source not in request.bad_sources:
+        return None
+    complaint = request.bad_sources[mount.source]
+    is_made = mount.bind_options is not None and mount.bind_options.create_mountpoint
+    return None if is_made and complaint == missing_source(mount.source) else complaint
+
+
+def _port_of(text: str) -> str:
+    """The port of `80/tcp` (go-connections nat.SplitProtoPort)."""
+    return text.partition("/")[0]
+
+
 def _is_port(text: str) -> bool:
-    """`80`, `80/tcp`, `8000-8010/udp`."""
-    port, _, protocol = text.partition("/")
-    match = _PORT.fullmatch(port)
-    if match is None or protocol.lower() not in ("", *_PROTOCOLS):
-        return False
-    first, last = int(match[1]), int(match[2] or match[1])
-    return first <= last <= PORT_MAX
+    return _PORT.fullmatch(text) is not None and int(text) <= PORT_MAX
+
+
+def _is_port_range(text: str) -> bool:
+    """`80`, `8000-8010`, or nothing. What follows a second dash does not count (go-connections nat.ParsePortRange)."""
+    if not text:
+        return True
+    first, *rest = text.split("-")
+    last = rest[0] if rest else first
+    return _is_port(first) and _is_port(last) and int(first) <= int(last)

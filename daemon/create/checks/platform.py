@@ -2,37 +2,56 @@
 
 from __future__ import annotations
 
-from daemon.create.checks.conflicts import is_container_mode
 from daemon.create.mounts import destination_complaint
 from daemon.create.request import CreateRequest
 from daemon.host import Host
 
+OOM_SCORES = range(-1000, 1001)
+SLICE = ".slice"
+RUNTIMES = ("", "runc")
 
-def namespace_modes_are_known(request: CreateRequest, host: Host) -> str | None:
-    modes = request.host_config
-    if modes.ipc_mode not in ("", "none", "private", "shareable", "host") and not _names_container(modes.ipc_mode):
-        return f"invalid IPC mode: {modes.ipc_mode}"
-    if modes.pid_mode not in ("", "host") and not _names_container(modes.pid_mode):
-        return f"invalid PID mode: {modes.pid_mode}"
-    if modes.uts_mode not in ("", "host"):
-        return f"invalid UTS mode: {modes.uts_mode}"
-    if modes.cgroupns_mode not in ("", "private", "host"):
-        return f"invalid cgroup namespace mode: {modes.cgroupns_mode}"
-    return None
+
+def ipc_mode_is_known(request: CreateRequest, host: Host) -> str | None:
+    mode = request.host_config.ipc_mode
+    is_known = mode in ("", "none", "private", "shareable", "host") or mode.startswith("container:")
+    return None if is_known else f"invalid IPC mode: {mode}"
+
+
+def pid_mode_is_known(request: CreateRequest, host: Host) -> str | None:
+    mode = request.host_config.pid_mode
+    is_known = mode in ("", "host") or (mode.startswith("container:") and mode != "container:")
+    return None if is_known else f"invalid PID mode: {mode}"
 
 
 def shm_size_is_not_negative(request: CreateRequest, host: Host) -> str | None:
     return "SHM size can not be less than 0" if request.host_config.shm_size < 0 else None
 
 
+def uts_mode_is_known(request: CreateRequest, host: Host) -> str | None:
+    mode = request.host_config.uts_mode
+    return None if mode in ("", "host") else f"invalid UTS mode: {mode}"
+
+
 def oom_score_is_in_range(request: CreateRequest, host: Host) -> str | None:
     score = request.host_config.oom_score_adj
-    return None if -1000 <= score <= 1000 else f"Invalid value {score}, range for oom score adj is [-1000, 1000]"
+    return None if score in OOM_SCORES else f"Invalid value {score}, range for oom score adj is [-1000, 1000]"
+
+
+def cgroup_parent_is_a_slice(request: CreateRequest, host: Host) -> str | None:
+    """Where systemd has the tree of groups, which it has by default with version 2 of them."""
+    parent = request.host_config.cgroup_parent
+    if not parent or not (host.is_cgroup_v2 and host.is_systemd):
+        return None
+    if parent.endswith(SLICE) and parent != SLICE:
+        return None
+    return 'cgroup-parent for systemd cgroup should be a valid slice named as "xxx.slice"'
 
 
 def runtime_is_known(request: CreateRequest, host: Host) -> str | None:
+    """Docker's own, or what containerd takes for the name of a shim: `io.containerd.runc.v2`."""
     runtime = request.host_config.runtime
-    return None if runtime in ("", "runc") else f"unknown or invalid runtime name: {runtime}"
+    is_shim = "." in runtime and not runtime.startswith(".") and "/" not in runtime
+    return None if runtime in RUNTIMES or is_shim else f"unknown or invalid runtime name: {runtime}"
 
 
 def tmpfs_destinations_are_absolute(request: CreateRequest, host: Host) -> str | None:
@@ -40,5 +59,26 @@ def tmpfs_destinations_are_absolute(request: CreateRequest, host: Host) -> str |
     return next((complaint for complaint in complaints if complaint is not None), None)
 
 
-def _names_container(mode: str) -> bool:
-    return is_container_mode(mode) and len(mode) > len("container:")
+def cgroup_namespace_mode_is_known(request: CreateRequest, host: Host) -> str | None:
+    mode = request.host_config.cgroupns_mode
+    return None if mode in ("", "private", "host") else f"invalid cgroup namespace mode: {mode}"
+
+
+def warnings(request: CreateRequest, host: Host) -> tuple[str, ...]:
+    """Of what will not work as it is put, in Docker's order."""
+    host_config = request.host_config
+    rows = (
+        (
+            not host.is_ipv4_forwarding and host_config.network_mode not in ("host", "none"),
+            "IPv4 forwarding is disabled. Networking will not work.",
+        ),
+        (
+            host_config.network_mode == "host" and host_config.port_bindings,
+            "Published ports are discarded when using host network mode",
+        ),
+        (
+            host_config.cgroupns_mode == "private" and not host.abilities.cgroup_namespaces,
+            "Your kernel does not support cgroup namespaces.  Cgroup namespace setting discarded.",
+        ),
+    )
+    return tuple(text for is_so, text in rows if is_so)

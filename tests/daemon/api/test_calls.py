@@ -1,20 +1,25 @@
 from __future__ import annotations
 
 import json
+import re
 
+import msgspec
 import pytest
 
 from daemon.api.calls import (
     RETRY_AFTER_S,
     STATUS,
     Query,
-    decode_json,
+    decode_as_go,
     encode_json,
     error_response,
     json_response,
     no_content,
     refusal,
 )
+from daemon.api.codec import Json, Number, WrongType
+from daemon.api.schema import HEALTHCHECK
+from daemon.container import Healthcheck
 from daemon.errors import (
     Cancelled,
     Conflict,
@@ -186,31 +191,60 @@ def test_filters_that_are_none_are_the_clients_mistake(filters: str, complaint: 
     assert str(caught.value) == complaint
 
 
+EOF = "invalid JSON: got EOF while reading request body"
+MORE = "unexpected content after JSON"
+
+
+def as_it_is(document: Json) -> Json:
+    return document
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"", "invalid JSON: got EOF while reading request body"),
-        (b" \r\n", "invalid JSON: got EOF while reading request body"),
-        (b"{} {}", "unexpected content after JSON"),
-        (b"{}x", "unexpected content after JSON"),
-        (b"[" * 100_000, "invalid JSON: exceeded max depth"),
-        (b'{"a":"\xff"}', "invalid JSON: invalid UTF-8"),
+        (b"", EOF),
+        (b" \r\n", EOF),
+        (b"{} {}", MORE),
+        (b"{}x", MORE),
+        (b"{},", MORE),
+        (b"1 null", MORE),
+        (b"\0", "invalid JSON: invalid character '\\x00' looking for beginning of value"),
+        (b"{", "invalid JSON: unexpected EOF"),
     ],
 )
 def test_a_body_that_is_no_json_is_the_clients_mistake(content: bytes, complaint: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
-        decode_json(content)
+        decode_as_go(content, as_it_is)
     assert str(caught.value) == complaint
 
 
 @pytest.mark.parametrize(
-    "content", [b"{", b'{"a":}', b"{'a':1}", b'{"a":"\\ud800"}', b"NaN", b"1e400", b"9" * 5000, b"\0"]
+    ("content", "document"),
+    [
+        (b"{}]", {}),
+        (b'{"a":1} } what comes after a closing bracket', {"a": Number("1")}),
+        (b'{"a":"\\ud800"}', {"a": "\ufffd"}),
+        (b'{"a":"\xff"}', {"a": "\ufffd"}),
+        (b"1e400", Number("1e400")),
+        (b"9" * 5000, Number("9" * 5000)),
+    ],
 )
-def test_a_body_that_is_nearly_json_is_the_clients_mistake(content: bytes) -> None:
-    with pytest.raises(InvalidParameter, match="invalid JSON: "):
-        decode_json(content)
+def test_what_go_takes_and_msgspec_does_not_is_taken(content: bytes, document: Json) -> None:
+    assert decode_as_go(content, as_it_is) == document
+
+
+def test_a_number_of_the_wrong_kind_is_shown_as_it_was_written_before_what_follows_is_looked_at() -> None:
+    def read(document: Json) -> Healthcheck:
+        return HEALTHCHECK.decode(document)
+
+    for text in ("1.0", "1e2", "-0.5E+3", "9" * 30):
+        with pytest.raises(WrongType, match=re.escape(f"number {text} into Go struct field")):
+            decode_as_go(f'{{"Retries": {text}}} x'.encode(), read)
+    with pytest.raises(InvalidParameter, match=f"^{MORE}$"):
+        decode_as_go(b'{"Retries": -0} x', read)
+    assert decode_as_go(b'{"Retries": -3, "\xff": 1e999}', read) == Healthcheck(retries=-3)
 
 
 def test_what_is_written_is_read_back() -> None:
     payload = {"a": [1, -1, 1.5, True, None, "\u00e9\n\0"], "": {}}
-    assert decode_json(encode_json(payload)) == payload
+    assert msgspec.json.decode(encode_json(payload)) == payload

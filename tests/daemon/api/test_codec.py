@@ -188,7 +188,7 @@ def test_a_number_is_any_that_64_bits_hold(number: int) -> None:
         ({"PartsByName": []}, "array", "Whole.PartsByName", "map[string]container.Part"),
         ({"ListsByName": {"x": {}}}, "object", "Whole.ListsByName", "[]container.Part"),
         ({"Ports": ["80"]}, "array", "Whole.Ports", "map[string]struct {}"),
-        ({"Command": 1}, "number", "Whole.Command", "[]string"),
+        ({"Command": 1}, "number", "Whole.Command", "string"),
         ({"Command": [["a"]]}, "array", "Whole.Command", "string"),
     ],
 )

@@ -253,12 +253,13 @@ BODIES: list[tuple[bytes, str | None, int, str]] = [
     (b"{}", "text/plain", 400, "unsupported Content-Type header (text/plain): must be 'application/json'"),
     (b"{} {}", JSON, 400, "unexpected content after JSON"),
     (b"{}x", JSON, 400, "unexpected content after JSON"),
-    (b'{"a": NaN}', JSON, 400, "invalid JSON: "),
-    (b'{"a": "\xff"}', JSON, 400, "invalid JSON: invalid UTF-8"),
-    (b'"\xff"', JSON, 400, "invalid JSON: invalid UTF-8"),
-    (b"\xef\xbb\xbf{}", JSON, 400, "invalid JSON: "),
-    (b"[" * 100_000, JSON, 400, "invalid JSON: exceeded max depth"),
-    (b'{"a":' * 100_000, JSON, 400, "invalid JSON: exceeded max depth"),
+    (b"{} ]", JSON, 400, "config cannot be empty in order to create a container"),
+    (b'{"a": NaN}', JSON, 400, "invalid JSON: invalid character 'N' looking for beginning of value"),
+    (b'{"Image": "\xff"}', JSON, 400, "invalid reference format"),
+    (b"\xef\xbb\xbf{}", JSON, 400, "invalid JSON: invalid character '\u00ef' looking for beginning of value"),
+    (b"[" * 100_000, JSON, 400, "invalid JSON: invalid character '[' exceeded max depth"),
+    (b'{"a":' * 100_000, JSON, 400, "invalid JSON: invalid character '{' exceeded max depth"),
+    (b'{"a":' * 9_999 + b"1" + b"}" * 9_999, JSON, 400, "config cannot be empty in order to create a container"),
     (b" " * ((4 << 20) + 1), JSON, 413, "request body is larger than 4194304 bytes"),
 ]
 
@@ -269,8 +270,7 @@ async def test_a_body_that_is_not_one_json_document_is_the_clients_fault(tmp_pat
             headers = {} if content_type is None else {"content-type": content_type}
             found = await asker.fails("POST", "/containers/create", content, headers=headers)
             assert found[0] == status, content[:20]
-            assert found[1].startswith(text)
-            assert found[1] == text or text == "invalid JSON: "
+            assert found[1] == text
 
 
 async def test_a_content_type_may_have_parameters_and_capitals(tmp_path: Path) -> None:

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from daemon.api.codec import INT_MAX, Record
 from daemon.api.schema import CONFIG, ENDPOINT, HEALTHCHECK, HOST_CONFIG, NETWORKING
-from daemon.container import ContainerConfig, EndpointSettings, Healthcheck, HostConfig
+from daemon.container import (
+    ContainerConfig,
+    EndpointSettings,
+    Healthcheck,
+    HostConfig,
+    ThrottleDevice,
+    TmpfsOptions,
+    WeightDevice,
+)
 from daemon.errors import InvalidParameter
 
 # Docker's names, as `docker inspect` of a created container shows them.
@@ -82,14 +90,82 @@ def test_what_is_set_to_little_is_set_and_is_shown(record: Record[Any], raw: Any
 @pytest.mark.parametrize(
     ("record", "raw", "complaint"),
     [
-        (CONFIG, {"Tty": "yes"}, "string into Go struct field Config.Tty of type bool"),
-        (CONFIG, {"Healthcheck": {"Retries": 1.5}}, "number 1.5 into Go struct field HealthConfig.Healthcheck.Retries"),
-        (CONFIG, {"Env": {"A": "1"}}, "object into Go struct field Config.Env of type []string"),
-        (HOST_CONFIG, {"Memory": "1g"}, "string into Go struct field HostConfig.HostConfig.Memory of type int64"),
+        (CONFIG, {"Tty": "yes"}, "string into Go struct field CreateRequest.Config.Tty of type bool"),
+        (
+            CONFIG,
+            {"Healthcheck": {"Retries": 1.5}},
+            "number 1.5 into Go struct field HealthcheckConfig.Config.Healthcheck.Retries of type int",
+        ),
+        (
+            CONFIG,
+            {"Healthcheck": {"Interval": "5s"}},
+            "string into Go struct field HealthcheckConfig.Config.Healthcheck.Interval of type time.Duration",
+        ),
+        (CONFIG, {"Env": {"A": "1"}}, "object into Go struct field CreateRequest.Config.Env of type []string"),
+        (CONFIG, {"Env": [1]}, "number into Go struct field CreateRequest.Config.Env of type string"),
+        (CONFIG, {"Cmd": 5}, "number into Go struct field CreateRequest.Config.Cmd of type string"),
+        (CONFIG, {"Cmd": ["a", 5]}, "array into Go struct field CreateRequest.Config.Cmd of type string"),
+        (CONFIG, {"StopTimeout": 1.5}, "number 1.5 into Go struct field CreateRequest.Config.StopTimeout of type int"),
+        (
+            CONFIG,
+            {"ExposedPorts": []},
+            "array into Go struct field CreateRequest.Config.ExposedPorts of type nat.PortSet",
+        ),
+        (
+            CONFIG,
+            {"ExposedPorts": {"80/tcp": 1}},
+            "number into Go struct field CreateRequest.Config.ExposedPorts of type struct {}",
+        ),
+        (
+            CONFIG,
+            {"Volumes": ["/a"]},
+            "array into Go struct field CreateRequest.Config.Volumes of type map[string]struct {}",
+        ),
+        (
+            HOST_CONFIG,
+            {"Memory": "1g"},
+            "string into Go struct field HostConfig.HostConfig.Resources.Memory of type int64",
+        ),
+        (
+            HOST_CONFIG,
+            {"BlkioWeight": 65536},
+            "number 65536 into Go struct field HostConfig.HostConfig.Resources.BlkioWeight of type uint16",
+        ),
+        (
+            HOST_CONFIG,
+            {"IOMaximumIOps": -1},
+            "number -1 into Go struct field HostConfig.HostConfig.Resources.IOMaximumIOps of type uint64",
+        ),
+        (
+            HOST_CONFIG,
+            {"BlkioDeviceReadBps": {}},
+            "object into Go struct field HostConfig.HostConfig.Resources.BlkioDeviceReadBps "
+            "of type []*blkiodev.ThrottleDevice",
+        ),
+        (
+            HOST_CONFIG,
+            {"NetworkMode": 1},
+            "number into Go struct field HostConfig.HostConfig.NetworkMode of type container.NetworkMode",
+        ),
+        (
+            HOST_CONFIG,
+            {"ConsoleSize": "x"},
+            "string into Go struct field HostConfig.HostConfig.ConsoleSize of type [2]uint",
+        ),
+        (
+            HOST_CONFIG,
+            {"ConsoleSize": [-1]},
+            "number -1 into Go struct field HostConfig.HostConfig.ConsoleSize of type uint",
+        ),
         (
             HOST_CONFIG,
             {"RestartPolicy": "always"},
             "string into Go struct field HostConfig.HostConfig.RestartPolicy of type container.RestartPolicy",
+        ),
+        (
+            HOST_CONFIG,
+            {"RestartPolicy": {"MaximumRetryCount": "3"}},
+            "string into Go struct field RestartPolicy.HostConfig.RestartPolicy.MaximumRetryCount of type int",
         ),
         (
             HOST_CONFIG,
@@ -98,20 +174,46 @@ def test_what_is_set_to_little_is_set_and_is_shown(record: Record[Any], raw: Any
         ),
         (
             HOST_CONFIG,
+            {"PortBindings": {"80/tcp": {}}},
+            "object into Go struct field HostConfig.HostConfig.PortBindings of type []nat.PortBinding",
+        ),
+        (
+            HOST_CONFIG,
             {"PortBindings": {"80/tcp": [{"HostPort": 80}]}},
             "number into Go struct field PortBinding.HostConfig.PortBindings.HostPort of type string",
         ),
         (
+            HOST_CONFIG,
+            {"Mounts": [{"Type": 1}]},
+            "number into Go struct field Mount.HostConfig.Mounts.Type of type mount.Type",
+        ),
+        (
+            HOST_CONFIG,
+            {"Mounts": [{"TmpfsOptions": {"Mode": -1}}]},
+            "number -1 into Go struct field TmpfsOptions.HostConfig.Mounts.TmpfsOptions.Mode of type fs.FileMode",
+        ),
+        (
             NETWORKING,
             {"EndpointsConfig": {"a": {"IPAMConfig": []}}},
-            "array into Go struct field EndpointSettings.NetworkingConfig.EndpointsConfig.IPAMConfig",
+            "array into Go struct field EndpointSettings.NetworkingConfig.EndpointsConfig.IPAMConfig "
+            "of type network.EndpointIPAMConfig",
         ),
     ],
 )
 def test_a_complaint_says_where(record: Record[Any], raw: Any, complaint: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
-        record.decode(raw, "" if record is CONFIG else f"CreateRequest.{record.go_name}")
-    assert str(caught.value).startswith(f"invalid JSON: json: cannot unmarshal {complaint}")
+        if record is CONFIG:  # it is embedded in the body
+            record.decode(raw, "CreateRequest.Config", "CreateRequest")
+        else:
+            record.decode(raw, f"CreateRequest.{record.go_name}")
+    assert str(caught.value) == f"invalid JSON: json: cannot unmarshal {complaint}"
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"), [([], (0, 0)), ([24], (24, 0)), ([24, 80], (24, 80)), ([24, 80, "x"], (24, 80))]
+)
+def test_an_array_of_fixed_length_takes_what_fits(raw: list[Any], expected: tuple[int, int]) -> None:
+    assert HOST_CONFIG.decode({"ConsoleSize": raw}).console_size == expected
 
 
 # Any value of a record, by its types. Texts are few: what is in them does not matter here.
@@ -120,6 +222,14 @@ SCALARS: dict[Any, st.SearchStrategy[Any]] = {
     str: TEXTS,
     bool: st.booleans(),
     int: st.sampled_from([0, 1, -1, INT_MAX, -INT_MAX - 1]),
+}
+UNSIGNED = {
+    (HostConfig, "blkio_weight"),
+    (HostConfig, "io_maximum_iops"),
+    (HostConfig, "io_maximum_bandwidth"),
+    (WeightDevice, "weight"),
+    (ThrottleDevice, "rate"),
+    (TmpfsOptions, "mode"),
 }
 SETS = {(ContainerConfig, "exposed_ports"), (ContainerConfig, "volumes")}
 
@@ -141,12 +251,17 @@ def any_of_type(hint: Any) -> st.SearchStrategy[Any]:
 
 def any_record(kind: type[Any]) -> st.SearchStrategy[Any]:
     hints = typing.get_type_hints(kind)
-    fields = {
-        name: st.none() | st.sets(TEXTS).map(sorted).map(tuple) if (kind, name) in SETS else any_of_type(hint)
-        for name, hint in hints.items()
-    }
+    fields = {name: any_of_field(kind, name, hint) for name, hint in hints.items()}
     # Mostly nothing is said: that is how requests look, and keeps examples small.
     return st.fixed_dictionaries({}, optional=fields).map(lambda values: kind(**values))
+
+
+def any_of_field(kind: type[Any], name: str, hint: Any) -> st.SearchStrategy[Any]:
+    if (kind, name) in SETS:
+        return st.none() | st.sets(TEXTS).map(sorted).map(tuple)
+    if (kind, name) in UNSIGNED:
+        return st.sampled_from([0, 1, 65535])
+    return st.just((24, 80)) if name == "console_size" else any_of_type(hint)
 
 
 def shown(record: Record[Any], value: Any) -> Any:

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
-from daemon.api.system import dotted, info_for
+from daemon.api.system import dotted, host_view, info_for
+from daemon.host import NO_ABILITIES, Abilities
+from tests.daemon.create.asking import HOST
 
 INFO: dict[str, Any] = {
     "KernelVersion": "",
@@ -62,3 +65,20 @@ def test_what_one_client_is_told_does_not_reach_the_next() -> None:
 
 def test_a_version_is_written_with_a_dot() -> None:
     assert dotted((1, 50)) == "1.50"
+
+
+def test_info_says_what_this_kernel_can_limit() -> None:
+    able = host_view(attrs.evolve(HOST, abilities=Abilities()))
+    unable = host_view(attrs.evolve(HOST, abilities=NO_ABILITIES))
+    limits = "MemoryLimit SwapLimit CpuCfsPeriod CpuCfsQuota CPUShares CPUSet PidsLimit OomKillDisable".split()
+    assert [able[name] for name in limits] == [True] * len(limits)
+    assert [unable[name] for name in limits] == [False] * len(limits)
+
+
+@pytest.mark.parametrize(
+    ("is_cgroup_v2", "is_systemd", "driver"),
+    [(True, True, "systemd"), (True, False, "cgroupfs"), (False, True, "cgroupfs"), (False, False, "cgroupfs")],
+)
+def test_systemd_has_the_groups_where_they_are_of_version_2(is_cgroup_v2: bool, is_systemd: bool, driver: str) -> None:
+    host = attrs.evolve(HOST, is_cgroup_v2=is_cgroup_v2, is_systemd=is_systemd)
+    assert host_view(host)["CgroupDriver"] == driver

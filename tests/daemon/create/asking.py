@@ -9,8 +9,9 @@ import attrs
 
 from daemon.container import ContainerConfig, EndpointSettings, HostConfig, NetworkingConfig
 from daemon.create.request import CreateRequest
-from daemon.host import Host
+from daemon.host import Abilities, Host
 
+ALL = Abilities(cpus="0-3", memory_nodes="0")
 HOST = Host(
     name="quay",
     kernel_version="6.1.0",
@@ -21,9 +22,17 @@ HOST = Host(
     memory_bytes=8 << 30,
     is_cgroup_v2=True,
     is_ipv4_forwarding=True,
+    abilities=attrs.evolve(
+        ALL,
+        memory_swappiness=False,
+        oom_kill_disable=False,
+        kernel_memory=False,
+        kernel_memory_tcp=False,
+        cpu_realtime=False,
+    ),
 )
-OLD_HOST = attrs.evolve(HOST, is_cgroup_v2=False)
-"""The same machine with version 1 of control groups."""
+OLD_HOST = attrs.evolve(HOST, is_cgroup_v2=False, abilities=ALL)
+"""The same machine with version 1 of control groups, of which it can everything."""
 
 MIB = 1 << 20
 
@@ -40,6 +49,7 @@ def asking(
     *,
     api_version: tuple[int, int] = (1, 50),
     endpoints: dict[str, EndpointSettings | None] | None = None,
+    bad_sources: dict[str, str] | None = None,
     **fields: Any,
 ) -> CreateRequest:
     """A request with these fields, of its Config or its HostConfig as they come."""
@@ -51,4 +61,5 @@ def asking(
         host_config=HostConfig(**host_config),
         networking=NetworkingConfig(endpoints_config=endpoints),
         api_version=api_version,
+        bad_sources=bad_sources or {},
     )

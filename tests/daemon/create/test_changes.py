@@ -202,7 +202,7 @@ async def test_an_update_that_is_refused_changes_nothing(
         created = await engine.create(request_for("web"))
         before = await engine.services.database.ask(Database.container, created.id)
         with pytest.raises(kind) as caught:
-            await engine.update(name, attrs.evolve(limits, blkio_weight=10))
+            await engine.update(name, attrs.evolve(limits, pids_limit=10))
         assert str(caught.value) == text.format(id=created.id)
         assert await engine.services.database.ask(Database.container, created.id) == before
         assert await actions(engine) == ["create"]
@@ -334,7 +334,7 @@ async def test_updates_at_once_lose_nothing_of_each_other(tmp_path: Path) -> Non
         async with anyio.create_task_group() as tasks:
             for limits in (
                 HostConfig(cpu_shares=7),
-                HostConfig(blkio_weight=10),
+                HostConfig(restart_policy=RestartPolicy(name="always")),
                 HostConfig(pids_limit=3),
                 HostConfig(cpuset_cpus="0"),
             ):
@@ -342,7 +342,12 @@ async def test_updates_at_once_lose_nothing_of_each_other(tmp_path: Path) -> Non
         container = await engine.services.database.ask(Database.container, created.id)
         assert container is not None
         found = container.host_config
-        assert (found.cpu_shares, found.blkio_weight, found.pids_limit, found.cpuset_cpus) == (7, 10, 3, "0")
+        assert (found.cpu_shares, found.restart_policy.name, found.pids_limit, found.cpuset_cpus) == (
+            7,
+            "always",
+            3,
+            "0",
+        )
 
 
 async def test_a_prune_removes_what_is_wanted_newest_first_and_says_so(tmp_path: Path) -> None:

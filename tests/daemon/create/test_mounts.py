@@ -20,12 +20,11 @@ from daemon.container import (
 )
 from daemon.create.mounts import (
     MountPlan,
-    bind_sources,
     mount_complaint,
     parse_volumes_from,
     plan_mounts,
 )
-from daemon.errors import InvalidParameter, NotImplementedHere
+from daemon.errors import InvalidParameter
 from daemon.services.volume_index import VolumeUse
 from daemon.volume import ANONYMOUS_LABEL
 from tests.daemon.create.asking import Fields
@@ -36,12 +35,20 @@ Inherited = list[tuple[tuple[Mount, ...], str]]
 
 
 def plan(*binds: str, inherited: Inherited | None = None, volumes: tuple[str, ...] = (), **fields: Any) -> MountPlan:
-    host_config = HostConfig(binds=binds, **fields)
-    return plan_mounts(ContainerConfig(volumes=volumes), host_config, inherited or [], data_root=ROOT)
+    return plan_for(ContainerConfig(volumes=volumes), HostConfig(binds=binds, **fields), inherited or [])
 
 
 def plan_of(*mounts: MountRequest, **fields: Any) -> MountPlan:
-    return plan_mounts(ContainerConfig(), HostConfig(mounts=mounts, **fields), [], data_root=ROOT)
+    return plan_for(ContainerConfig(), HostConfig(mounts=mounts, **fields))
+
+
+def plan_for(
+    config: ContainerConfig,
+    host_config: HostConfig,
+    inherited: Inherited | None = None,
+    api_version: tuple[int, int] = (1, 50),
+) -> MountPlan:
+    return plan_mounts(config, host_config, inherited or [], data_root=ROOT, api_version=api_version)
 
 
 def refusal_of(*binds: str) -> str:
@@ -239,21 +246,14 @@ def _of_volume(name: str) -> MountRequest:
             Mount(type="tmpfs", destination="/dst"),
         ),
         (MountRequest(type="tmpfs", target="/dst", read_only=True), Mount(type="tmpfs", destination="/dst", rw=False)),
+        (
+            MountRequest(type="image", source="busybox", target="/dst/"),
+            Mount(type="image", source="busybox", destination="/dst", rw=False, propagation="rprivate"),
+        ),
     ],
 )
 def test_a_mount_of_the_host_or_of_memory_is_as_it_was_asked_for(request_: MountRequest, expected: Mount) -> None:
     assert plan_of(request_).mounts == (expected,)
-
-
-@pytest.mark.parametrize(
-    ("options", "sources"),
-    [(None, ("/src/../src",)), (BindOptions(), ("/src/../src",)), (BindOptions(create_mountpoint=True), ())],
-)
-def test_the_source_of_a_bind_mount_must_exist_unless_it_is_to_be_made(
-    options: BindOptions | None, sources: tuple[str, ...]
-) -> None:
-    request = MountRequest(type="bind", source="/src/../src", target="/dst", bind_options=options)
-    assert bind_sources(HostConfig(mounts=(request,))) == sources
 
 
 def test_a_volume_mount_brings_its_options() -> None:
@@ -299,6 +299,8 @@ def test_a_volume_mount_without_a_name_is_anonymous_and_says_so_beside_its_label
         ),
         ({"type": "tmpfs", "target": "/"}, "invalid specification: destination can't be '/'"),
         ({"type": "tmpfs", "target": "/a/.."}, "invalid specification: destination can't be '/'"),
+        ({"type": "tmpfs", "target": "\\"}, "invalid specification: destination can't be '/'"),
+        ({"type": "tmpfs", "target": "a\\b"}, "invalid mount path: 'a/b' mount path must be absolute"),
         ({"type": "tmpfs", "target": "a"}, "invalid mount path: 'a' mount path must be absolute"),
         ({"type": "npipe"}, "mount type unknown"),
         ({"type": "cluster"}, "mount type unknown"),
@@ -313,9 +315,9 @@ def test_a_volume_mount_without_a_name_is_anonymous_and_says_so_beside_its_label
             {"type": "bind", "source": "/s", "volume_options": VolumeOptions()},
             "field VolumeOptions must not be specified",
         ),
-        ({"type": "bind", "source": "/s", "tmpfs_options": TmpfsOptions()}, "field TmpfsOptions must not be specified"),
+        ({"type": "bind", "source": "/s", "image_options": ImageOptions()}, "field ImageOptions must not be specified"),
         ({"type": "volume", "bind_options": BindOptions()}, "field BindOptions must not be specified"),
-        ({"type": "volume", "tmpfs_options": TmpfsOptions()}, "field TmpfsOptions must not be specified"),
+        ({"type": "volume", "image_options": ImageOptions()}, "field ImageOptions must not be specified"),
         ({"type": "volume", "read_only": True}, "must not set ReadOnly mode when using anonymous volumes"),
         (
             {"type": "volume", "volume_options": VolumeOptions(subpath="a")},
@@ -382,15 +384,36 @@ def test_a_mount_has_what_its_type_needs_and_nothing_else(fields: Fields, compla
         ((), (MountRequest(type="tmpfs", target="/dst"), _of_volume("data")), {}),
         (("/a:/dst",), (), {"/dst": ""}),
         (("data:/dst",), (), {"/dst": ""}),
-        (("/dst",), (), {"/dst": ""}),
     ],
 )
 def test_two_mounts_for_one_place_are_refused(
     binds: tuple[str, ...], mounts: tuple[MountRequest, ...], tmpfs: dict[str, str]
 ) -> None:
     with pytest.raises(InvalidParameter) as caught:
-        plan_mounts(ContainerConfig(), HostConfig(binds=binds, mounts=mounts, tmpfs=tmpfs), [], data_root=ROOT)
+        plan_for(ContainerConfig(), HostConfig(binds=binds, mounts=mounts, tmpfs=tmpfs))
     assert str(caught.value) == "Duplicate mount point: /dst"
+
+
+def test_a_second_entry_of_mounts_is_named_as_it_was_written() -> None:
+    with pytest.raises(InvalidParameter, match=r"^Duplicate mount point: /x/\.\./dst$"):
+        plan_of(_of_volume("data"), MountRequest(type="tmpfs", target="/x/../dst"))
+
+
+def test_an_entry_of_mounts_and_one_of_tmpfs_may_be_for_one_place() -> None:
+    assert [mount.name for mount in plan_of(_of_volume("data"), tmpfs={"/dst": ""}).mounts] == ["data"]
+
+
+@pytest.mark.parametrize(
+    ("version", "is_read_only", "expected"),
+    [((1, 43), True, False), ((1, 43), False, True), ((1, 44), True, True), ((1, 44), False, True)],
+)
+def test_before_1_44_only_the_bind_itself_was_read_only(
+    version: tuple[int, int], is_read_only: bool, expected: bool
+) -> None:
+    request = MountRequest(type="bind", source="/a", target="/a", read_only=is_read_only)
+    host_config = HostConfig(binds=("/b:/b:ro" if is_read_only else "/b:/b",), mounts=(request,))
+    made = plan_for(ContainerConfig(), host_config, api_version=version)
+    assert [mount.is_recursively_read_only for mount in made.mounts] == [expected, expected]
 
 
 @pytest.mark.parametrize(
@@ -454,11 +477,6 @@ def test_a_volume_of_which_a_part_is_mounted_is_not_filled() -> None:
     assert [use.is_filled for use in made.volumes] == [False]
 
 
-def test_an_image_is_not_mounted_yet() -> None:
-    with pytest.raises(NotImplementedHere, match=r"^mounting an image is not supported yet$"):
-        plan_of(MountRequest(type="image", source="busybox", target="/dst"))
-
-
 @pytest.mark.parametrize("source", ["/", "/root", "/root/of/data", "/root/of/data/volumes", "/root/of/database"])
 @pytest.mark.parametrize(
     ("asked_for", "expected"), [("", "rslave"), ("rslave", "rslave"), ("rshared", "rshared"), ("slave", None)]
@@ -517,4 +535,4 @@ def test_mounts_are_in_the_order_of_their_places() -> None:
 
 
 def test_no_mounts_are_asked_for() -> None:
-    assert plan_mounts(ContainerConfig(), HostConfig(), [], data_root=ROOT) == MountPlan(mounts=(), volumes=())
+    assert plan_for(ContainerConfig(), HostConfig(), []) == MountPlan(mounts=(), volumes=())

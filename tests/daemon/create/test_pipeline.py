@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import anyio
 import attrs
@@ -281,8 +282,28 @@ async def test_removing_a_name_that_is_being_created_spares_the_container_whose_
         ),
         (
             CreateRequest(config=ContainerConfig(image="busybox", cmd=("a",), working_dir="/bin/sh/x")),
-            DaemonError,
+            InvalidParameter,
             "Cannot mkdir: /bin/sh/x is not a directory",
+        ),
+        *(
+            (
+                CreateRequest(config=attrs.evolve(ContainerConfig(image="busybox", cmd=("a",)), **field)),
+                InvalidParameter,
+                text,
+            )
+            for path, text in (
+                ("/" + "x" * 256, "file name too long"),
+                ("/x" * 2000, "file name too long"),
+                ("/a\0", "invalid path"),
+            )
+            for field in ({"working_dir": path}, {"volumes": (path,)})
+        ),
+        (
+            CreateRequest(
+                config=ContainerConfig(image="busybox", cmd=("a",)), host_config=HostConfig(storage_opt={"size": "1g"})
+            ),
+            InvalidParameter,
+            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
         ),
         (attrs.evolve(plain(), platform="linux/mips"), NotFound, "does not match the specified platform (linux/mips)"),
     ],
@@ -319,6 +340,25 @@ async def test_of_many_creates_of_one_name_exactly_one_succeeds(tmp_path: Path) 
         assert all(any(holder in text for holder in holders) for text in refused)
 
 
+async def test_creates_without_a_name_get_names_of_their_own(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine, anyio.create_task_group() as group:
+        for _ in range(100):
+            group.start_soon(engine.create, plain())
+    async with engine_at(tmp_path) as engine:
+        names = [name for _, name in (await state_of(engine)).rows]
+        assert len(names) == len(set(names)) == 100
+
+
+async def test_a_name_is_free_the_moment_its_removal_is_acknowledged(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        holder = await engine.create(plain("web"))
+        for _ in range(20):
+            await engine.remove(holder.id)
+            holder = await engine.create(plain("web"))
+            with pytest.raises(Conflict, match=f'"/web" is already in use by container "{holder.id}"'):
+                await engine.create(plain("web"))
+
+
 async def test_the_database_is_the_second_fence_when_the_allocator_has_forgotten(tmp_path: Path) -> None:
     async with engine_at(tmp_path) as engine:
         first = await engine.create(plain("web"))
@@ -326,6 +366,90 @@ async def test_the_database_is_the_second_fence_when_the_allocator_has_forgotten
         before = await state_of(engine)
         with pytest.raises(Conflict, match=f'"/web" is already in use by container "{first.id}"'):
             await engine.create(plain("web"))
+        assert await state_of(engine) == before
+
+
+async def test_a_taken_name_is_told_before_a_bind_that_makes_no_sense_and_after_everything_else(tmp_path: Path) -> None:
+    bad_bind = attrs.evolve(plain("web"), host_config=HostConfig(binds=("x:y:z",)))
+    async with engine_at(tmp_path) as engine:
+        with pytest.raises(InvalidParameter, match="mount path must be absolute"):
+            await engine.create(bad_bind)
+        await engine.create(plain("web"))
+        with pytest.raises(Conflict):
+            await engine.create(bad_bind)
+        for earlier, kind in (
+            (attrs.evolve(bad_bind, config=ContainerConfig(image="busybox")), InvalidParameter),
+            (attrs.evolve(bad_bind, config=ContainerConfig(image="nosuch", cmd=("a",))), NotFound),
+            (attrs.evolve(bad_bind, host_config=HostConfig(memory=1)), InvalidParameter),
+        ):
+            with pytest.raises(kind):
+                await engine.create(earlier)
+
+
+NOBODY = "No such container: nobody"
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"ipc_mode": "container:nobody"}, NOBODY),
+        ({"pid_mode": "container:nobody"}, NOBODY),
+        ({"ipc_mode": "container:nobody", "pid_mode": "host"}, None),
+        ({"pid_mode": "container:nobody", "privileged": True}, None),
+        ({"ipc_mode": "container:nobody", "security_opt": ("label=disable",)}, None),
+        ({"ipc_mode": "container:"}, None),
+        ({"network_mode": "container:nobody"}, None),
+    ],
+)
+async def test_a_namespace_of_nobody_is_noticed_now_only_if_its_label_is_wanted(
+    fields: dict[str, Any], text: str | None, tmp_path: Path
+) -> None:
+    async with engine_at(tmp_path) as engine:
+        request = attrs.evolve(plain("web"), host_config=HostConfig(**fields))
+        if text is None:
+            await engine.create(request)
+        else:
+            with pytest.raises(InvalidParameter, match=f"^{text}$"):
+                await engine.create(request)
+
+
+async def test_a_namespace_of_another_container_is_kept_by_its_id(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        other = await engine.create(plain("other"))
+        modes = HostConfig(network_mode="container:other", ipc_mode=f"container:{other.id[:12]}", pid_mode="host")
+        created = await engine.create(attrs.evolve(plain(), host_config=modes))
+        container = await engine.services.database.ask(Database.container, created.id)
+        assert container is not None
+        found = container.host_config
+        assert (found.network_mode, found.ipc_mode, found.pid_mode) == (*[f"container:{other.id}"] * 2, "host")
+
+
+async def test_warnings_are_the_checks_then_the_images_then_the_versions(tmp_path: Path) -> None:
+    mounts = (MountRequest(type="volume", source="data", target="/d"),)
+    limits = HostConfig(cpu_percent=1, volume_driver="local", mounts=mounts)
+    async with engine_at(tmp_path) as engine:
+        creator = creator_with(engine, Faults())
+        elsewhere = attrs.evolve(creator, host=attrs.evolve(engine.host, architecture="s390x", variant=""))
+        created = await elsewhere.create(attrs.evolve(plain(), host_config=limits))
+        assert [warning[:24] for warning in created.warnings] == [
+            "linux does not support C",
+            "The requested image's pl",
+            "WARNING: the container-w",
+        ]
+
+
+async def test_a_mount_of_an_image_is_of_one_that_is_there(tmp_path: Path) -> None:
+    def mounting(source: str) -> CreateRequest:
+        mount = MountRequest(type="image", source=source, target="/d")
+        return attrs.evolve(plain(), host_config=HostConfig(mounts=(mount,)))
+
+    async with engine_at(tmp_path) as engine:
+        created = await engine.create(mounting("busybox"))
+        assert created.warnings == ("Image mount is an experimental feature",)
+        before = await state_of(engine)
+        # Not a 404: a client would pull the container's own image.
+        with pytest.raises(InvalidParameter, match=r"^No such image: nosuch:latest$"):
+            await engine.create(mounting("nosuch"))
         assert await state_of(engine) == before
 
 

@@ -147,7 +147,7 @@ def test_limits_that_make_no_sense_anywhere_are_the_clients_mistake(limits: dict
     ],
 )
 def test_an_update_may_say_what_a_create_may_not(limits: dict[str, Any]) -> None:
-    assert check_update(HostConfig(**limits), HOST) == ()
+    assert check_update(HostConfig(**limits), HOST)[1] == ()
 
 
 @pytest.mark.parametrize(
@@ -163,4 +163,4 @@ def test_what_this_machine_cannot_do_is_warned_of(
     limits: dict[str, Any], is_ipv4_forwarding: bool, warnings: tuple[str, ...]
 ) -> None:
     host = attrs.evolve(HOST, is_ipv4_forwarding=is_ipv4_forwarding)
-    assert check_update(HostConfig(**limits), host) == warnings
+    assert check_update(HostConfig(**limits), host)[1] == warnings

@@ -178,6 +178,20 @@ async def test_a_name_is_checked_before_it_is_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
+async def test_of_ten_thousand_generated_names_no_two_are_the_same(tmp_path: Path) -> None:
+    names: list[str] = []
+    async with allocator_at(tmp_path) as allocator, create_task_group() as group:
+
+        async def client() -> None:
+            for _ in range(100):
+                names.append(await allocator.ask(Allocator.reserve, new_container_id(), "", keep))
+
+        for _ in range(100):
+            group.start_soon(client)
+    assert len(names) == len(set(names)) == 10_000
+
+
+@pytest.mark.anyio
 async def test_a_container_without_a_name_gets_the_next_candidate_that_is_free(tmp_path: Path) -> None:
     first, second, *_ = candidate_names(A, Random(1))
     async with allocator_at(tmp_path, container(B, first)) as allocator:

@@ -16,11 +16,18 @@ import attrs
 import pytest
 
 from actors import ActorCrashed, ActorStopped, Ref, Supervisor, TooManyRestarts
-from daemon.container import Container, ContainerConfig, EndpointSettings, HostConfig, Mount
+from daemon.container import Container, ContainerConfig, EndpointSettings, HostConfig, Link, Mount
 from daemon.errors import Conflict, DaemonError, NotFound, System
 from daemon.image import Image
 from daemon.network import Network
-from daemon.storage.database import COMMIT_BATCH_MAX, SCHEMA_VERSION, Database, Write, open_database
+from daemon.storage.database import (
+    COMMIT_BATCH_MAX,
+    SCHEMA_VERSION,
+    Database,
+    KeptKey,
+    Write,
+    open_database,
+)
 from daemon.volume import Volume
 from tests.daemon.storage.making import needs_root
 from tests.daemon.storage.records import container, filled, id_of, image, volume
@@ -405,6 +412,44 @@ async def test_readers_cannot_write(path: Path) -> None:
     async with Database(path) as database:
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             await database._submit_read(lambda connection: connection.execute("DELETE FROM containers"))
+
+
+async def test_a_database_that_is_older_than_the_keys_of_idempotency_gets_their_table(path: Path) -> None:
+    with closing(open_database(path)) as connection:
+        connection.execute("DROP TABLE idempotency_keys")
+    async with Database(path) as database:
+        kept = KeptKey(key="k", fingerprint="f", container_id=id_of(1))
+        await database.insert_container(container(1), (), kept)
+        assert await database.kept_keys() == (kept,)
+        await database.delete_container(id_of(1))
+        assert await database.kept_keys() == ()
+
+
+async def test_a_container_its_volumes_and_its_key_are_written_together_or_not_at_all(path: Path) -> None:
+    kept = KeptKey(key="k", fingerprint="f", container_id=id_of(1))
+    async with Database(path) as database:
+        await database.insert_container(container(1, "a"), (volume("v1"),), kept)
+        refused = await outcome(database.insert_container(container(2, "b"), (volume("v2"),), kept))
+        assert (
+            refused
+            == f"Conflict: idempotency key 'k' is in use by container {id_of(1)}, which was created by another request"
+        )
+        other = attrs.evolve(kept, key="l", container_id=id_of(2))
+        assert await outcome(database.insert_container(container(2, "a"), (volume("v2"),), other)) == conflict("a", 1)
+        assert [each.name for each in await database.volumes()] == ["v1"]
+        assert await database.kept_keys() == (kept,)
+        assert await database.container_names() == ((id_of(1), "a"),)
+
+
+async def test_links_are_found_without_reading_every_record(path: Path) -> None:
+    links = (Link("x", id_of(2)),)
+    decoy = ContainerConfig(labels={'"links":[{': '"links":[{"alias"'})
+    async with Database(path) as database:
+        await database.insert_container(attrs.evolve(container(1, "a"), links=links))
+        await database.insert_container(attrs.evolve(container(2, "b"), config=decoy))
+        await database.insert_container(attrs.evolve(container(3, "c"), host_config=HostConfig(links=("a",))))
+        await database.rename_container(id_of(1), "renamed")
+        assert await database.container_links() == ((id_of(1), "renamed", links),)
 
 
 def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) -> None:

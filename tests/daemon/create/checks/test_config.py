@@ -113,6 +113,9 @@ MS = 1_000_000
         (Healthcheck(timeout_ns=1), "Timeout in Healthcheck cannot be less than 1ms"),
         (Healthcheck(start_period_ns=1), "StartPeriod in Healthcheck cannot be less than 1ms"),
         (Healthcheck(start_interval_ns=-MS), "StartInterval in Healthcheck cannot be less than 1ms"),
+        (Healthcheck(timeout_ns=1, retries=-1), "Timeout in Healthcheck cannot be less than 1ms"),
+        (Healthcheck(retries=-1, start_period_ns=1), "Retries in Healthcheck cannot be negative"),
+        (Healthcheck(start_period_ns=1, start_interval_ns=1), "StartPeriod in Healthcheck cannot be less than 1ms"),
         (Healthcheck(retries=-1), "Retries in Healthcheck cannot be negative"),
     ],
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from daemon.container import PortBinding
@@ -124,3 +125,8 @@ def test_the_real_time_scheduler_is_for_kernels_that_have_one(
 ) -> None:
     request = asking(cpu_realtime_period=period, cpu_realtime_runtime=runtime)
     assert cpu_realtime_is_possible(request, host) == text
+
+
+def test_shares_of_the_cpu_are_looked_at_only_where_the_kernel_has_them() -> None:
+    host = attrs.evolve(HOST, abilities=attrs.evolve(HOST.abilities, cpu_shares=False))
+    assert cpu_shares_are_positive(asking(cpu_shares=-1), host) is None

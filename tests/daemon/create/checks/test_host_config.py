@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from daemon.container import (
@@ -7,20 +8,19 @@ from daemon.container import (
     MountRequest,
     PortBinding,
     RestartPolicy,
-    TmpfsOptions,
-    VolumeOptions,
 )
 from daemon.create.checks.host_config import (
-    CAPABILITIES,
     annotations_have_keys,
     auto_remove_excludes_restart,
     capabilities_exist,
     extra_hosts_are_pairs,
-    mount_options_fit_their_type,
     mounts_make_sense,
     port_bindings_are_ports,
     restart_policy_is_known,
+    warnings,
 )
+from daemon.create.mounts import missing_source
+from daemon.host import CAPABILITIES
 from tests.daemon.create.asking import HOST, Fields, asking
 
 
@@ -61,6 +61,7 @@ def test_an_extra_host_is_a_name_and_an_address(entry: str) -> None:
         ("db:10.0.0.1:80", 'invalid IP address in add-host: "10.0.0.1:80"'),
         ("db:[::1]", 'invalid IP address in add-host: "[::1]"'),  # the client takes the brackets off
         ("db:fe80::1%eth0", 'invalid IP address in add-host: "fe80::1%eth0"'),
+        ('"\x00"', 'bad format for add-host: "\\"\\x00\\""'),
         ("db:Host-Gateway", 'invalid IP address in add-host: "Host-Gateway"'),
     ],
 )
@@ -75,7 +76,10 @@ def test_an_extra_host_that_is_no_pair_is_refused(entry: str, text: str) -> None
         {"port_bindings": {"80": None, "80/tcp": (), "53/udp": (PortBinding(),), "9/sctp": None, "0/tcp": None}},
         {"port_bindings": {"65535/TCP": (PortBinding(host_ip="::1", host_port="8080"),)}},
         {"port_bindings": {"80/tcp": (PortBinding(host_port="8000-8010"), PortBinding(host_port="81/tcp"))}},
-        {"exposed_ports": ("80/tcp", "8000-8010/udp")},
+        # What Docker does not look at before a container runs:
+        {"port_bindings": {"": None, "/tcp": None, "80/icmp": None, "80/tcp/udp": None, "0080": None}},
+        {"port_bindings": {"80": (PortBinding(host_port="1-2-x"), PortBinding(host_port="/x"))}},
+        {"exposed_ports": ("80/tcp", "8000-8010/udp", "web", "")},
     ],
 )
 def test_a_port_is_a_number_with_or_without_a_protocol(fields: Fields) -> None:
@@ -86,15 +90,14 @@ def test_a_port_is_a_number_with_or_without_a_protocol(fields: Fields) -> None:
     ("port", "quoted"),
     [
         ("19039;1230", "19039;1230"),
-        ("aa80/tcp", "aa80"),  # of a container's port Docker quotes the number
-        ("", ""),
-        ("/tcp", ""),
+        ("aa80/tcp", "aa80"),
         ("65536/tcp", "65536"),
         ("-1/tcp", "-1"),
+        ("+1/tcp", "+1"),
         ("8000-8010/tcp", "8000-8010"),
-        ("80/icmp", "80/icmp"),
-        ("80/tcp/udp", "80/tcp/udp"),
         ("\u0668\u0660/tcp", "\u0668\u0660"),
+        ('8"0\n/tcp', '8\\"0\\n'),
+        ("9" * 5000, "9" * 5000),
     ],
 )
 def test_what_is_no_container_port_is_refused(port: str, quoted: str) -> None:
@@ -102,16 +105,10 @@ def test_what_is_no_container_port_is_refused(port: str, quoted: str) -> None:
     assert port_bindings_are_ports(request, HOST) == f'invalid port specification: "{quoted}"'
 
 
-@pytest.mark.parametrize("port", ["aa80", "80-", "-80", "8010-8000", "65536", "1-65536", "80 ", "80/x"])
+@pytest.mark.parametrize("port", ["aa80", "80-", "-80", "8010-8000", "65536", "1-65536", "80 ", "x/tcp", "80-/tcp"])
 def test_what_is_no_host_port_is_refused(port: str) -> None:
     bindings = {"80/tcp": (PortBinding(host_port="80"), PortBinding(host_port=port))}
     text = port_bindings_are_ports(asking(port_bindings=bindings), HOST)
-    assert text == f'invalid port specification: "{port}"'
-
-
-@pytest.mark.parametrize("port", ["", "web", "80/x", "8010-8000/tcp"])
-def test_what_is_no_exposed_port_is_refused(port: str) -> None:
-    text = port_bindings_are_ports(asking(exposed_ports=("80/tcp", port)), HOST)
     assert text == f'invalid port specification: "{port}"'
 
 
@@ -175,6 +172,16 @@ def test_an_unknown_capability_is_refused(field: str, shown: str, name: str, quo
     assert text == f'invalid {shown}: unknown capability: "{quoted}"'
 
 
+@pytest.mark.parametrize(("field", "shown"), [("cap_add", "CapAdd"), ("cap_drop", "CapDrop")])
+def test_a_capability_that_this_process_has_not_is_refused(field: str, shown: str) -> None:
+    host = attrs.evolve(HOST, capabilities=frozenset({"CHOWN"}))
+    assert capabilities_exist(asking(**_with(field, "cap_chown", "all")), host) is None
+    assert capabilities_exist(asking(**_with(field, "bpf")), host) == (
+        f"invalid {shown}: capability not supported by your kernel or not available in the current environment: "
+        '"CAP_BPF"'
+    )
+
+
 @pytest.mark.parametrize(
     ("annotations", "text"),
     [
@@ -185,23 +192,6 @@ def test_an_unknown_capability_is_refused(field: str, shown: str, name: str, quo
 )
 def test_an_annotation_has_a_key(annotations: dict[str, str] | None, text: str | None) -> None:
     assert annotations_have_keys(asking(annotations=annotations), HOST) == text
-
-
-OPTIONS: dict[str, Fields] = {
-    "volume": {"volume_options": VolumeOptions()},
-    "bind": {"bind_options": BindOptions()},
-    "tmpfs": {"tmpfs_options": TmpfsOptions()},
-}
-
-
-@pytest.mark.parametrize("options_of", OPTIONS)
-@pytest.mark.parametrize("kind", [*OPTIONS, "cluster"])
-def test_options_of_another_type_of_mount_are_refused_since_1_42(kind: str, options_of: str) -> None:
-    mount = MountRequest(type=kind, source="/src", target="/dst", **OPTIONS[options_of])
-    text = mount_options_fit_their_type(asking(mounts=(mount,), api_version=(1, 42)), HOST)
-    refusal = f'{options_of.capitalize()}Options must not be specified on mount type "{kind}"'
-    assert text == (None if kind == options_of else refusal)
-    assert mount_options_fit_their_type(asking(mounts=(mount,), api_version=(1, 41)), HOST) is None
 
 
 @pytest.mark.parametrize(
@@ -218,3 +208,36 @@ def test_options_of_another_type_of_mount_are_refused_since_1_42(kind: str, opti
 def test_a_mount_that_makes_no_sense_is_refused_with_its_type(mount: MountRequest, text: str | None) -> None:
     good = MountRequest(type="tmpfs", target="/tmp")
     assert mounts_make_sense(asking(mounts=(good, mount)), HOST) == text
+
+
+BAD = {"/no": missing_source("/no"), "/etc/passwd/x": "stat /etc/passwd/x: not a directory"}
+MADE = BindOptions(create_mountpoint=True)
+
+
+@pytest.mark.parametrize(
+    ("mount", "complaint"),
+    [
+        (MountRequest(type="bind", source="/yes", target="/dst"), None),
+        (MountRequest(type="bind", source="/no", target="/dst"), "bind source path does not exist: /no"),
+        (MountRequest(type="bind", source="/no", target="/dst", bind_options=MADE), None),
+        (MountRequest(type="bind", source="/etc/passwd/x", target="/dst"), "stat /etc/passwd/x: not a directory"),
+        (
+            MountRequest(type="bind", source="/etc/passwd/x", target="/dst", bind_options=MADE),
+            "stat /etc/passwd/x: not a directory",
+        ),
+        (MountRequest(type="bind", source="/no", target="/"), "invalid specification: destination can't be '/'"),
+        (MountRequest(type="volume", source="/no", target="/dst"), None),
+    ],
+)
+def test_the_source_of_a_bind_is_there_unless_it_is_to_be_made(mount: MountRequest, complaint: str | None) -> None:
+    expected = complaint and f'invalid mount config for type "bind": {complaint}'
+    assert mounts_make_sense(asking(mounts=(mount,), bad_sources=BAD), HOST) == expected
+
+
+def test_mounts_of_images_are_warned_of_one_by_one() -> None:
+    image = MountRequest(type="image", source="busybox", target="/dst")
+    assert warnings(asking()) == ()
+    assert warnings(asking(mounts=(image, MountRequest(type="tmpfs", target="/t"), image))) == (
+        "Image mount is an experimental feature",
+        "Image mount is an experimental feature",
+    )

@@ -1,0 +1,143 @@
+"""Names by which containers know each other: in one table with the names of containers, and gone with either end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from daemon.container import ContainerConfig, HostConfig, Link
+from daemon.create.pipeline import Creator
+from daemon.create.request import CreateRequest
+from daemon.engine import Engine
+from daemon.errors import Conflict, InvalidParameter
+from daemon.services.allocator import Allocator, NameIndex, link_name
+from daemon.storage.database import Database
+from tests.daemon.harness import Faults, Injected, crash, engine_at, faulty, state_of
+
+pytestmark = pytest.mark.anyio
+
+A, B, C = ("a" * 64, "b" * 64, "c" * 64)
+
+
+@pytest.mark.parametrize(
+    ("name", "alias", "full"),
+    [
+        ("web", "db", "web/db"),
+        ("web", "", "web"),
+        ("web", "../db", "db"),
+        ("web", "a//b/", "web/a/b"),
+        ("web", "..", ""),
+    ],
+)
+def test_the_name_of_a_link_is_below_that_of_its_container(name: str, alias: str, full: str) -> None:
+    assert link_name(name, alias) == full
+
+
+def test_the_names_of_links_are_the_linked_containers_and_the_first_is_kept() -> None:
+    names = NameIndex([(A, "web"), (B, "db")])
+    links = (Link("x", B), Link("x", C), Link("", B), Link("../other", B))
+    assert names.reserve_links(A, "web", links) == (Link("x", B), Link("../other", B))
+    assert (names.holder("web/x"), names.holder("other"), names.holder("web")) == (B, B, A)
+    assert names.release_links(A, "web") == (Link("x", B), Link("../other", B))
+    assert len(names) == 2
+
+
+@pytest.mark.parametrize(("gone", "name", "left"), [(A, "web", {"db": B}), (B, "db", {"web": A})])
+def test_the_names_of_links_are_free_when_either_end_is_gone(gone: str, name: str, left: dict[str, str]) -> None:
+    names = NameIndex([(A, "web"), (B, "db")])
+    names.reserve_links(A, "web", (Link("x", B),))
+    names.release_all(gone, name)
+    names.release_all(gone, name)
+    assert {held: names.holder(held) for held in ("web", "db", "web/x") if names.holder(held)} == left
+
+
+def request_for(name: str, *links: str) -> CreateRequest:
+    return CreateRequest(
+        name=name, config=ContainerConfig(image="busybox", cmd=("true",)), host_config=HostConfig(links=links)
+    )
+
+
+async def holder_of(engine: Engine, name: str) -> str | None:
+    """Who has a name, found out by asking for it."""
+    try:
+        await engine.services.allocator.ask(Allocator.reserve, "f" * 64, name, lambda: None)
+    except Conflict as error:
+        return str(error).partition('by container "')[2][:64]
+    await engine.services.allocator.ask(Allocator.release, "f" * 64)
+    return None
+
+
+async def test_a_link_reserves_its_name_until_its_container_is_removed(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        db = await engine.create(request_for("db"))
+        web = await engine.create(request_for("web", "db:../shared"))
+        container = await engine.services.database.ask(Database.container, web.id)
+        assert container is not None
+        assert container.links == (Link("../shared", db.id),)
+        assert await holder_of(engine, "shared") == db.id
+        with pytest.raises(Conflict, match=f'"/shared" is already in use by container "{db.id}"'):
+            await engine.create(request_for("shared"))
+        await engine.remove("web")
+        assert await holder_of(engine, "shared") is None
+        assert await holder_of(engine, "db") == db.id
+
+
+async def test_links_are_known_after_a_restart_and_move_with_a_rename(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        db = await engine.create(request_for("db"))
+        await engine.create(request_for("web", "db:../shared", "db:data"))
+    async with engine_at(tmp_path) as engine:
+        assert await holder_of(engine, "shared") == db.id
+        await engine.rename("web", "web2")
+        assert await holder_of(engine, "shared") == db.id
+        await engine.remove("db")
+        assert await holder_of(engine, "shared") is None
+        await engine.remove("web2")
+    async with engine_at(tmp_path) as engine:
+        assert await holder_of(engine, "shared") is None
+
+
+async def test_a_create_with_links_that_fails_or_meets_a_crash_at_any_step_leaves_no_name(tmp_path: Path) -> None:
+    def fail(_: str) -> None:
+        raise Injected("planned")
+
+    async with engine_at(tmp_path) as engine:
+        await engine.create(request_for("db"))
+        faults = Faults()
+        creator = Creator(
+            services=faulty(engine.services, faults), host=engine.host, config=engine.config, now_ns=engine.now_ns
+        )
+        await creator.create(request_for("rehearsal", "db:../rehearsed"))
+        steps = faults.steps
+        assert "allocator.reserve_links" in steps
+        for number in range(steps.index("database.insert_container")):
+            for moment in ("before", "after"):
+                before = await state_of(engine)
+                faults.plan(number, moment, fail)
+                with pytest.raises(Injected):
+                    await creator.create(request_for("web", "db:../shared"))
+                assert await state_of(engine) == before
+                assert [await holder_of(engine, name) for name in ("web", "shared")] == [None, None]
+        # Restarted before the commit, the allocator has forgotten the names; it is told again after it.
+        faults.plan(steps.index("layers.create"), "after", lambda _: crash(engine.services.allocator))
+        await creator.create(request_for("web", "db:../shared"))
+        assert await holder_of(engine, "shared") is not None
+
+
+@pytest.mark.parametrize(
+    ("link", "text"),
+    [
+        ("nobody:x", "could not get container for nobody: No such container: nobody"),
+        ("a:b:c", "bad format for links: a:b:c"),
+        ("", "empty string specified for links"),
+    ],
+)
+async def test_a_bad_link_is_a_bad_request_and_leaves_nothing(link: str, text: str, tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        before = await state_of(engine)
+        with pytest.raises(InvalidParameter) as caught:
+            await engine.create(request_for("web", link))
+        assert str(caught.value) == text
+        assert await state_of(engine) == before
+        assert await holder_of(engine, "web") is None
