@@ -236,9 +236,8 @@ async def changes(changer: NetworkChanger, house: House, name: str) -> None:
 
 
 NEVER_REFUSED = (
-    ("registrar.begin_change", "after"),
     ("database.update_container", "after"),
-    *((f"registrar.{method}", moment) for method in ("register", "end_change") for moment in ("before", "after")),
+    *((f"registrar.{method}", moment) for method in ("register", "release") for moment in ("before", "after")),
 )
 
 
