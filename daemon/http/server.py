@@ -32,7 +32,7 @@ from daemon.http.connection import (
     encode_head,
 )
 from daemon.http.message import Request, Response
-from daemon.http.sockets import OUT_OF_DESCRIPTORS, HangupWatcher, closing_peer, receive, send
+from daemon.http.sockets import OUT_OF_DESCRIPTORS, HangupWatcher, closing_peer, linger, receive, send
 
 Handler = Callable[[Request], Awaitable[Response]]
 ErrorResponse = Callable[[int, str], Response]
@@ -121,6 +121,8 @@ class Server:
             )
             await self._respond(peer, head, response, keeps_alive=keeps_alive)
             if not keeps_alive:
+                if not exchange.is_complete:
+                    await linger(peer)
                 return
 
     async def _next_head(self, peer: socket.socket, exchange: _Exchange) -> Head | None:

@@ -17,6 +17,7 @@ import pytest
 
 from daemon.errors import Cancelled, DaemonError, InvalidParameter
 from daemon.http import server as server_module
+from daemon.http import sockets
 from daemon.http.connection import TooLarge, TooSlow
 from daemon.http.message import Request, Response
 from tests.daemon.http.serving import GET, PATIENCE_S, Service, serving, wait_until
@@ -199,6 +200,29 @@ async def test_a_body_is_read_or_refused(request_bytes: bytes, status: int, body
         else:
             assert answer.headers["connection"] == "close"
             assert await client.read_to_end() == b""
+
+
+@pytest.mark.parametrize("fields", [b"Content-Length: 1000000", b"Transfer-Encoding: chunked"])
+async def test_a_client_that_is_answered_before_its_body_is_there_can_go_on_sending(
+    fields: bytes, directory: Path
+) -> None:
+    async with serving(greet, directory) as service, await service.connect() as client:
+        answer = await client.ask(post(fields))
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        assert await client.read_to_end() == b""
+        for _ in range(10):
+            await client.send(100_000 * b"x")  # the pipe is not broken
+
+
+async def test_a_client_that_sends_for_ever_is_left_in_the_end(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "LINGER_S", SOON_S)
+    async with serving(greet, directory) as service, await service.connect() as client:
+        await client.ask(CHUNKED)
+        with anyio.fail_after(PATIENCE_S), pytest.raises(anyio.BrokenResourceError):
+            while True:
+                await client.send(b"1\r\nx\r\n")
 
 
 async def test_a_handler_reads_a_body_as_it_comes(directory: Path) -> None:
