@@ -42,7 +42,7 @@ class ImageIndex:
         image_id = parse_image_id(text)
         if image_id is not None:
             if image_id not in self._images:
-                raise NotFound(f"No such image: {text}")
+                raise NotFound(f"No such image: {image_id}")
             return self._images[image_id]
         if text.startswith("sha256:"):  # the prefix of an id; as a reference it would be a tag of a name "sha256"
             found = self._by_prefix(text)

@@ -103,12 +103,13 @@ class Rootfs:
         """Make `path` a directory in `upper`, which lies on these layers; whether anything had to be written.
 
         New directories are 0755 and root's. Those that are in lower layers only are copied up with what they have. A link whose
-        target is missing gets a directory there. Raises System where something else is in the way.
+        target is missing gets a directory there. Raises InvalidParameter where something else is in the way.
         """
         with disk("make a directory"):
             resolution = _resolve(on_top(upper, self._root), path)
             if not resolution.trail[-1].is_directory:
-                raise System(f"Cannot mkdir: {path} is not a directory")
+                # Unlike Moby: what the image holds there is the client's affair, not a fault of the daemon.
+                raise InvalidParameter(f"Cannot mkdir: {path} is not a directory")
             if not resolution.missing:
                 return False
             below_root = resolution.trail[1:]

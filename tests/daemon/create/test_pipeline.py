@@ -281,7 +281,7 @@ async def test_removing_a_name_that_is_being_created_spares_the_container_whose_
         ),
         (
             CreateRequest(config=ContainerConfig(image="busybox", cmd=("a",), working_dir="/bin/sh/x")),
-            DaemonError,
+            InvalidParameter,
             "Cannot mkdir: /bin/sh/x is not a directory",
         ),
         (attrs.evolve(plain(), platform="linux/mips"), NotFound, "does not match the specified platform (linux/mips)"),

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from actors import ActorCrashed, ChildCrashed, Event, Ref, Supervisor
-from daemon.errors import InvalidParameter, System
+from daemon.errors import InvalidParameter
 from daemon.services.layer_manager import LayerManager, do_each
 from daemon.storage.recovery import Stores, open_stores
 from tests.daemon.storage.making import names_in, write
@@ -63,7 +63,7 @@ async def test_the_uppermost_layer_decides(tmp_path: Path) -> None:
         house.commit_layer(LOW, "srv/in-a-directory")
         house.commit_layer(HIGH, "srv")
         await house.manager.ask(LayerManager.create, id_of(1), (HIGH, LOW), "/srv")
-        with pytest.raises(System, match="/srv is not a directory"):
+        with pytest.raises(InvalidParameter, match="/srv is not a directory"):
             await house.manager.ask(LayerManager.create, id_of(2), (LOW, HIGH), "/srv")
         assert house.containers() == [id_of(1)]
 
@@ -102,7 +102,7 @@ async def test_many_at_once_are_all_made_and_one_refused_leaves_the_others(tmp_p
             working_dir = "/etc/passwd" if number == 50 else "/srv"
             try:
                 await house.manager.ask(LayerManager.create, id_of(number), (LOW,), working_dir)
-            except System as error:
+            except InvalidParameter as error:
                 refused.append(str(error))
 
         async with anyio.create_task_group() as tasks:
