@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import anyio
+import attrs
 import pytest
 
 from daemon.errors import Cancelled, DaemonError, InvalidParameter
@@ -307,6 +308,24 @@ async def test_a_stream_for_http_1_0_ends_with_the_connection(directory: Path) -
     async with serving(stream.handle, directory) as service, await service.connect() as client:
         await client.send(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
         assert await client.read_to_end() == b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello, you"
+
+
+@pytest.mark.parametrize("status", [101, 200])
+async def test_a_raw_stream_has_the_connection_for_itself(status: int, directory: Path) -> None:
+    stream = Stream(b"hello", b"", b"world")
+
+    async def handle(request: Request) -> Response:
+        headers = (("Connection", "Upgrade"), ("Upgrade", "tcp")) if status == 101 else ()
+        return attrs.evolve(await stream.handle(request), status=status, headers=headers, is_raw=True)
+
+    async with serving(handle, directory) as service, await service.connect() as client:
+        await client.send(post(b"Connection: Upgrade\r\nUpgrade: tcp" if status == 101 else b"Content-Length: 0") + GET)
+        sent = await client.read_to_end()
+    head, _, body = sent.partition(b"\r\n\r\n")
+    assert body == b"helloworld", "and the next request is not one"
+    assert b"Transfer-Encoding" not in head
+    assert head.count(b"Connection: ") == (1 if status == 101 else 0)
+    await stream.wait_closed()
 
 
 async def test_the_answer_to_head_has_no_stream(directory: Path) -> None:
