@@ -6,6 +6,7 @@ import datetime
 
 from daemon.api.calls import Call, encode_json, json_response
 from daemon.api.image_list import LIST_FILTERS, created_of, matching_images, shared_bytes
+from daemon.api.schema import CONFIG
 from daemon.api.views import image_summary_view, image_view
 from daemon.container import ContainerConfig
 from daemon.create.events import publish
@@ -19,6 +20,9 @@ from daemon.services.image_store import ImageStore
 
 FILTER_PARAMETER_UNTIL = (1, 41)
 SHARED_SIZE_SINCE = (1, 42)
+
+CONTAINER_CONFIG_UNTIL = (1, 45)
+VIRTUAL_SIZE_UNTIL = (1, 44)
 
 _JSON = ("Content-Type", "application/json")
 
@@ -81,7 +85,12 @@ async def list_images(call: Call) -> Response:
 
 
 async def inspect(call: Call) -> Response:
-    return json_response(image_view(await call.engine.services.images.ask(ImageStore.find_named, call.name)))
+    view = image_view(await call.engine.services.images.ask(ImageStore.find_named, call.name))
+    if call.version < CONTAINER_CONFIG_UNTIL:  # of the container that a build made it from: here there was none
+        view["ContainerConfig"] = CONFIG.encode(ContainerConfig())
+    if call.version < VIRTUAL_SIZE_UNTIL:
+        view["VirtualSize"] = view["Size"]
+    return json_response(view)
 
 
 async def _publish(call: Call, image: Image, action: str, name: str = "") -> None:

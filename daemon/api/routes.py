@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import attrs
 
 from actors import ActorCrashed, ActorStopped, AskTimeout
-from daemon.api import containers, events, images, networks, not_running, system, volumes
+from daemon.api import attach, containers, events, images, networks, not_running, system, volumes
 from daemon.api.calls import Call, error_response, refusal
 from daemon.api.system import API_VERSION, API_VERSION_MIN, VERSION, dotted
 from daemon.engine import Engine
@@ -56,6 +56,7 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("POST", "/exec/{name}/start", not_running.exec_instance),
     ("POST", "/exec/{name}/resize", not_running.exec_instance),
     ("GET", "/exec/{name}/json", not_running.exec_instance),
+    ("POST", "/containers/{name}/attach", attach.attach),
     ("DELETE", "/containers/{name}", containers.remove),
     ("GET", "/networks", networks.list_networks),
     ("GET", "/networks/", networks.list_networks),
@@ -75,7 +76,6 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
 """A name may hold slashes. The first that fits counts."""
 
 NOT_YET: tuple[tuple[str, str, str], ...] = (
-    ("POST", "/containers/{name}/attach", "running a container"),
     ("GET", "/containers/{name}/attach/ws", "running a container"),
     ("POST", "/(images|build)/prune", "pruning"),
     ("GET", "/containers/{name}/(archive|export|changes)", "reading a container's files"),

@@ -33,8 +33,6 @@ def merge_config(user: ContainerConfig, image: ContainerConfig | None) -> Contai
             volumes=_union(user.volumes, image.volumes),
             stop_signal=user.stop_signal or image.stop_signal,
         )
-    elif user.labels is None:
-        user = attrs.evolve(user, labels={})
     entrypoint = None if user.entrypoint == ("",) else user.entrypoint
     if not entrypoint and not user.cmd:
         raise InvalidParameter("no command specified")
@@ -95,4 +93,5 @@ def _merge_healthcheck(user: Healthcheck | None, image: Healthcheck | None) -> H
 
 
 def _union(user: tuple[str, ...] | None, image: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    return user if not image else tuple(sorted({*(user or ()), *image}))
+    """An empty set gives way to the image's, even to none at all."""
+    return tuple(sorted({*user, *(image or ())})) if user else image

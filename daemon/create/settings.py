@@ -63,7 +63,7 @@ def _with_defaults(given: HostConfig, host: Host, default_runtime: str) -> HostC
         restart_policy=RestartPolicy(
             name=given.restart_policy.name or "no", maximum_retry_count=given.restart_policy.maximum_retry_count
         ),
-        memory_swap=2 * given.memory if is_swap_default else given.memory_swap,
+        memory_swap=_twice(given.memory) if is_swap_default else given.memory_swap,
         shm_size=given.shm_size or SHM_BYTES,
         ipc_mode=given.ipc_mode or "private",
         cgroupns_mode=_cgroup_namespace(given, host),
@@ -93,3 +93,8 @@ def _security_options(given: HostConfig) -> tuple[str, ...] | None:
 def _clean(path: str) -> str:
     """As Go's path.Clean: a leading double slash is one slash."""
     return posixpath.normpath(path).replace("//", "/", 1)
+
+
+def _twice(memory: int) -> int:
+    """As Docker computes it, in 64 bits: clients read no more, so what is too much for them turns over."""
+    return (2 * memory + (1 << 63)) % (1 << 64) - (1 << 63)

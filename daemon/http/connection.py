@@ -195,9 +195,9 @@ def encode_head(response: Response, *, is_head: bool, is_http10: bool, keeps_ali
     if isinstance(response.body, bytes):
         if response.status not in (204, 304) and (response.body or not is_head):
             lines.append(f"Content-Length: {len(response.body)}")
-    elif not is_http10:
+    elif not (is_http10 or response.is_raw):
         lines.append("Transfer-Encoding: chunked")
-    if not keeps_alive:
+    if not (keeps_alive or response.is_raw):
         lines.append("Connection: close")
     lines.append("\r\n")
     return "\r\n".join(lines).encode("latin-1")

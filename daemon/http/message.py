@@ -47,6 +47,8 @@ class Response:
     """Bytes, sent with their length; or chunks, sent as they come, and closed when the client goes."""
     is_last: bool = False
     """Whether the connection is closed after it."""
+    is_raw: bool = False
+    """Whether a body of chunks is sent as it is, without framing: the connection is the stream's from then on."""
 
     @property
     def reason(self) -> str:

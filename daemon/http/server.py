@@ -32,7 +32,7 @@ from daemon.http.connection import (
     encode_head,
 )
 from daemon.http.message import Request, Response
-from daemon.http.sockets import OUT_OF_DESCRIPTORS, HangupWatcher, closing_peer, receive, send
+from daemon.http.sockets import OUT_OF_DESCRIPTORS, HangupWatcher, closing_peer, linger, receive, send
 
 Handler = Callable[[Request], Awaitable[Response]]
 ErrorResponse = Callable[[int, str], Response]
@@ -115,12 +115,14 @@ class Server:
             keeps_alive = (
                 head.keeps_alive
                 and exchange.is_complete
-                and not (response.is_last or head.is_upgrade)
+                and not (response.is_last or response.is_raw or head.is_upgrade)
                 # In HTTP/1.0 the end of a stream is the end of the connection.
                 and (isinstance(response.body, bytes) or not head.is_http10)
             )
             await self._respond(peer, head, response, keeps_alive=keeps_alive)
             if not keeps_alive:
+                if not exchange.is_complete:
+                    await linger(peer)
                 return
 
     async def _next_head(self, peer: socket.socket, exchange: _Exchange) -> Head | None:
@@ -147,14 +149,15 @@ class Server:
         if isinstance(response.body, bytes):
             await send(peer, encoded if is_head else encoded + response.body)
             return
+        is_framed = not (is_http10 or response.is_raw)
         async with aclosing(response.body) as body:
             await send(peer, encoded)
             if is_head:
                 return
             async for content in body:
                 if content:  # an empty chunk would be the last
-                    await send(peer, content if is_http10 else encode_chunk(content))
-        if not is_http10:
+                    await send(peer, encode_chunk(content) if is_framed else content)
+        if is_framed:
             await send(peer, LAST_CHUNK)
 
     def _http_date(self) -> str:

@@ -23,6 +23,9 @@ READ_BYTES = 64 << 10
 _UMASK = 0o117
 """Leaves 0660: who may write to the socket is root on this machine, as with Docker's."""
 
+LINGER_S = 2.0
+"""How long a client may go on sending what nobody wants before its pipe breaks."""
+
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -112,6 +115,18 @@ async def send(peer: socket.socket, data: bytes) -> None:
             await _wait(anyio.wait_writable, peer)
         except OSError as error:
             raise Cancelled("the client has gone away") from error
+
+
+async def linger(peer: socket.socket) -> None:
+    """Says that no more will be sent, and takes in what still comes.
+
+    A client that is busy sending would find its pipe broken if it were closed at once, and might never read its answer.
+    """
+    anyio.notify_closing(peer)  # whoever still reads the body stops
+    with contextlib.suppress(OSError), anyio.move_on_after(LINGER_S):
+        peer.shutdown(socket.SHUT_WR)
+        while await receive(peer):
+            pass
 
 
 async def _wait(until: Callable[[socket.socket], Awaitable[None]], peer: socket.socket) -> None:

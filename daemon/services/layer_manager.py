@@ -46,7 +46,8 @@ class LayerManager:
         `chain_ids` are those of the image, lowest first.
 
         Raises:
-            System: the disk failed, or the working directory is a file in the image.
+            System: the disk failed.
+            InvalidParameter: the working directory is a file in the image.
         """
 
         return self._thread.submit(lambda: self._trees.create(container_id, self._paths(chain_ids), working_dir))

@@ -98,8 +98,8 @@ def _make_new_directory(holder: int, name: str) -> None:
         if was_removed:
             make_opaque(made)
         if is_root():
-            os.fchown(made, 0, 0)  # A set-group-id holder would give its own group.
-        os.fchmod(made, 0o755)
+            os.fchown(made, 0, 0)  # A set-group-id holder would give its own group; the bit itself it does hand down.
+        os.fchmod(made, 0o755 | os.fstat(holder).st_mode & stat.S_ISGID)
 
 
 def _is_whiteout_at(holder: int, name: str) -> bool:

@@ -101,7 +101,8 @@ class ContainerTrees(TreeStore):
         """The container's tree, with its working directory where the image (`layers`, top first) has none.
 
         Raises:
-            System: the disk failed, or the working directory is a file in the image.
+            System: the disk failed.
+            InvalidParameter: the working directory is a file in the image.
         """
         plan = self._plan(layers, working_dir)
         with disk("make the container's directories"):

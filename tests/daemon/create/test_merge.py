@@ -60,9 +60,9 @@ def test_without_an_image_there_must_be_something_to_run(entrypoint: Strings, cm
         merge_config(ContainerConfig(entrypoint=entrypoint, cmd=cmd), None)
 
 
-def test_a_container_from_an_empty_layer_keeps_what_the_user_says_and_gets_labels() -> None:
+def test_a_container_from_an_empty_layer_keeps_what_the_user_says() -> None:
     user = ContainerConfig(cmd=("/app",), env=("A=1",), entrypoint=("",))
-    assert merge_config(user, None) == attrs.evolve(user, labels={}, entrypoint=None)
+    assert merge_config(user, None) == attrs.evolve(user, entrypoint=None)
     labelled = ContainerConfig(cmd=("/app",), labels={"a": "b"})
     assert merge_config(labelled, None) == labelled
 
@@ -82,6 +82,8 @@ def test_a_container_from_an_empty_layer_keeps_what_the_user_says_and_gets_label
         ("exposed_ports", ("90/tcp", "80/tcp"), ("80/tcp", "70/udp"), ("70/udp", "80/tcp", "90/tcp")),
         ("volumes", None, ("/data",), ("/data",)),
         ("volumes", (), ("/data",), ("/data",)),
+        ("volumes", (), None, None),
+        ("volumes", ("/cache",), None, ("/cache",)),
         ("volumes", ("/cache",), ("/data",), ("/cache", "/data")),
         ("env", None, None, None),
         ("env", None, ("A=1",), ("A=1",)),

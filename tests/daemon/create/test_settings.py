@@ -35,6 +35,8 @@ def test_a_host_config_that_says_nothing_becomes_dockers_defaults() -> None:
             {"restart_policy": RestartPolicy(name="on-failure", maximum_retry_count=3)},
         ),
         ({"memory": 8 * MIB}, {"memory": 8 * MIB, "memory_swap": 16 * MIB}),
+        ({"memory": 1 << 62}, {"memory_swap": -(1 << 63)}),
+        ({"memory": (1 << 63) - 1}, {"memory_swap": -2}),
         ({"memory": 8 * MIB, "memory_swap": -1}, {"memory_swap": -1}),
         ({"memory": 8 * MIB, "memory_swap": 8 * MIB}, {"memory_swap": 8 * MIB}),
         ({"memory": 0}, {"memory_swap": 0}),

@@ -13,10 +13,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import anyio
+import attrs
 import pytest
 
 from daemon.errors import Cancelled, DaemonError, InvalidParameter
 from daemon.http import server as server_module
+from daemon.http import sockets
 from daemon.http.connection import TooLarge, TooSlow
 from daemon.http.message import Request, Response
 from tests.daemon.http.serving import GET, PATIENCE_S, Service, serving, wait_until
@@ -201,6 +203,29 @@ async def test_a_body_is_read_or_refused(request_bytes: bytes, status: int, body
             assert await client.read_to_end() == b""
 
 
+@pytest.mark.parametrize("fields", [b"Content-Length: 1000000", b"Transfer-Encoding: chunked"])
+async def test_a_client_that_is_answered_before_its_body_is_there_can_go_on_sending(
+    fields: bytes, directory: Path
+) -> None:
+    async with serving(greet, directory) as service, await service.connect() as client:
+        answer = await client.ask(post(fields))
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        assert await client.read_to_end() == b""
+        for _ in range(10):
+            await client.send(100_000 * b"x")  # the pipe is not broken
+
+
+async def test_a_client_that_sends_for_ever_is_left_in_the_end(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "LINGER_S", SOON_S)
+    async with serving(greet, directory) as service, await service.connect() as client:
+        await client.ask(CHUNKED)
+        with anyio.fail_after(PATIENCE_S), pytest.raises(anyio.BrokenResourceError):
+            while True:
+                await client.send(b"1\r\nx\r\n")
+
+
 async def test_a_handler_reads_a_body_as_it_comes(directory: Path) -> None:
     arrived: list[bytes] = []
 
@@ -283,6 +308,24 @@ async def test_a_stream_for_http_1_0_ends_with_the_connection(directory: Path) -
     async with serving(stream.handle, directory) as service, await service.connect() as client:
         await client.send(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
         assert await client.read_to_end() == b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello, you"
+
+
+@pytest.mark.parametrize("status", [101, 200])
+async def test_a_raw_stream_has_the_connection_for_itself(status: int, directory: Path) -> None:
+    stream = Stream(b"hello", b"", b"world")
+
+    async def handle(request: Request) -> Response:
+        headers = (("Connection", "Upgrade"), ("Upgrade", "tcp")) if status == 101 else ()
+        return attrs.evolve(await stream.handle(request), status=status, headers=headers, is_raw=True)
+
+    async with serving(handle, directory) as service, await service.connect() as client:
+        await client.send(post(b"Connection: Upgrade\r\nUpgrade: tcp" if status == 101 else b"Content-Length: 0") + GET)
+        sent = await client.read_to_end()
+    head, _, body = sent.partition(b"\r\n\r\n")
+    assert body == b"helloworld", "and the next request is not one"
+    assert b"Transfer-Encoding" not in head
+    assert head.count(b"Connection: ") == (1 if status == 101 else 0)
+    await stream.wait_closed()
 
 
 async def test_the_answer_to_head_has_no_stream(directory: Path) -> None:

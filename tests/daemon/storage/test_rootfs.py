@@ -168,7 +168,7 @@ class TestMakeDirectory:
             assert os.getxattr(layers[0] / name, "user.note") == b"x"
         assert (layers[0] / "srv").stat().st_mtime == 1000
         made = (layers[0] / "srv/deep/new").stat()
-        assert (stat.S_IMODE(made.st_mode), made.st_uid, made.st_gid) == (0o755, 0, 0)
+        assert (stat.S_IMODE(made.st_mode), made.st_uid, made.st_gid) == (0o2755, 0, 0)
 
     def test_links_on_the_way_stay_inside_and_a_dangling_one_gets_its_target(self, layers: Layers) -> None:
         (layers[1] / "var").mkdir()
