@@ -9,6 +9,7 @@ from tests.conformance.comparing import ABSENT, Known, Reason
 from tests.conformance.not_yet import NOT_YET
 
 CLIENTS_FAULT = "a client's mistake is a 400"
+TWICE = "of a key that comes twice, the last counts, and nothing of the first"
 KEPT = "28 keeps a desired address at the endpoint"
 
 
@@ -79,6 +80,13 @@ TEXTS = (
 
 STATUSES = (
     _newer("500 EOF", "400 invalid JSON: got EOF while reading request body", CLIENTS_FAULT),
+    _newer("500 invalid character {rest}", "400 invalid JSON: invalid character {rest}", CLIENTS_FAULT),
+    _newer("500 unexpected EOF", "400 invalid JSON: unexpected EOF", CLIENTS_FAULT),
+    _newer(
+        "500 json: cannot unmarshal {what} into Go struct field {outer}.Healthcheck of type container.HealthConfig",
+        "400 invalid JSON: json: cannot unmarshal {what} into Go struct field {path}.Healthcheck of type v1.HealthcheckConfig",
+        "a client's mistake is a 400, and the type has moved",
+    ),
     _newer(
         "500 json: cannot unmarshal {what} into Go struct field {outer}.{field} of type {type}",
         "400 invalid JSON: json: cannot unmarshal {what} into Go struct field {path}.{field} of type {type}",
@@ -128,6 +136,12 @@ CHECKS = (
         "201",
         "400 invalid JSON: json: cannot unmarshal {what} into Go struct field {path}.Annotations{rest}",
         "20.10 has no annotations",
+    ),
+    _newer("201", "400 VolumeOptions.Subpath needs API v1.45 or newer", "20.10 does not know it"),
+    _newer(
+        '400 invalid mount config for type "image": mount type unknown',
+        '400 Mount type "Image" needs API v1.48 or newer',
+        "20.10 does not know it",
     ),
     _newer(
         "201",
@@ -222,6 +236,14 @@ UNLIKE_MOBY = (
     _unlike(
         "500 Cannot mkdir: {path} is not a directory", "400 Cannot mkdir: {path} is not a directory", CLIENTS_FAULT
     ),
+    _unlike("500 Unknown option {name}", "400 Unknown option {name}", CLIENTS_FAULT),
+    _unlike(
+        "500 --storage-opt is supported only for {rest}",
+        "400 --storage-opt is supported only for {rest}",
+        CLIENTS_FAULT,
+    ),
+    _unlike("500 empty string specified for links", "400 empty string specified for links", CLIENTS_FAULT),
+    _unlike("500 bad format for links: {link}", "400 bad format for links: {link}", CLIENTS_FAULT),
     _unlike(
         "500 cannot mount volume over existing file, file exists <rootfs>{path}",
         "400 cannot mount volume over existing file, file exists {path}",
@@ -264,6 +286,22 @@ UNLIKE_MOBY = (
         '[{"Path": "", "Rate": 0}]',
         "null in a list of records is an empty one, where Docker keeps a null that it cannot start",
         where="inspect.HostConfig.BlkioDevice{kind}",
+    ),
+    _unlike("{given}", "{other}", TWICE, case="JSON: a map twice", where="inspect.Config.Labels.a"),
+    _unlike("{given}", "{other}", TWICE, case="JSON: HostConfig twice", where="inspect.HostConfig.Memory{swap}"),
+    _unlike("{given}", "{other}", TWICE, case="JSON: value, then null", where="inspect.Config.Hostname"),
+    _unlike(
+        "long s",
+        "<short id>",
+        "a key is the same in upper and lower case, not with letters that look like others",
+        case="JSON: a folded key",
+        where="inspect.Config.Hostname",
+    ),
+    _unlike(
+        "500 json: cannot unmarshal number {all} into Go struct field {outer}.StopTimeout of type int",
+        "400 invalid JSON: json: cannot unmarshal number {some} into Go struct field {path}.StopTimeout of type int",
+        "of a long number only the beginning is shown",
+        case="JSON: a big number",
     ),
     _unlike(
         "{listing}",

@@ -186,12 +186,6 @@ FLAGS: Mapping[str, Row] = {
     "--workdir": Row("--workdir /srv/app", {"Config.WorkingDir": "/srv/app"}),
 }  # fmt: skip
 
-AWAITED: Mapping[str, str] = {
-    "--link": "inspect shows links as they were typed",
-    "--storage-opt": "options of the storage driver are not checked",
-}
-"""Flags whose row is right and whose part of the daemon is not there yet."""
-
 
 @attrs.frozen
 class Command:
@@ -289,14 +283,10 @@ def test_every_flag_has_its_row(command: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("flag", FLAGS)
-def test_inspect_shows_what_the_flag_says(
-    flag: str, command: Command, outcomes: Mapping[str, Outcome], request: pytest.FixtureRequest
-) -> None:
+def test_inspect_shows_what_the_flag_says(flag: str, command: Command, outcomes: Mapping[str, Outcome]) -> None:
     row = FLAGS[flag]
     if flag not in outcomes:
         pytest.skip(f"came with docker {row.since[0]}.{row.since[1]}")
-    if flag in AWAITED:
-        request.applymarker(pytest.mark.xfail(reason=AWAITED[flag], strict=True))
     outcome = outcomes[flag]
     if row.refused:
         assert outcome.exit_code == 1

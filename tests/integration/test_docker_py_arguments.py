@@ -176,12 +176,6 @@ ONLY_OF_RUN = {"remove", "stdout", "stderr", "stream"}
 SPLIT = {"network", "networking_config", "ports", "volumes"}
 """Those that docker-py splits up itself."""
 
-AWAITED: Mapping[str, str] = {
-    "links": "inspect shows links as they were typed",
-    "storage_opt": "options of the storage driver are not checked",
-}
-"""Arguments whose row is right and whose part of the daemon is not there yet."""
-
 
 @pytest.fixture(scope="module")
 def create() -> Iterator[Callable[[str], Json]]:
@@ -208,12 +202,8 @@ def test_every_argument_has_its_row() -> None:
 
 
 @pytest.mark.parametrize("argument", ARGUMENTS)
-def test_inspect_shows_what_the_argument_says(
-    argument: str, create: Callable[[str], Json], request: pytest.FixtureRequest
-) -> None:
+def test_inspect_shows_what_the_argument_says(argument: str, create: Callable[[str], Json]) -> None:
     row = ARGUMENTS[argument]
-    if argument in AWAITED:
-        request.applymarker(pytest.mark.xfail(reason=AWAITED[argument], strict=True))
     if row.refused:
         with pytest.raises((docker.errors.DockerException, docker.errors.APIError), match=re.escape(row.refused)):
             create(argument)
