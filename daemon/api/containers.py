@@ -123,7 +123,7 @@ async def inspect(call: Call) -> Response:
     if container is None:
         raise NotFound(f"No such container: {call.name}")  # removed between the two questions
     container = with_network_history(container, call.version)
-    if container.host_config.links:
+    if container.host_config.links is not None:
         container = await _with_links_shown(container, services)
     image = None
     if container.image_id:

@@ -18,7 +18,7 @@ def merge_config(user: ContainerConfig, image: ContainerConfig | None) -> Contai
     Raises:
         InvalidParameter: there is nothing to run.
     """
-    if image is not None:
+    if image is not None and image != ContainerConfig():  # one that says nothing is not merged
         entrypoint, cmd = _merge_command(user, image)
         user = attrs.evolve(
             user,

@@ -20,7 +20,6 @@ never tried again (its pages count as clean afterwards: "Can applications recove
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, closing
@@ -44,35 +43,8 @@ from daemon.errors import (
 )
 from daemon.image import Image
 from daemon.network import Network
+from daemon.storage.schema import container_of, open_database, open_for_reading, volumes_of
 from daemon.volume import Volume, no_such_volume
-
-SCHEMA_VERSION = 1
-SCHEMA = """
-CREATE TABLE containers (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, record BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE images (id TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE image_references (reference TEXT PRIMARY KEY, image_id TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE volumes (name TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
-"""
-NETWORKS = """
-CREATE TABLE IF NOT EXISTS networks (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, record BLOB NOT NULL) WITHOUT ROWID;
-"""
-VOLUME_USERS = (
-    """CREATE TABLE volume_users (
-        container TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
-        volume TEXT NOT NULL REFERENCES volumes (name),
-        PRIMARY KEY (container, volume)
-    ) WITHOUT ROWID""",
-    "CREATE INDEX users_by_volume ON volume_users (volume)",
-)
-"""Made where it is missing, from the containers' records: the first databases did not have it either."""
-IDEMPOTENCY_KEYS = """
-CREATE TABLE IF NOT EXISTS idempotency_keys (
-    key TEXT PRIMARY KEY,
-    container_id TEXT NOT NULL UNIQUE REFERENCES containers (id) ON DELETE CASCADE,
-    record BLOB NOT NULL
-) WITHOUT ROWID;
-"""
-"""These two, the networks and the keys, are made at every start where they are missing: the first databases did not have them."""
 
 COMMIT_BATCH_MAX = 256
 """Writes in one transaction: more would let the first wait for the last without saving a measurable part of the fsync."""
@@ -119,7 +91,7 @@ class Database:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             self._connection = stack.enter_context(closing(open_database(self._path)))
-            self._reading = stack.enter_context(closing(_open_for_reading(self._path)))
+            self._reading = stack.enter_context(closing(open_for_reading(self._path)))
             self._writer: BatchThread[Write, None] = await stack.enter_async_context(
                 BatchThread(self._commit, name="database writer", batch_max=COMMIT_BATCH_MAX)
             )
@@ -151,7 +123,7 @@ class Database:
             if key is None
             else [("INSERT INTO idempotency_keys VALUES (?, ?, ?)", (key.key, container.id, _encode(key)))]
         )
-        uses = [("INSERT INTO volume_users VALUES (?, ?)", (container.id, name)) for name in _volumes_of(container)]
+        uses = [("INSERT INTO volume_users VALUES (?, ?)", (container.id, name)) for name in volumes_of(container)]
         text = f"a volume of container {container.name} has been removed, try again"
         write = Write(
             (insert, *claims, *made, *uses),
@@ -218,14 +190,14 @@ class Database:
         def read(connection: sqlite3.Connection) -> Container | None:
             query = "SELECT name, record FROM containers WHERE id = ?"
             row = connection.execute(query, (container_id,)).fetchone()
-            return _container(*row) if row else None
+            return container_of(*row) if row else None
 
         return self._submit_read(read)
 
     def containers(self) -> Deferred[tuple[Container, ...]]:
         return self._submit_read(
             lambda connection: tuple(
-                _container(*row) for row in connection.execute("SELECT name, record FROM containers")
+                container_of(*row) for row in connection.execute("SELECT name, record FROM containers")
             )
         )
 
@@ -239,7 +211,7 @@ class Database:
         query = """SELECT id, name, record FROM containers WHERE instr(CAST(record AS TEXT), '"links":[{') > 0"""
         return self._submit_read(
             lambda connection: tuple(
-                (container_id, name, _container(name, record).links)
+                (container_id, name, container_of(name, record).links)
                 for container_id, name, record in connection.execute(query)
             )
         )
@@ -358,74 +330,5 @@ def _taken(connection: sqlite3.Connection, write: Write) -> DaemonError | None:
     return key_in_use(write.key, holder[0]) if holder is not None else None
 
 
-def open_database(path: Path) -> sqlite3.Connection:
-    """The database at `path`, made if there is none, durable from the first commit on.
-
-    Raises:
-        System: it was written by a newer version, is damaged, or the disk failed.
-    """
-    try:
-        return _open_database(path)
-    except sqlite3.Error as error:
-        raise System(f"cannot open the database: {error}") from error
-
-
-def _open_database(path: Path) -> sqlite3.Connection:
-    is_new = not path.exists()
-    connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-    try:
-        path.chmod(0o600)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        with closing(connection.execute("PRAGMA user_version")) as cursor:
-            version = cursor.fetchone()[0]
-        if version == 0:
-            connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        elif version != SCHEMA_VERSION:
-            raise System(f"the database has version {version}, this program knows {SCHEMA_VERSION}")
-        connection.execute(NETWORKS)
-        _add_volume_users(connection)
-        connection.execute(IDEMPOTENCY_KEYS)
-    except BaseException:
-        connection.close()
-        raise
-    if is_new:
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)  # SQLite syncs the files, not their names
-        finally:
-            os.close(directory)
-    return connection
-
-
-def _add_volume_users(connection: sqlite3.Connection) -> None:
-    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'volume_users'").fetchone():
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    for statement in VOLUME_USERS:
-        connection.execute(statement)
-    for name, record in connection.execute("SELECT name, record FROM containers").fetchall():
-        container = _container(name, record)
-        for volume in _volumes_of(container):
-            use = "INSERT INTO volume_users SELECT ?, name FROM volumes WHERE name = ?"
-            connection.execute(use, (container.id, volume))
-    connection.execute("COMMIT")
-
-
-def _volumes_of(container: Container) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(mount.name for mount in container.mounts if mount.type == "volume"))
-
-
-def _open_for_reading(path: Path) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    return sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
-
-
 def _encode(record: Container | Image | Volume | Network | KeptKey) -> bytes:
     return msgspec.json.encode(record)
-
-
-def _container(name: str, record: bytes) -> Container:
-    container = msgspec.json.decode(record, type=Container)
-    return container if container.name == name else attrs.evolve(container, name=name)

@@ -135,7 +135,6 @@ TABLE: list[tuple[str, str, bytes, tuple[int, str]]] = [
     ("POST", "/exec/abc/start", b"{}", (404, "No such exec instance: abc")),
     ("POST", "/exec/abc/resize", b"", (404, "No such exec instance: abc")),
     ("GET", "/exec/abc/json", b"", (404, "No such exec instance: abc")),
-    ("POST", "/containers/web/attach", b"", LATER),
     ("GET", "/containers/web/attach/ws", b"", LATER),
     ("GET", "/containers/nobody/logs", b"", (400, "Bad parameters: you must choose at least one stream")),
     ("GET", "/containers/nobody/logs?stdout=1", b"", NO_SUCH),

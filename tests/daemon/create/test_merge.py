@@ -101,8 +101,14 @@ def test_a_container_from_an_empty_layer_keeps_what_the_user_says() -> None:
     ],
 )
 def test_the_image_fills_in_where_the_user_says_nothing(field: str, user: Any, image: Any, merged: Any) -> None:
-    config = merge_config(attrs.evolve(RUN, **{field: user}), ContainerConfig(**{field: image}))
+    # With something in it: an image that says nothing is not merged at all.
+    given = ContainerConfig(**{"domainname": "of.the.image", field: image})
+    config = merge_config(attrs.evolve(RUN, **{field: user}), given)
     assert getattr(config, field) == merged
+
+
+def test_an_image_that_says_nothing_changes_nothing() -> None:
+    assert merge_config(attrs.evolve(RUN, volumes=()), ContainerConfig()) == attrs.evolve(RUN, volumes=())
 
 
 IMAGE_CHECK = Healthcheck(

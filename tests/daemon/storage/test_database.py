@@ -20,14 +20,8 @@ from daemon.container import Container, ContainerConfig, EndpointSettings, HostC
 from daemon.errors import Conflict, DaemonError, NotFound, System
 from daemon.image import Image
 from daemon.network import Network
-from daemon.storage.database import (
-    COMMIT_BATCH_MAX,
-    SCHEMA_VERSION,
-    Database,
-    KeptKey,
-    Write,
-    open_database,
-)
+from daemon.storage.database import COMMIT_BATCH_MAX, Database, KeptKey, Write
+from daemon.storage.schema import SCHEMA_VERSION, open_database
 from daemon.volume import Volume
 from tests.daemon.storage.making import needs_root
 from tests.daemon.storage.records import container, filled, id_of, image, volume

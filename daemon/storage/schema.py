@@ -1,0 +1,111 @@
+"""The tables of the database, and the file opened with them in it: made where they are missing, in older files, too."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import attrs
+import msgspec
+
+from daemon.container import Container
+from daemon.errors import System
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE containers (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, record BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE images (id TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE image_references (reference TEXT PRIMARY KEY, image_id TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE volumes (name TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
+"""
+NETWORKS = """
+CREATE TABLE IF NOT EXISTS networks (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, record BLOB NOT NULL) WITHOUT ROWID;
+"""
+VOLUME_USERS = (
+    """CREATE TABLE volume_users (
+        container TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+        volume TEXT NOT NULL REFERENCES volumes (name),
+        PRIMARY KEY (container, volume)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX users_by_volume ON volume_users (volume)",
+)
+"""Made where it is missing, from the containers' records: the first databases did not have it either."""
+IDEMPOTENCY_KEYS = """
+CREATE TABLE IF NOT EXISTS idempotency_keys (
+    key TEXT PRIMARY KEY,
+    container_id TEXT NOT NULL UNIQUE REFERENCES containers (id) ON DELETE CASCADE,
+    record BLOB NOT NULL
+) WITHOUT ROWID;
+"""
+"""These two, the networks and the keys, are made at every start where they are missing: the first databases did not have them."""
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """The database at `path`, made if there is none, durable from the first commit on.
+
+    Raises:
+        System: it was written by a newer version, is damaged, or the disk failed.
+    """
+    try:
+        return _open_database(path)
+    except sqlite3.Error as error:
+        raise System(f"cannot open the database: {error}") from error
+
+
+def _open_database(path: Path) -> sqlite3.Connection:
+    is_new = not path.exists()
+    connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    try:
+        path.chmod(0o600)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        with closing(connection.execute("PRAGMA user_version")) as cursor:
+            version = cursor.fetchone()[0]
+        if version == 0:
+            connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        elif version != SCHEMA_VERSION:
+            raise System(f"the database has version {version}, this program knows {SCHEMA_VERSION}")
+        connection.execute(NETWORKS)
+        _add_volume_users(connection)
+        connection.execute(IDEMPOTENCY_KEYS)
+    except BaseException:
+        connection.close()
+        raise
+    if is_new:
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)  # SQLite syncs the files, not their names
+        finally:
+            os.close(directory)
+    return connection
+
+
+def _add_volume_users(connection: sqlite3.Connection) -> None:
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'volume_users'").fetchone():
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in VOLUME_USERS:
+        connection.execute(statement)
+    for name, record in connection.execute("SELECT name, record FROM containers").fetchall():
+        container = container_of(name, record)
+        for volume in volumes_of(container):
+            use = "INSERT INTO volume_users SELECT ?, name FROM volumes WHERE name = ?"
+            connection.execute(use, (container.id, volume))
+    connection.execute("COMMIT")
+
+
+def volumes_of(container: Container) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(mount.name for mount in container.mounts if mount.type == "volume"))
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
+
+
+def container_of(name: str, record: bytes) -> Container:
+    container = msgspec.json.decode(record, type=Container)
+    return container if container.name == name else attrs.evolve(container, name=name)
