@@ -20,10 +20,11 @@ nor `actors`.
 from loadtest.errors import BadScenario, ErrorKind, HarnessError, TargetRefused, TargetUnreachable
 from loadtest.image import image_tar, rootfs_tar
 from loadtest.outcome import Ack, ErrorGroup
-from loadtest.runner import Load, Progress, Result, run
+from loadtest.runner import Load, Result, run
 from loadtest.scenario import Names, Naming, Scenario
 from loadtest.statistics import Distribution, Percentile, Sample, Samples, Statistics
 from loadtest.target import Cleanup, clean, listed, load_image
+from loadtest.work import Progress
 
 __all__ = [
     "Ack",

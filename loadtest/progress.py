@@ -15,23 +15,24 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from loadtest.runner import Progress
+from loadtest.statistics import Recorder
+from loadtest.work import Progress
 
 LINE_INTERVAL_S = 1.0
 
 
 @contextmanager
-def progress_shown(count: int) -> Iterator[Callable[[Progress], None]]:
+def progress_shown(recorder: Recorder) -> Iterator[Callable[[Progress], None]]:
     """What to call with each `Progress`. On leaving, the bar is finished and its process gone."""
     if not sys.stderr.isatty():
         yield _lines()
         return
     receiver, sender = multiprocessing.Pipe(duplex=False)
     # Forked, not spawned: a new interpreter would spend a quarter of a second importing while the load runs.
-    drawer = multiprocessing.get_context("fork").Process(target=_draw, args=(receiver, sender, count), daemon=True)
+    drawer = multiprocessing.get_context("fork").Process(target=_draw, args=(receiver, sender), daemon=True)
     # Ctrl-C reaches the whole group, but the load decides when to end: blocked from its birth, the drawer never sees one.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -60,32 +61,35 @@ def _lines() -> Callable[[Progress], None]:
         nonlocal next_line_s
         if progress.elapsed_s >= next_line_s:
             next_line_s = progress.elapsed_s + LINE_INTERVAL_S
-            sys.stderr.write(f"{progress.done:,} of {progress.count:,} answered{_errors(progress)}\n")
+            of = f" of {progress.count:,}" if progress.count is not None else ""
+            until = "" if progress.count is not None else f", {progress.share:.0%} of the time"
+            sys.stderr.write(f"{progress.done:,}{of} answered{_errors(progress)}{until}\n")
             sys.stderr.flush()
 
     return show
 
 
-def _draw(receiver: Connection, sender: Connection, count: int) -> None:
+def _draw(receiver: Connection, sender: Connection) -> None:
     """The drawing process, until the other end of the pipe is closed."""
     sender.close()
     columns = (
         TextColumn("creating"),
         BarColumn(bar_width=None),
-        MofNCompleteColumn(),
+        TextColumn("{task.fields[done]}"),
         TaskProgressColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[rate]}[red]{task.fields[errors]}"),
     )
     with Bar(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as bar:
-        task = bar.add_task("", total=count, rate="", errors="")
+        task = bar.add_task("", total=1.0, done="", rate="", errors="")
         while True:
             try:
                 progress: Progress = receiver.recv()
             except EOFError:
                 return
             rate = f"{progress.done / progress.elapsed_s:,.0f}/s" if progress.elapsed_s else ""
-            bar.update(task, completed=progress.done, rate=rate, errors=_errors(progress), refresh=True)
+            done = f"{progress.done:,}" + (f"/{progress.count:,}" if progress.count is not None else "")
+            bar.update(task, completed=progress.share, done=done, rate=rate, errors=_errors(progress), refresh=True)
 
 
 def _errors(progress: Progress) -> str:
