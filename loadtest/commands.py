@@ -43,6 +43,8 @@ EXIT_VERIFICATION_FAILED = 5
 EXIT_OBJECTIVE_BROKEN = 99  # k6's number
 EXIT_INTERRUPTED = 130
 
+SETTLE_S = 0.5  # for creates that the target was still at when a run was killed: the slowest takes a few tenths
+
 _PROGRAM = "boatyard-load"
 
 
@@ -203,7 +205,7 @@ def clean_command(arguments: argparse.Namespace) -> int:
     unfinished = [(entry.run_id, arguments.host or entry.host) for entry in journal.unfinished()]
     if not unfinished:
         print("no run was left unfinished")
-    return _clean(journal, unfinished)
+    return _clean(journal, unfinished, settle_s=SETTLE_S)
 
 
 def report_command(arguments: argparse.Namespace) -> int:
@@ -322,11 +324,11 @@ def _exit_code(run: doc.Run) -> int:
     return EXIT_OK
 
 
-def _clean(journal: Journal, runs: Iterable[tuple[str | None, str]]) -> int:
+def _clean(journal: Journal, runs: Iterable[tuple[str | None, str]], *, settle_s: float = 0.0) -> int:
     code = EXIT_OK
     for run_id, host in runs:
         try:
-            cleanup = clean(run_id, host)
+            cleanup = clean(run_id, host, settle_s=settle_s)
         except TargetUnreachable as error:
             print(f"{_PROGRAM}: {error}", file=sys.stderr)
             code = EXIT_UNREACHABLE

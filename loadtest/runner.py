@@ -92,8 +92,8 @@ def run(scenario: Scenario, on_progress: Callable[[Progress], None] | None = Non
     Ctrl-C or by an exception of `on_progress`, it still cleans up. Raises `TargetUnreachable`, `TargetRefused`.
     """
     load = Load(scenario)
+    load.prepare()
     try:
-        load.prepare()
         result = load.create(on_progress)
     except BaseException:
         if not scenario.keep:

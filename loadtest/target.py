@@ -6,6 +6,7 @@ Paths carry no API version: every engine then answers in the newest one that it 
 from __future__ import annotations
 
 import json
+import select
 from collections.abc import Sequence
 from typing import TypeVar
 from urllib.parse import quote
@@ -153,12 +154,20 @@ def describe(host: str, reference: str) -> Target:
     )
 
 
-def clean(run_id: str | None, host: str | None = None) -> Cleanup:
+def clean(run_id: str | None, host: str | None = None, *, settle_s: float = 0.0) -> Cleanup:
     """Removes what a run left behind, found by its label; None: what all runs did.
+
+    `settle_s`: looks once more after that time, for creates that were still under way when their client was killed.
 
     Raises `TargetUnreachable`, `TargetRefused`, `BadScenario`.
     """
-    return _sweep(_client(host), run_id)
+    client = _client(host)
+    cleanup = _sweep(client, run_id)
+    if settle_s and not cleanup.failures:
+        select.select((), (), (), settle_s)  # the target does not tell what it is still working on
+        late = _sweep(client, run_id)
+        cleanup = Cleanup(cleanup.removed + late.removed, late.failures)
+    return cleanup
 
 
 def listed(run_id: str | None, host: str | None = None) -> tuple[Ack, ...]:

@@ -96,6 +96,12 @@ class FakeDocker:
         for thread in self._threads:
             thread.join()
 
+    def wait_idle(self) -> None:
+        """Until every client that has gone has had its last request carried out."""
+        _, *connections = self._threads
+        for thread in connections:
+            thread.join()
+
     @property
     def creates(self) -> list[Request]:
         return [request for request in self.requests if request.path == "/containers/create"]
