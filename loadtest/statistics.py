@@ -73,6 +73,10 @@ class Recorder:
         values[at + 4] = status
         values[at + 5] = operation
 
+    def sample(self, number: int) -> Sample:
+        """As it is now. Whole as soon as it has a status, which is written after the times."""
+        return Sample(*self._values[number * _FIELDS : (number + 1) * _FIELDS].tolist())
+
     def samples(self, count: int) -> Samples:
         """A snapshot of the first `count`."""
         return Samples(array("q", self._values[: count * _FIELDS]))
