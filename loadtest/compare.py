@@ -34,10 +34,10 @@ class Metric:
 
 
 METRICS = (
-    Metric("creates per second", "/s", True, lambda statistics: statistics.creates_per_s),
-    Metric("response time p50", "ns", False, lambda statistics: statistics.response_time.value_ns("p50")),
-    Metric("response time p90", "ns", False, lambda statistics: statistics.response_time.value_ns("p90")),
-    Metric("response time p99", "ns", False, lambda statistics: statistics.response_time.value_ns("p99")),
+    Metric("creates/s", "/s", True, lambda statistics: statistics.creates_per_s),
+    Metric("p50", "ns", False, lambda statistics: statistics.response_time.value_ns("p50")),
+    Metric("p90", "ns", False, lambda statistics: statistics.response_time.value_ns("p90")),
+    Metric("p99", "ns", False, lambda statistics: statistics.response_time.value_ns("p99")),
 )
 
 

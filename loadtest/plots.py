@@ -123,13 +123,14 @@ def blocks(quotient: Quotient) -> Plot:
     text = _axis_ns if quotient.unit == "ns" else (lambda value: f"{value:,.0f}")
     count = max(len(quotient.a), len(quotient.b))
     x = Axis("block", 0.5, count + 0.5, lambda value: f"{value:.0f}", ticks=_block_ticks(count))
-    y = Axis(quotient.metric, 0, max(values) * 1.1, text)
-    figure = Figure(x, y, title=f"{quotient.metric} of every block")
-    for css, name, side in (("a", "A", quotient.a), ("b", "B", quotient.b)):
-        figure.line([(0.5, median(side)), (count + 0.5, median(side))], f"{css} dashed", title=f"median of {name}")
+    name = "Creates per second" if quotient.is_more_better else f"Response time {quotient.metric}"
+    y = Axis(name, 0, max(values) * 1.1, text)
+    figure = Figure(x, y, title=f"{name} of every block")
+    for css, letter, side in (("a", "A", quotient.a), ("b", "B", quotient.b)):
+        figure.line([(0.5, median(side)), (count + 0.5, median(side))], f"{css} dashed", title=f"median of {letter}")
         for number, value in enumerate(side, 1):
-            figure.dot(number, value, css, title=f"{name}, block {number}: {_quotient_text(quotient, value)}")
-    return Plot(quotient.metric[0].upper() + quotient.metric[1:], figure.text(), (("a", "A"), ("b", "B")), "by block")
+            figure.dot(number, value, css, title=f"{letter}, block {number}: {_quotient_text(quotient, value)}")
+    return Plot(name, figure.text(), (("a", "A"), ("b", "B")), "by block; dashed: the medians")
 
 
 def sweep_curve(sweep: Sweep) -> Plot | None:

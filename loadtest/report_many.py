@@ -45,8 +45,10 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     blocks = f"{comparison.rounds} rounds of A B B A, {comparison.count:,} requests in each block"
     console.print(Text(f"{blocks}\n", "dim"))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("", "A (median)", "B (median)", "A / B", f"{comparison.confidence:.0%} interval", "p", ""):
-        table.add_column(title, justify="left" if title == "" else "right", no_wrap=True)
+    table.add_column("  medians", style="dim", no_wrap=True)
+    for title in ("A", "B", "A / B", f"{comparison.confidence:.0%} interval", "p"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
     for quotient in comparison.quotients:
         table.add_row(f"  {quotient.metric}", *quotient_cells(quotient))
     console.print(table)
@@ -105,7 +107,7 @@ def quotient_cells(quotient: Quotient) -> tuple[str, str, str, str, str, str]:
     a, b = (_value(quotient, median(values)) for values in (quotient.a, quotient.b))
     verdict = "~"
     if quotient.is_significant:
-        verdict = "A is better" if (quotient.ratio > 1) == quotient.is_more_better else "B is better"
+        verdict = "A better" if (quotient.ratio > 1) == quotient.is_more_better else "B better"
     p = "< 0.001" if quotient.p < 0.001 else f"{quotient.p:.3f}"
     return a, b, f"{quotient.ratio:.3f}", f"{quotient.low:.3f} to {quotient.high:.3f}", p, verdict
 
@@ -133,7 +135,9 @@ def _run_table(first: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in (first, "creates/s", "p50", "p90", "p99", "max", "errors"):
         table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("fitted" if first == "clients" else "", justify="right" if first == "clients" else "left")
+    table.add_column(
+        "fitted" if first == "clients" else "", justify="right" if first == "clients" else "left", no_wrap=True
+    )
     return table
 
 

@@ -25,7 +25,7 @@ from loadtest.pinning import pinned
 from loadtest.requests import OK
 from loadtest.scenario import Operation, Scenario, socket_path
 from loadtest.statistics import FAILED, Recorder, Samples, Statistics, summarize
-from loadtest.system import Kernel, System, sharpen_timers
+from loadtest.system import Kernel, System, allow_connections, sharpen_timers
 from loadtest.target import Cleanup, Target, clean_up, describe, ensure_image
 from loadtest.work import Progress, Work
 
@@ -138,6 +138,7 @@ class Load:
         """Sends the creates and waits for the answers. What becomes of them is in the result; nothing is raised for it."""
         scenario = self._scenario
         client = Client(socket_path(scenario.host), concurrency=scenario.concurrency, timeout_s=scenario.timeout_s)
+        allow_connections(scenario.concurrency)
         system = self._system()
         self._started_at = time.time()
         if scenario.is_open:

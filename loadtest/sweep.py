@@ -38,13 +38,18 @@ def fit(points: Sequence[tuple[int, float]]) -> Fit | None:
     usable = [(n, x) for n, x in points if x > 0]
     if len({n for n, _ in usable}) < 3:
         return None
-    for columns in ((0, 1, 2), (0, 2), (0, 1), (0,)):
-        solved = _solve(usable, columns)
-        if solved is not None and solved[0] > 0 and min(solved[1:]) >= 0:
-            scale, linear, quadratic = solved
-            found = Fit(1 / scale, linear / scale, quadratic / scale, 0.0)
-            return attrs.evolve(found, r_squared=_r_squared(found, usable))
-    return None
+    fits = [found for columns in ((0, 1, 2), (0, 1), (0, 2), (0,)) if (found := _fit(usable, columns)) is not None]
+    best = min(fits, key=lambda found: _relative_error(found, usable))
+    return attrs.evolve(best, r_squared=_r_squared(best, usable))
+
+
+def _fit(points: Sequence[tuple[int, float]], columns: Sequence[int]) -> Fit | None:
+    """By those of the unknowns that are not held at zero; None when one comes out negative."""
+    solved = _solve(points, columns)
+    if solved is None or solved[0] <= 0 or min(solved[1:]) < 0:
+        return None
+    scale, linear, quadratic = solved
+    return Fit(1 / scale, linear / scale, quadratic / scale, 0.0)
 
 
 def _solve(points: Sequence[tuple[int, float]], columns: Sequence[int]) -> list[float] | None:
@@ -80,6 +85,11 @@ def _eliminate(rows: list[list[float]]) -> list[float] | None:
                 factor = rows[other][at]
                 rows[other] = [value - factor * above for value, above in zip(rows[other], rows[at], strict=True)]
     return [row[-1] for row in rows]
+
+
+def _relative_error(found: Fit, points: Sequence[tuple[int, float]]) -> float:
+    """What the least squares make least: of N / X, in shares of itself."""
+    return sum((x / found.throughput(n) - 1) ** 2 for n, x in points)
 
 
 def _r_squared(found: Fit, points: Sequence[tuple[int, float]]) -> float:

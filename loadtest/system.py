@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import select
 import socket
 from contextlib import suppress
@@ -13,9 +14,8 @@ READABLE = select.EPOLLIN
 WRITABLE = select.EPOLLOUT
 CLOSED = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 EVENTS_MAX = 512
-EPOLL_RESOLUTION_NS = (
-    2_000_000  # epoll waits in whole milliseconds: the last two are left to select, which has microseconds
-)
+OTHER_FILES = 64  # that the process may have open beside its connections
+
 
 _WATCHED = READABLE | select.EPOLLRDHUP
 
@@ -67,14 +67,22 @@ class Kernel:
 
     def wait(self, until_ns: int) -> list[tuple[int, int]]:
         left_ns = until_ns - perf_counter_ns()
-        if left_ns > EPOLL_RESOLUTION_NS:
-            return self._poll.poll((left_ns - EPOLL_RESOLUTION_NS) / 1e9, EVENTS_MAX)
         if left_ns > 0:
+            # epoll waits in whole milliseconds, which would make every scheduled request late; select in microseconds.
             select.select((self._poll,), (), (), left_ns / 1e9)
         return self._poll.poll(0, EVENTS_MAX)
 
     def close(self) -> None:
         self._poll.close()
+
+
+def allow_connections(count: int) -> None:
+    """Lets this process open so many, as far as its hard limit goes: the soft one is often 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def sharpen_timers() -> None:

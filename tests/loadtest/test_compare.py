@@ -52,7 +52,7 @@ def compared(a: Callable[[Random], float], b: Callable[[Random], float]) -> Comp
 
 def test_targets_that_are_the_same_are_not_told_apart() -> None:
     found = quotients(compared(lambda rng: rng.uniform(5, 15), lambda rng: rng.uniform(5, 15)), Random(0))
-    assert [quotient.metric for quotient in found] == ["creates per second", "response time p50", "response time p90"]
+    assert [quotient.metric for quotient in found] == ["creates/s", "p50", "p90"]
     assert not any(quotient.is_significant for quotient in found)
 
 
@@ -148,7 +148,7 @@ def test_the_command_compares_prints_the_conditions_and_writes_it_down(
 
 def test_a_verdict_names_the_winner_whoever_it_is() -> None:
     def verdict(ratio: float, low: float, high: float, p: float, is_significant: bool) -> str:
-        rate = doc.Quotient("creates per second", "/s", True, (1.0,), (1.0,), ratio, low, high, p, is_significant)
+        rate = doc.Quotient("creates/s", "/s", True, (1.0,), (1.0,), ratio, low, high, p, is_significant)
         both = pooled(blocks(1, lambda rng: 1, Random(0)))
         run = describe_run(both)
         return comparison_text(doc.Comparison(2, (), 10, 200, 0.99, ("a", "b"), (rate,), (), run, run))

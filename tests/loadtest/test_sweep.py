@@ -41,3 +41,13 @@ def test_the_best_concurrency_is_where_neighbours_are_worse() -> None:
 @pytest.mark.parametrize("points", [[], [(1, 10.0), (2, 20.0)], [(1, 10.0), (1, 11.0), (2, 20.0)], [(1, 0.0)] * 5])
 def test_too_few_points_are_no_law(points: list[tuple[int, float]]) -> None:
     assert fit(points) is None
+
+
+def test_of_the_laws_that_make_sense_the_one_that_is_nearest_is_taken() -> None:
+    # Measured on a busy machine: what levels off is no coherency cost, though a negative one would fit best.
+    points = [(1, 293.0), (2, 371.0), (4, 556.0), (8, 931.0), (16, 821.0), (32, 822.0), (64, 1271.0)]
+    found = fit(points)
+    assert found is not None
+    assert found.coherency == 0.0
+    assert found.contention == pytest.approx(0.22, rel=0.2)
+    assert found.r_squared > 0.7
