@@ -91,7 +91,7 @@ def _knee(knee: doc.Knee) -> str:
     objectives = ", ".join(objective.text for objective in first.objectives)
     return _join(
         _head(knee_text(knee), server_text(first), f"objectives: {objectives}; open model"),
-        _figures([knee_curve(knee), times_by_step(knee.runs, "offered per second")]),
+        _figures([knee_curve(knee), times_by_step(knee.runs, "offered rate")]),
         _table(("offered", "achieved", "p50", "p90", "p99", "max", "errors", "objectives"), rows, is_worded=True),
         _details(knee.runs, knee.command),
     )

@@ -54,7 +54,7 @@ def throughput_over_time(run: Run) -> Plot | None:
     if run.plan.rate_per_s is not None:
         offered = run.plan.rate_per_s * run.plan.mix["create"] / sum(run.plan.mix.values())
         figure.line([(0, offered), (end_s, offered)], "quiet dashed", title="offered")
-        legend.append(("quiet", "offered"))
+        legend.append(("quiet dashed", "offered"))
     _mark_warmup(run, figure, legend)
     return Plot("Throughput over time", figure.text(), tuple(legend), f"in intervals of {duration_text(step_s)}")
 
@@ -138,8 +138,7 @@ def sweep_curve(sweep: Sweep) -> Plot | None:
     if len(points) < 2:
         return None
     low, high = points[0][0], points[-1][0]
-    ticks = tuple((float(concurrency), f"{concurrency:,}") for concurrency, _ in points)
-    x = Axis("clients", low, high * 1.05, str, is_log=True, ticks=ticks)
+    x = Axis("clients", low, high * 1.05, str, is_log=True, ticks=_step_ticks(clients for clients, _ in points))
     y = Axis("creates per second", 0, max(rate for _, rate in points) * 1.1, lambda value: f"{value:,.0f}")
     figure = Figure(x, y, title="Creates per second by number of clients")
     legend = [("a", "measured")]
@@ -147,7 +146,7 @@ def sweep_curve(sweep: Sweep) -> Plot | None:
         fit = sweep.fit
         steps = [low * (high / low) ** (step / CURVE_STEPS) for step in range(CURVE_STEPS + 1)]
         figure.line([(n, fitted_throughput(fit, n)) for n in steps], "quiet dashed", title="Universal Scalability Law")
-        legend.append(("quiet", "Universal Scalability Law"))
+        legend.append(("quiet dashed", "Universal Scalability Law"))
     figure.line(points, "a", title="measured")
     for concurrency, rate in points:
         figure.dot(concurrency, rate, "a", title=f"{concurrency:,} clients: {rate_text(rate)}")
@@ -163,7 +162,9 @@ def times_by_step(runs: Sequence[Run], label: str) -> Plot | None:
     shown = [("a", "p50"), ("b", "p99"), ("quiet", "max")]
     values = {css: list(_known(steps, name)) for css, name in shown}
     everything = [value for points in values.values() for _, value in points]
-    x = Axis(label, steps[0][0], steps[-1][0] * 1.05, lambda value: f"{value:,.0f}", is_log=True)
+    is_by_clients = runs[0].plan.rate_per_s is None
+    ticks = _step_ticks(at for at, _ in steps) if is_by_clients else None
+    x = Axis(label, steps[0][0], steps[-1][0] * 1.05, lambda value: f"{value:,.0f}", is_log=True, ticks=ticks)
     y = Axis("response time", min(everything) / 1.3, max(everything) * 1.2, _axis_ns, is_log=True)
     figure = Figure(x, y, title=f"Response time by {label}")
     for css, name in shown:
@@ -190,7 +191,9 @@ def knee_curve(knee: Knee) -> Plot | None:
         figure.dot(offered, achieved, "good" if kept else "bad", title=title)
     if knee.knee_per_s is not None:
         figure.rule(knee.knee_per_s, "good", title=f"knee: {rate_text(knee.knee_per_s)}")
-    return Plot("The search", figure.text(), (("good", "objectives kept"), ("bad", "broken"), ("quiet", "as offered")))
+    return Plot(
+        "The search", figure.text(), (("good", "objectives kept"), ("bad", "broken"), ("quiet dashed", "as offered"))
+    )
 
 
 def comparison_plots(comparison: Comparison) -> list[Plot | None]:
@@ -209,7 +212,7 @@ def run_plots(run: Run) -> list[Plot | None]:
 def _mark_warmup(run: Run, figure: Figure, legend: list[tuple[str, str]]) -> None:
     if run.plan.warmup_s:
         figure.rule(run.plan.warmup_s, "quiet", title="measured from here on")
-        legend.append(("quiet", "end of the warm-up"))
+        legend.append(("quiet ruled", "end of the warm-up"))
 
 
 def _steps(points: Sequence[tuple[float, float]]) -> Iterable[tuple[tuple[float, float], float]]:
@@ -222,6 +225,10 @@ def _known(steps: Iterable[tuple[float, Times]], name: str) -> Iterable[tuple[fl
         value = times.max_ns if name == "max" else times.percentiles_ns[name]
         if value is not None:
             yield at, float(value)
+
+
+def _step_ticks(values: Iterable[float]) -> tuple[Tick, ...]:
+    return tuple((float(value), f"{value:,.0f}") for value in values)
 
 
 def _block_ticks(count: int) -> tuple[Tick, ...]:

@@ -13,7 +13,7 @@ from html import escape
 import attrs
 
 WIDTH, HEIGHT = 640, 300
-LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 44
+LEFT, RIGHT, TOP, BOTTOM = 74, 14, 12, 44
 TICKS_MAX = 6
 
 Point = tuple[float, float]
