@@ -16,7 +16,7 @@ The way through the house:
 - a run: `scenario` (what is to be done) and `arrivals` (when) -> `runner` -> `work` and `requests` (what to send next) ->
   `client`, `loop`, `system` and `response` (clock, sockets, bytes) -> `outcome` (verdicts), `statistics` and `series` (numbers);
 - around it: `target` (Docker's calls), `image` (what containers are made from), `journal` (what to clean up after kill -9);
-- the client's own part: `conditions`, `procfs`, `pinning`, `nullserver`, `selftest`, and `caveats`, which says what to make of it;
+- the client's own part: `conditions`, `procfs`, `pinning`, `nullserver`, `selftest`; `caveats` says what to make of it;
 - several runs: `sweep`, `knee`, `compare` with `significance`; also `slo` and `verify`;
 - told: `describing` -> `document` (the published format) -> `report` and `report_many` (terminal), `html`, `plots` and `svg`
   (a page), `export` (other tools); while it goes on, `progress` and `live`;

@@ -46,6 +46,7 @@ EXIT_INTERRUPTED = 130
 SETTLE_S = 0.5  # for creates that the target was still at when a run was killed: the slowest takes a few tenths
 
 _PROGRAM = "boatyard-load"
+LEAVES_TO_CLEAN = f"leaves what there is to `{_PROGRAM} clean`"
 
 
 def run_command(arguments: argparse.Namespace) -> int:
@@ -91,9 +92,11 @@ def sweep_command(arguments: argparse.Namespace) -> int:
     for scenario in scenarios:
         described = series.measure(scenario, ceiling=ceiling)
         if described is None:
-            return EXIT_INTERRUPTED
+            break
         runs.append(described)
         series.say(f"{scenario.concurrency:,} clients: {rate_text(described.creates_per_s)}")
+    if not runs:
+        return EXIT_INTERRUPTED
     found = fit([(run.plan.concurrency, run.creates_per_s) for run in runs])
     usl = None
     if found is not None:
@@ -102,7 +105,7 @@ def sweep_command(arguments: argparse.Namespace) -> int:
     swept = doc.Sweep(doc.VERSION, _command(arguments), tuple(runs), usl)
     print_sweep(swept, console)
     _write_outputs(arguments, swept)
-    return max(_exit_code(run) for run in runs)
+    return EXIT_INTERRUPTED if len(runs) < len(scenarios) else max(_exit_code(run) for run in runs)
 
 
 def knee_command(arguments: argparse.Namespace) -> int:
@@ -111,11 +114,12 @@ def knee_command(arguments: argparse.Namespace) -> int:
     tries = search(arguments.start, max_per_s=arguments.to)
     runs: list[doc.Run] = []
     kept: list[bool] = []
+    knee: Knee | None = None
     rate_per_s = next(tries)
     ceiling = quick_ceiling(_scenario(arguments, rate_per_s=rate_per_s))
-    while True:
+    while knee is None:
         # Long enough for the objectives to be judged by what they need.
-        enough_s = max((slo.samples_needed for slo in arguments.slo), default=0) * 1.05 / rate_per_s
+        enough_s = max(slo.samples_needed for slo in arguments.slo) * 1.05 / rate_per_s
         scenario = _scenario(
             arguments,
             rate_per_s=rate_per_s,
@@ -124,18 +128,25 @@ def knee_command(arguments: argparse.Namespace) -> int:
         )
         described = series.measure(scenario, ceiling=ceiling, slos=arguments.slo)
         if described is None:
-            return EXIT_INTERRUPTED
+            break
         runs.append(described)
         kept.append(_is_borne(described))
         series.say(f"{rate_text(rate_per_s)}: {'kept' if kept[-1] else 'broken'}")
         try:
             rate_per_s = tries.send(kept[-1])
         except StopIteration as stop:
-            knee: Knee = stop.value
-            break
+            knee = stop.value
+    if not runs:
+        return EXIT_INTERRUPTED
+    is_interrupted = knee is None
+    if knee is None:
+        borne = [run.plan.rate_per_s or 0.0 for run, is_kept in zip(runs, kept, strict=True) if is_kept]
+        knee = Knee(max(borne, default=None), not all(kept))
     found = doc.Knee(doc.VERSION, _command(arguments), tuple(runs), tuple(kept), knee.rate_per_s, knee.is_bounded)
     print_knee(found, console)
     _write_outputs(arguments, found)
+    if is_interrupted:
+        return EXIT_INTERRUPTED
     return EXIT_OK if knee.rate_per_s is not None else EXIT_OBJECTIVE_BROKEN
 
 
@@ -160,7 +171,7 @@ def compare_command(arguments: argparse.Namespace) -> int:
     def on_block(number: int, total: int, side: str, result: Result) -> None:
         series.say(f"{number} of {total}  {side}  {rate_text(result.statistics().creates_per_s)}")
 
-    with stopped_by_sigint(comparing.stop, "leaves the block as it is"):
+    with stopped_by_sigint(comparing.stop, LEAVES_TO_CLEAN):
         compared = comparing.run(on_block)
     if compared.is_interrupted and not (compared.a and compared.b):
         return EXIT_INTERRUPTED
@@ -253,14 +264,10 @@ class _Series:
         self._command = _command(arguments)
 
     def measure(self, scenario: Scenario, *, ceiling: Ceiling, slos: Iterable[Slo] = ()) -> doc.Run | None:
-        """None when it was interrupted; it has been cleaned up then, too."""
+        """None when it was interrupted once; it has been cleaned up then, too."""
         load = Load(scenario)
-        with stopped_by_sigint(load.stop, f"leaves run {scenario.run_id} as it is"):
-            try:
-                load.prepare()
-                result = load.create()
-            finally:
-                cleanup = load.clean_up()
+        with stopped_by_sigint(load.stop, LEAVES_TO_CLEAN):
+            result, cleanup = load.carry_out()
             if cleanup.failures:
                 raise TargetRefused(f"run {scenario.run_id} could not be cleaned up: {cleanup.failures[0].text}")
         if result.is_interrupted:

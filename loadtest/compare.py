@@ -83,11 +83,7 @@ class Comparing:
 
     def _block(self, side: str) -> Result:
         load = self._load = Load(attrs.evolve(self._scenarios[side], run_id=new_run_id()))
-        try:
-            load.prepare()
-            result = load.create()
-        finally:
-            cleanup = load.clean_up()
+        result, cleanup = load.carry_out()
         if cleanup.failures:
             raise HarnessError(f"{side}: {cleanup.failures[0].text}, and what one block leaves would slow the next")
         return attrs.evolve(result, cleanup=cleanup)

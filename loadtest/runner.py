@@ -200,6 +200,16 @@ class Load:
             self._journal.finish(self._scenario.run_id)
         return cleanup
 
+    def carry_out(self) -> tuple[Result, Cleanup]:
+        """All of it, the clean-up included; which `KeyboardInterrupt` skips, and leaves to the journal."""
+        self.prepare()
+        try:
+            result = self.create()
+        except Exception:
+            self.clean_up()
+            raise
+        return result, self.clean_up()
+
     def finish(self, result: Result) -> Result:
         """The result with its clean-up, or without one if the containers are to be kept."""
         if self._scenario.keep:

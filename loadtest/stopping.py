@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+STDERR = 2
 
 
 @contextmanager
@@ -18,7 +19,7 @@ def stopped_by_sigint(stop: Callable[[], None], hint: str) -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         stop()
         text = f"stopping: waiting for what is under way; Ctrl-C again {hint}"
-        os.write(sys.stderr.fileno(), f"\n{text}\n".encode())  # not print: it may be what was interrupted
+        os.write(STDERR, f"\n{text}\n".encode())  # not print: it may be what was interrupted
 
     previous = signal.signal(signal.SIGINT, on_sigint)
     try:

@@ -105,18 +105,40 @@ def test_a_rate_is_borne_if_objectives_and_schedule_are_kept(
     assert borne(service_ms, concurrency, rate_per_s, slo) is expected
 
 
-def test_an_interrupted_sweep_cleans_up(docker: FakeDocker) -> None:
-    # The same handler serves sweep, knee and compare; here it is called as a signal would call it.
-    is_sent = threading.Event()
-
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        (["sweep", "-c", "1,2,3", "-n", "20"], "clients"),
+        (["knee", "--slo", "errors==0", "--from", "20/s", "-d", "1s"], "borne, and nothing higher was tried"),
+    ],
+)
+def test_what_was_measured_before_ctrl_c_is_shown_and_the_rest_cleaned_up(
+    docker: FakeDocker, capfd: pytest.CaptureFixture[str], command: list[str], shown: str
+) -> None:
     def interrupt(number: int, request: object) -> None:
-        if not is_sent.is_set():
-            is_sent.set()
+        if number == 30:  # in the second run
             os.kill(os.getpid(), signal.SIGINT)
 
     docker.script = interrupt
-    assert main(["sweep", "-H", docker.host, "-c", "1,2", "-n", "2000"]) == 130
+    assert main([*command, "-H", docker.host]) == 130
+    captured = capfd.readouterr()
+    assert shown in captured.out
+    assert "Ctrl-C again leaves what there is to `boatyard-load clean`" in captured.err
     assert docker.containers == {}
+
+
+def test_a_second_ctrl_c_leaves_the_run_to_clean(docker: FakeDocker, journal: Path) -> None:
+    def interrupt(number: int, request: object) -> None:
+        if number == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+            while signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+                threading.Event().wait(0.01)  # the main thread has yet to see the first
+            os.kill(os.getpid(), signal.SIGINT)
+
+    docker.script = interrupt
+    assert main(["sweep", "-H", docker.host, "-c", "4", "-n", "2000"]) == 130
+    assert docker.containers
+    assert len(list(journal.glob("*.json"))) == 1
 
 
 def test_a_version_of_the_format_that_is_not_ours_is_refused(

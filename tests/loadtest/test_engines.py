@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from tests.loadtest.engines import ENGINES, boatyard
 
 pytestmark = pytest.mark.integration
 
+SOURCES = Path(__file__).parents[2]
 MIX = "create=6,inspect=3,list=1,rename=2,remove=2"
 
 
@@ -90,3 +92,17 @@ def test_what_was_acknowledged_is_there_after_kill_9_and_a_restart(home: Path, t
             assert everything(daemon.host) == ()
         finally:
             os.kill(int(pid_file.read_text()), signal.SIGKILL)
+
+
+def test_after_kill_9_of_the_harness_clean_leaves_nothing_on_a_real_daemon(home: Path) -> None:
+    with boatyard(home) as host:
+        command = [sys.executable, "-m", "loadtest", "run", "-H", host, "-n", "1000000"]
+        with subprocess.Popen(command, cwd=SOURCES, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+            assert process.stderr is not None
+            try:
+                assert b"answered" in process.stderr.readline()
+            finally:
+                process.kill()
+        assert everything(host)
+        assert main(["clean"]) == 0
+        assert everything(host) == ()
