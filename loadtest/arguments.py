@@ -270,6 +270,9 @@ def _add_load(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of gaps and draws (default 0)")
     parser.add_argument("--pin", action="store_true", help="client and server on CPUs of their own")
+    parser.add_argument(
+        "--timeout", type=_checked(parse_seconds), default=30.0, metavar="30s", help="for each answer (default 30s)"
+    )
 
 
 def _add_slo(parser: argparse.ArgumentParser, *, required: bool) -> None:

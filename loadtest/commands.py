@@ -130,7 +130,7 @@ def knee_command(arguments: argparse.Namespace) -> int:
         if described is None:
             break
         runs.append(described)
-        kept.append(_is_borne(described))
+        kept.append(is_borne(described))
         series.say(f"{rate_text(rate_per_s)}: {'kept' if kept[-1] else 'broken'}")
         try:
             rate_per_s = tries.send(kept[-1])
@@ -290,6 +290,7 @@ def _scenario(arguments: argparse.Namespace, **others: object) -> Scenario:
         "image": arguments.image,
         "seed": arguments.seed,
         "pin": arguments.pin,
+        "timeout_s": arguments.timeout,
         **others,
     }
     return Scenario(**fields)  # type: ignore[arg-type]  # argparse has checked the values, but knows no types
@@ -310,7 +311,7 @@ def _with_cleanup(described: doc.Run, result: Result) -> doc.Run:
     return msgspec.structs.replace(described, cleanup=doc.Removal(result.cleanup.removed, failures))
 
 
-def _is_borne(run: doc.Run) -> bool:
+def is_borne(run: doc.Run) -> bool:
     """Whether the run kept its objectives and its schedule: what it achieved, but for the time that any answer takes, is what it
     offered."""
     median_s = (run.response_time.percentiles_ns["p50"] or 0) / 1e9

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from loadtest.compare import SIGNIFICANT_P
 from loadtest.document import Comparison, Condition, Knee, Quotient, Run, Sweep, Usl
+from loadtest.sweep import Fit
 from loadtest.units import nanoseconds_text, rate_text
 from loadtest.verify import SHOWN_MAX, Verification
 
@@ -73,8 +74,7 @@ def print_verification(run: Run, verification: Verification, console: Console) -
 
 
 def fitted_throughput(fit: Usl, concurrency: float) -> float:
-    n = concurrency
-    return fit.rate_per_s * n / (1 + fit.contention * (n - 1) + fit.coherency * n * (n - 1))
+    return Fit(fit.rate_per_s, fit.contention, fit.coherency, fit.r_squared).throughput(concurrency)
 
 
 def fit_text(fit: Usl | None) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from random import Random
 from statistics import NormalDist, median
 
-EXACT_MAX = 50  # of n * m up to which p is counted out instead of approximated, if there are no ties
+EXACT_MAX = 900  # of n * m up to which p is counted out instead of approximated, if there are no ties
 RESAMPLES = 10_000
 
 
@@ -23,7 +23,7 @@ def mann_whitney(a: Sequence[float], b: Sequence[float]) -> float:
     rank, ties = _ranks([*a, *b])
     u = sum(rank[value] for value in a) - len(a) * (len(a) + 1) / 2
     smaller = min(u, len(a) * len(b) - u)
-    if not ties and len(a) * len(b) <= EXACT_MAX**2:
+    if not ties and len(a) * len(b) <= EXACT_MAX:
         return _exact_p(smaller, len(a), len(b))
     return _normal_p(smaller, len(a), len(b), ties)
 

@@ -13,7 +13,7 @@ import pytest
 
 from loadtest import document as doc
 from loadtest.__main__ import main
-from loadtest.commands import _is_borne
+from loadtest.commands import is_borne
 from loadtest.describing import describe_run
 from loadtest.runner import Load
 from loadtest.scenario import Scenario
@@ -86,7 +86,7 @@ def test_a_run_that_cannot_be_pinned_is_cleaned_up(docker: FakeDocker, monkeypat
 def borne(service_ms: float, concurrency: int, rate_per_s: float, slo: str) -> bool:
     scenario = Scenario(host="unix:///s", rate_per_s=rate_per_s, duration_s=4, concurrency=concurrency)
     load = Load(scenario, lambda: VirtualSystem(lambda number, at_ns: at_ns + round(service_ms * MS)))
-    return _is_borne(describe_run(load.create(), slos=[Slo.parse(slo)]))
+    return is_borne(describe_run(load.create(), slos=[Slo.parse(slo)]))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def borne(service_ms: float, concurrency: int, rate_per_s: float, slo: str) -> b
         (300, 1000, 500, "p99<1s", True),  # slow, but keeps up: the last answers are late, not fewer
     ],
 )
-def test_a_rate_is_borne_if_objectives_and_schedule_are_kept(
+def test_a_rateis_borne_if_objectives_and_schedule_are_kept(
     service_ms: float, concurrency: int, rate_per_s: float, slo: str, expected: bool
 ) -> None:
     assert borne(service_ms, concurrency, rate_per_s, slo) is expected
