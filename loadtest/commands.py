@@ -231,7 +231,7 @@ def selftest_command(arguments: argparse.Namespace) -> int:
     lag = found.schedule_lag
     late = ", ".join(f"{p.name} {nanoseconds_text(p.value_ns)}" for p in lag.percentiles if p.value_ns is not None)
     print(f"this client's ceiling here: {rate_text(found.ceiling.requests_per_s)} from {concurrency} connections")
-    print(f"floor of the service time:  {nanoseconds_text(found.ceiling.floor_p50_ns)} at p50")
+    print(f"floor of the service time:  {nanoseconds_text(found.ceiling.floor_p50_ns)} at p50, from one connection")
     print(f"CPU per request:            {found.ceiling.cpu_us_per_request:.1f} us")
     scheduled = found.scheduled
     sent = f"{scheduled.sent:,} requests at {rate_text(arguments.rate)}"

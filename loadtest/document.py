@@ -134,6 +134,7 @@ class Client(msgspec.Struct, frozen=True):
     ceiling_per_s: float | None
     """What it does against a server that does nothing."""
     floor_p50_ns: int | None
+    """The median of its service times there, one request at a time."""
     pinning: str
     is_limited: bool
     """What was measured may be the client."""

@@ -17,6 +17,7 @@ from loadtest.runner import Load, Result
 from loadtest.scenario import Scenario
 from loadtest.statistics import Distribution
 
+FLOOR_COUNT = 300
 QUICK_COUNT = 2_000
 """Enough for a rate and a median, and over in a fifth of a second: every report has them."""
 STOP_TIMEOUT_S = 10.0
@@ -27,7 +28,9 @@ class Ceiling:
     """No server can look better than this to this client, here and now."""
 
     requests_per_s: float
+    """From as many connections as the run has."""
     floor_p50_ns: int
+    """The service time of a request that is alone."""
     cpu_us_per_request: float
 
 
@@ -48,7 +51,7 @@ def selftest(*, concurrency: int, count: int, rate_per_s: float, duration_s: flo
     with null_server() as host:
         closed = against(host, concurrency=concurrency, count=count)
         scenario = Scenario(host=host, rate_per_s=rate_per_s, duration_s=duration_s, concurrency=concurrency, keep=True)
-        return SelfTest(_ceiling(closed), closed, Load(scenario).create())
+        return SelfTest(_ceiling(closed, _alone(host)), closed, Load(scenario).create())
 
 
 def quick_ceiling(scenario: Scenario) -> Ceiling:
@@ -56,7 +59,7 @@ def quick_ceiling(scenario: Scenario) -> Ceiling:
     with null_server() as host:
         clients, body = scenario.concurrency, scenario.body
         quick = Scenario(host=host, count=QUICK_COUNT, concurrency=clients, body=body, keep=True)
-        return _ceiling(Load(quick).create())
+        return _ceiling(Load(quick).create(), _alone(host))
 
 
 def against(host: str, *, concurrency: int, count: int) -> Result:
@@ -84,9 +87,13 @@ def null_server() -> Iterator[str]:
                     process.kill()
 
 
-def _ceiling(result: Result) -> Ceiling:
+def _alone(host: str) -> Result:
+    return against(host, concurrency=1, count=FLOOR_COUNT)
+
+
+def _ceiling(result: Result, alone: Result) -> Ceiling:
     statistics = result.statistics()
-    floor_ns = statistics.service_time.value_ns("p50")
+    floor_ns = alone.statistics().service_time.value_ns("p50")
     if result.errors or floor_ns is None or not result.conditions:
         raise HarnessError("the null server did not answer as it should")
     return Ceiling(statistics.creates_per_s, floor_ns, result.conditions.client_cpu_s * 1e6 / result.sent)
