@@ -73,10 +73,12 @@ def run_command(arguments: argparse.Namespace) -> int:
             load.clean_up()
             raise
         described = describe_run(result, ceiling=ceiling, slos=arguments.slo, command=_command(arguments))
-        print_run(described, console)
-        if not is_kept or scenario.keep:
-            result = _finish(load, result)
-            described = _with_cleanup(described, result)
+        try:
+            print_run(described, console)
+        finally:  # whoever reads may have gone: `boatyard-load run | head`
+            if not is_kept or scenario.keep:
+                result = _finish(load, result)
+                described = _with_cleanup(described, result)
         print_cleanup(described, console)
         _write_outputs(arguments, described)
         _write_samples(arguments, result)

@@ -98,6 +98,10 @@ class FakeDocker:
 
     def wait_idle(self) -> None:
         """Until every client that has gone has had its last request carried out."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(self.path))
+            sock.sendall(b"GET /version HTTP/1.1\r\n\r\n")
+            sock.recv(1)  # whoever came before has been let in
         _, *connections = self._threads
         for thread in connections:
             thread.join()
@@ -112,8 +116,8 @@ class FakeDocker:
 
     def _start(self, target: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments)
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)
 
     def _accept(self) -> None:
         while True:

@@ -234,3 +234,13 @@ def test_a_second_ctrl_c_skips_the_clean_up_and_says_how_to_do_it(docker: FakeDo
     assert (read["cleanup"], read["is_interrupted"], read["counts"]["created"]) == (None, True, 10)
     assert (read["counts"]["sent"], read["counts"]["abandoned"]) == (14, 4)
     assert "Traceback" not in errors
+
+
+def test_a_reader_that_goes_away_does_not_keep_the_containers(docker: FakeDocker) -> None:
+    command = [sys.executable, "-m", "loadtest", "run", "-H", docker.host, "-n", "100"]
+    with subprocess.Popen(command, cwd=SOURCES, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(30) == 1
+    assert len(docker.creates) == 100
+    assert docker.containers == {}
