@@ -135,7 +135,8 @@ def _run_cards(run: doc.Run) -> Iterator[tuple[str, str, str]]:
         yield "offered", rate_text(run.plan.rate_per_s), f"{counts.late:,} late, {counts.unsent:,} never sent"
     if run.client.ceiling_per_s:
         share = run.creates_per_s / run.client.ceiling_per_s
-        yield "of this client's ceiling", f"{share:.0%}", f"{rate_text(run.client.ceiling_per_s)} against a null server"
+        shown = f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
+        yield "of this client's ceiling", shown, f"{rate_text(run.client.ceiling_per_s)} against a null server"
 
 
 def _cards(cards: Iterable[tuple[str, str, str]]) -> str:
