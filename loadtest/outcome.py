@@ -15,7 +15,8 @@ import attrs
 import msgspec
 
 from loadtest.errors import ErrorKind, Failure
-from loadtest.scenario import Scenario
+from loadtest.requests import OK
+from loadtest.scenario import Operation, Scenario
 from loadtest.statistics import Samples
 
 CREATED = 201
@@ -24,6 +25,7 @@ SAMPLES_PER_ERROR = 3
 SAMPLE_CHARACTERS_MAX = 500
 ERROR_GROUPS_MAX = 50  # a message that names something new every time must not fill the report
 _CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
+_NAME_IS_TAKEN = re.compile(rb"container name .{1,300} is already in use")
 _VARIABLE_PARTS = re.compile(r"\b[0-9a-f]{12,64}\b|\blt-[\w.-]+|\d+")
 
 
@@ -67,14 +69,22 @@ def judge(
     """The acknowledged creates and the errors, from all that was recorded. `bodies` are the answers' by request number."""
     acks: dict[str, Ack] = {}
     found = list(failures)
-    for number, status in enumerate(samples.statuses()):
-        if status == CREATED:
+    for number, (status, operation) in enumerate(zip(samples.statuses(), samples.operations(), strict=True)):
+        if operation != Operation.CREATE:
+            if status > 0 and status not in (OK[Operation(operation)], CONFLICT):
+                found.append(_read_refusal(number, status, bodies[number]))
+        elif status == CREATED:
             verdict = _read_ack(number, scenario.name_of(number), bodies[number], acks)
             found += [verdict] if verdict else []
-        elif status > 0 and status != CONFLICT:
+        elif status > 0 and not is_conflict(status, bodies[number] if scenario.expects_conflicts else b""):
             found.append(_read_refusal(number, status, bodies[number]))
     found += _check_conflicts(scenario, samples, bodies)
     return tuple(acks.values()), group_failures(found)
+
+
+def is_conflict(status: int, body: bytes) -> bool:
+    """Whether a create was refused because its name is taken, which Podman 4 answers with 500 instead of 409."""
+    return status == CONFLICT or (status == 500 and _NAME_IS_TAKEN.search(body) is not None)
 
 
 def group_failures(failures: Iterable[Failure]) -> tuple[ErrorGroup, ...]:
@@ -124,12 +134,15 @@ def _read_refusal(number: int, status: int, body: bytes) -> Failure:
 
 def _check_conflicts(scenario: Scenario, samples: Samples, bodies: Sequence[bytes]) -> Iterator[Failure]:
     """Every 409 that should not have been, and every 409 that should have been but was a 201."""
-    statuses = samples.statuses()
     if not scenario.expects_conflicts:
-        for number, status in enumerate(statuses):
+        for number, status in enumerate(samples.statuses()):
             if status == CONFLICT:
                 yield Failure(number, ErrorKind.UNEXPECTED_409, refusal_text(bodies[number]), status)
         return
+    statuses = [
+        CONFLICT if is_conflict(status, body) else status
+        for status, body in zip(samples.statuses(), bodies, strict=True)
+    ]
     rivals: defaultdict[str, list[int]] = defaultdict(list)
     for number in range(len(statuses)):
         rivals[scenario.name_of(number)].append(number)

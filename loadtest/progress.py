@@ -1,6 +1,6 @@
-"""Shows how far a run has come, on standard error: a bar on a terminal, plain lines elsewhere.
+"""Shows how far a run has come, on standard error: a live view on a terminal, plain lines elsewhere.
 
-Drawing a bar takes rich a millisecond, which the answers of that millisecond would have to wait for. So the bar is drawn by a
+Drawing takes rich a millisecond, which the answers of that millisecond would have to wait for. So the view is drawn by a
 process of its own, to which the load sends a few bytes 4 times a second.
 """
 
@@ -15,23 +15,25 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from rich.live import Live
 
-from loadtest.runner import Progress
+from loadtest.live import Onlooker, drawn
+from loadtest.statistics import Recorder
+from loadtest.work import Progress
 
 LINE_INTERVAL_S = 1.0
 
 
 @contextmanager
-def progress_shown(count: int) -> Iterator[Callable[[Progress], None]]:
-    """What to call with each `Progress`. On leaving, the bar is finished and its process gone."""
+def progress_shown(recorder: Recorder) -> Iterator[Callable[[Progress], None]]:
+    """What to call with each `Progress`. On leaving, the view is finished and its process gone."""
     if not sys.stderr.isatty():
         yield _lines()
         return
     receiver, sender = multiprocessing.Pipe(duplex=False)
-    # Forked, not spawned: a new interpreter would spend a quarter of a second importing while the load runs.
-    drawer = multiprocessing.get_context("fork").Process(target=_draw, args=(receiver, sender, count), daemon=True)
+    # Forked, not spawned: a new interpreter would spend a quarter of a second importing while the load runs; and the recorder's
+    # memory is shared with whoever is forked.
+    drawer = multiprocessing.get_context("fork").Process(target=_draw, args=(receiver, sender, recorder), daemon=True)
     # Ctrl-C reaches the whole group, but the load decides when to end: blocked from its birth, the drawer never sees one.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -39,7 +41,7 @@ def progress_shown(count: int) -> Iterator[Callable[[Progress], None]]:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     receiver.close()
-    # A terminal that is held up (Ctrl-S) loses steps of the bar; the load goes on.
+    # A terminal that is held up (Ctrl-S) loses steps of the view; the load goes on.
     os.set_blocking(sender.fileno(), False)
 
     def show(progress: Progress) -> None:
@@ -60,33 +62,23 @@ def _lines() -> Callable[[Progress], None]:
         nonlocal next_line_s
         if progress.elapsed_s >= next_line_s:
             next_line_s = progress.elapsed_s + LINE_INTERVAL_S
-            sys.stderr.write(f"{progress.done:,} of {progress.count:,} answered{_errors(progress)}\n")
+            of = f" of {progress.count:,}" if progress.count is not None else ""
+            until = "" if progress.count is not None else f", {progress.share:.0%} of the time"
+            errors = f", {progress.errors:,} errors" if progress.errors else ""
+            sys.stderr.write(f"{progress.done:,}{of} answered{errors}{until}\n")
             sys.stderr.flush()
 
     return show
 
 
-def _draw(receiver: Connection, sender: Connection, count: int) -> None:
+def _draw(receiver: Connection, sender: Connection, recorder: Recorder) -> None:
     """The drawing process, until the other end of the pipe is closed."""
     sender.close()
-    columns = (
-        TextColumn("creating"),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[rate]}[red]{task.fields[errors]}"),
-    )
-    with Bar(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as bar:
-        task = bar.add_task("", total=count, rate="", errors="")
+    onlooker = Onlooker(recorder)
+    with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
         while True:
             try:
                 progress: Progress = receiver.recv()
             except EOFError:
                 return
-            rate = f"{progress.done / progress.elapsed_s:,.0f}/s" if progress.elapsed_s else ""
-            bar.update(task, completed=progress.done, rate=rate, errors=_errors(progress), refresh=True)
-
-
-def _errors(progress: Progress) -> str:
-    return f", {progress.errors:,} errors" if progress.errors else ""
+            live.update(drawn(progress, onlooker.look(progress)), refresh=True)

@@ -1,7 +1,7 @@
 """A run from its image to its result: sends the creates, keeps what came back, judges it afterwards, cleans up.
 
-While the load runs nothing is decoded and nothing is counted but progress; the garbage collector is off. Order and timing are the
-client's, verdicts are `outcome`'s, numbers are `statistics`'.
+While the load runs nothing is decoded and nothing is counted but progress; the garbage collector is off. Order and timing are
+the client's, verdicts are `outcome`'s, numbers are `statistics`'.
 """
 
 from __future__ import annotations
@@ -10,28 +10,24 @@ import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from random import Random
 from types import MappingProxyType
 
 import attrs
 
-from loadtest.client import Client, Times
-from loadtest.errors import ErrorKind, Failure
-from loadtest.outcome import CONFLICT, CREATED, Ack, ErrorGroup, judge
-from loadtest.response import Response
-from loadtest.scenario import Naming, Scenario, socket_path
+from loadtest.arrivals import constant, measured_part, poisson
+from loadtest.client import Client
+from loadtest.conditions import Conditions, Meter
+from loadtest.journal import Journal
+from loadtest.outcome import Ack, ErrorGroup, judge
+from loadtest.pinning import pinned
+from loadtest.requests import OK
+from loadtest.scenario import Operation, Scenario, socket_path
 from loadtest.statistics import FAILED, Recorder, Samples, Statistics, summarize
-from loadtest.target import Cleanup, clean_up, load_image, server_version
-
-
-@attrs.frozen
-class Progress:
-    """How far a run has come. `errors` counts what can be told without decoding; the result's are the verdict."""
-
-    done: int
-    count: int
-    errors: int
-    elapsed_s: float
+from loadtest.system import Kernel, System, allow_connections, sharpen_timers
+from loadtest.target import Cleanup, Target, clean_up, describe, ensure_image
+from loadtest.work import Progress, Work
 
 
 @attrs.frozen(kw_only=True)
@@ -41,6 +37,8 @@ class Result:
     scenario: Scenario
     server: str
     """What the target calls itself; empty when it does not say."""
+    target: Target | None = None
+    """What it was before the run; None for a load that was not prepared."""
     created: tuple[Ack, ...]
     """Every create that was acknowledged, in the order of sending: (name, id)."""
     errors: tuple[ErrorGroup, ...]
@@ -49,16 +47,38 @@ class Result:
     sent: int
     abandoned: int
     """Sent, but neither answered nor failed when the run was broken off."""
+    unsent: int = 0
+    """In an open loop: due, but abandoned at the end, because the server never kept up or the run was broken off."""
+    warmup_count: int = 0
+    """How many of the requests, from the first on, were not measured."""
+    renamed: Mapping[str, str] = MappingProxyType({})
+    """The last name by id, of the containers that the mix has renamed."""
+    removed: frozenset[str] = frozenset()
+    """Ids of those that it has removed."""
     samples: Samples = attrs.field(repr=False)
-    client_cpu_s: float
-    """CPU time of the thread that ran the load, from the first request to the last answer."""
+    """Of all requests, the warm-up's included."""
+    conditions: Conditions | None = None
+    """None for a load that was broken off."""
+    started_at: float = 0.0
+    """Seconds since 1970."""
+    loop_lag_ns: int = 0
+    """The longest that the client's own loop was late for a heartbeat of 10 ms: what it may add to any time measured."""
     is_interrupted: bool
     cleanup: Cleanup | None = None
     """None when the containers were kept."""
 
     def statistics(self) -> Statistics:
         """Throughput and percentiles of the creates that were answered 201."""
-        return summarize(self.samples, status=CREATED)
+        return self.statistics_of(Operation.CREATE)
+
+    def statistics_of(self, operation: Operation) -> Statistics:
+        """Of the requests for `operation` that were carried out, without the warm-up's."""
+        return summarize(self.samples, status=OK[operation], operation=operation, first=self.warmup_count)
+
+    @property
+    def late(self) -> int:
+        """In an open loop: how many of the requests were due when no connection was free."""
+        return sum(self.samples.queued())
 
     @property
     def error_count(self) -> int:
@@ -79,135 +99,123 @@ def run(scenario: Scenario, on_progress: Callable[[Progress], None] | None = Non
         if not scenario.keep:
             load.clean_up()
         raise
-    return result if scenario.keep else attrs.evolve(result, cleanup=load.clean_up())
+    return load.finish(result)
 
 
 class Load:
     """One run in steps, for a caller who has something to do between them, or wants to stop early."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, system: Callable[[], System] = Kernel) -> None:
         self._scenario = scenario
-        self._creates = _Creates(scenario)
-        self._server = ""
-        self._cpu_s = 0.0
-        self._is_stopped = False
+        self._system = system
+        self._work = Work(scenario)
+        self._journal = Journal.of_user()
+        self._target: Target | None = None
+        self._conditions: Conditions | None = None
+        self._loop_lag_ns = 0
+        self._started_at = 0.0
+
+    @property
+    def recorder(self) -> Recorder:
+        """What is recorded while the load runs; in shared memory, so that a process forked off may look on."""
+        return self._work.recorder
 
     def prepare(self) -> None:
-        """Asks the target for its version, and loads the image if it is needed. Raises `TargetUnreachable`, `TargetRefused`."""
-        self._server = server_version(self._scenario.host)
-        if self._scenario.image is None:
-            load_image(self._scenario.host)
+        """Asks what the target is, loads the image if it is needed, and writes the run down in the journal.
+
+        Raises `TargetUnreachable`, `TargetRefused`, `HarnessError`.
+        """
+        scenario = self._scenario
+        if scenario.image is None:
+            reference = ensure_image(scenario.host)
+            if reference != scenario.reference:
+                self._scenario = scenario = attrs.evolve(scenario, image=reference)
+                self._work = Work(scenario)
+        self._target = describe(scenario.host, scenario.reference)
+        self._journal.begin(scenario)
 
     def create(self, on_progress: Callable[[Progress], None] | None = None) -> Result:
         """Sends the creates and waits for the answers. What becomes of them is in the result; nothing is raised for it."""
         scenario = self._scenario
         client = Client(socket_path(scenario.host), concurrency=scenario.concurrency, timeout_s=scenario.timeout_s)
+        allow_connections(scenario.concurrency)
+        system = self._system()
+        self._started_at = time.time()
+        if scenario.is_open:
+            sharpen_timers()
         with _no_garbage_collection():
-            self._creates.watch(on_progress)
-            cpu_start_ns = time.thread_time_ns()
-            try:
-                client.run(self._creates)
-            finally:
-                self._cpu_s = (time.thread_time_ns() - cpu_start_ns) / 1e9
-        self._creates.tick()
+            started_at_ns = self._work.begin(system.now_ns, on_progress)
+            schedule = None if scenario.rate_per_s is None else self._schedule(scenario.rate_per_s, started_at_ns)
+            pid = self._target.pid if self._target is not None else None
+            with pinned(pid) if scenario.pin else nullcontext("") as pinning:
+                meter = Meter(pid)
+                self._loop_lag_ns = client.run(self._work, schedule, system)
+                self._conditions = meter.read(pinning=pinning)
+        self._work.tick()
         return self.result()
+
+    def _schedule(self, rate_per_s: float, started_at_ns: int) -> Iterator[int]:
+        scenario = self._scenario
+        arrivals = poisson(rate_per_s, Random(scenario.seed)) if scenario.is_poisson else constant(rate_per_s)
+        duration_ns = None if scenario.duration_s is None else round(scenario.duration_s * 1e9)
+        warmup_ns = round(scenario.warmup_s * 1e9)
+        planned = measured_part(arrivals, warmup_ns=warmup_ns, duration_ns=duration_ns, limit=scenario.limit)
+        return (started_at_ns + at_ns for at_ns in planned)
 
     def stop(self) -> None:
         """Sends no more creates; those under way are still waited for. May be called from a signal handler."""
-        self._is_stopped = True
-        self._creates.stop()
+        self._work.stop()
 
     def result(self) -> Result:
         """The result so far: also of a load that was broken off."""
-        creates = self._creates
-        samples = creates.recorder.samples()
-        created, errors = judge(self._scenario, samples, creates.bodies, creates.failures)
+        work = self._work
+        samples = work.recorder.samples(work.sent)
+        created, errors = judge(self._scenario, samples, work.bodies, work.failures)
         answers = Counter(status for status in samples.statuses() if status)
         failed = answers.pop(FAILED, 0)
         return Result(
             scenario=self._scenario,
-            server=self._server,
+            server=self._target.version if self._target is not None else "",
+            target=self._target,
             created=created,
             errors=errors,
             statuses=MappingProxyType(dict(sorted(answers.items()))),
-            sent=creates.sent,
-            abandoned=creates.sent - answers.total() - failed,
+            sent=work.sent,
+            warmup_count=work.sent if work.warmup_count is None else work.warmup_count,
+            renamed=MappingProxyType(dict(work.requests.renamed)),
+            removed=frozenset(work.requests.removed),
+            abandoned=work.sent - answers.total() - failed,
+            unsent=work.unsent,
             samples=samples,
-            client_cpu_s=self._cpu_s,
-            is_interrupted=self._is_stopped,
+            conditions=self._conditions,
+            started_at=self._started_at,
+            loop_lag_ns=self._loop_lag_ns,
+            is_interrupted=work.is_stopped,
         )
 
     def clean_up(self) -> Cleanup:
         """Removes all that the run created. Raises nothing of the target's: see the failures."""
-        return clean_up(self._scenario, [ack.id for ack in self.result().created])
+        cleanup = clean_up(self._scenario, [ack.id for ack in self.result().created])
+        if not cleanup.failures:
+            self._journal.finish(self._scenario.run_id)
+        return cleanup
 
+    def carry_out(self) -> tuple[Result, Cleanup]:
+        """All of it, the clean-up included; which `KeyboardInterrupt` skips, and leaves to the journal."""
+        self.prepare()
+        try:
+            result = self.create()
+        except Exception:
+            self.clean_up()
+            raise
+        return result, self.clean_up()
 
-class _Creates:
-    """The plan of a closed loop of creates, and all that is recorded of it."""
-
-    def __init__(self, scenario: Scenario) -> None:
-        self._head, self._tail = _request_parts(scenario)
-        self._clients_per_name = scenario.names.clients_per_name
-        self._is_numbered = scenario.names.naming is not Naming.GENERATED
-        self._is_fine = frozenset({CREATED, CONFLICT} if scenario.expects_conflicts else {CREATED})
-        self._count = self._limit = scenario.count
-        self._on_progress: Callable[[Progress], None] | None = None
-        self._started_at_s = 0.0
-        self._done = 0
-        self._errors = 0
-        self.sent = 0
-        self.recorder = Recorder(scenario.count)
-        self.bodies: list[bytes] = [b""] * scenario.count
-        self.failures: list[Failure] = []
-
-    def watch(self, on_progress: Callable[[Progress], None] | None) -> None:
-        """From now on the clock runs, and `on_progress` is called with every tick."""
-        self._on_progress = on_progress
-        self._started_at_s = time.perf_counter()
-
-    def stop(self) -> None:
-        self._limit = 0
-
-    def next_request(self) -> tuple[int, bytes] | None:
-        number = self.sent
-        if number >= self._limit:
-            return None
-        self.sent = number + 1
-        if not self._is_numbered:
-            return number, self._head + self._tail
-        return number, b"%b%d%b" % (self._head, number // self._clients_per_name, self._tail)
-
-    def answered(self, number: int, times: Times, response: Response) -> None:
-        self.recorder.record(number, *times, response.status)
-        self.bodies[number] = response.body
-        self._done += 1
-        if response.status not in self._is_fine:
-            self._errors += 1
-
-    def failed(self, number: int, times: Times, kind: ErrorKind, text: str) -> None:
-        self.recorder.record(number, *times, FAILED)
-        self.failures.append(Failure(number, kind, text))
-        self._done += 1
-        self._errors += 1
-
-    def tick(self) -> None:
-        if self._on_progress is None:
-            return
-        elapsed_s = time.perf_counter() - self._started_at_s
-        self._on_progress(Progress(self._done, self._count, self._errors, elapsed_s))
-
-
-def _request_parts(scenario: Scenario) -> tuple[bytes, bytes]:
-    """What comes before and after the number in a create's name; without a number, all of it comes before."""
-    body = scenario.create_body()
-    head = b"POST /containers/create"
-    if scenario.names.naming is not Naming.GENERATED:
-        head += f"?name={scenario.name_prefix}".encode()
-    tail = b" HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
-        len(body),
-        body,
-    )
-    return head, tail
+    def finish(self, result: Result) -> Result:
+        """The result with its clean-up, or without one if the containers are to be kept."""
+        if self._scenario.keep:
+            self._journal.finish(self._scenario.run_id)
+            return result
+        return attrs.evolve(result, cleanup=self.clean_up())
 
 
 @contextmanager

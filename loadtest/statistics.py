@@ -1,15 +1,16 @@
 """What was measured, raw, and the percentiles of it. Exact: nearest rank over all samples, never interpolated, never bucketed.
 
-Times are nanoseconds of `time.perf_counter_ns`. `response_time` runs from the moment a request was meant to start, `service_time`
-from the moment its first byte was handed to the kernel; both end when its answer was read. Only creates that were answered 201
-are counted: a refusal is often quick and would flatter.
+Times are nanoseconds of `time.perf_counter_ns`. `response_time` runs from the moment a request was meant to start,
+`service_time` from the moment its first byte was handed to the kernel; both end when its answer was read. Only creates that
+were answered 201 are counted: a refusal is often quick and would flatter.
 """
 
 from __future__ import annotations
 
 import math
+import mmap
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -28,7 +29,7 @@ PERCENTILES = {
     "p99.9": Fraction("0.999"),
 }
 SAMPLES_BEYOND_PERCENTILE = 10  # fewer, and chance decides the number
-_FIELDS = 4  # intended start, sent at, done at, status
+_FIELDS = 6  # those of a Sample
 
 
 class Sample(NamedTuple):
@@ -37,26 +38,48 @@ class Sample(NamedTuple):
     intended_start_ns: int
     sent_at_ns: int
     done_at_ns: int
+    is_queued: int
+    """1 if it was due and found no free connection."""
     status: int
+    operation: int
+    """Its place in `scenario.Operation`."""
 
 
 class Recorder:
-    """Four numbers for each request, in one array that is allocated before the load."""
+    """Six numbers for each request, in one array that is reserved before the load.
 
-    def __init__(self, count: int) -> None:
-        self._values = array("q", bytes(count * _FIELDS * 8))
+    Memory of the kernel's that is all zero until it is written to: room for a run of unknown length costs nothing until used.
+    """
 
-    def record(self, number: int, intended_start_ns: int, sent_at_ns: int, done_at_ns: int, status: int) -> None:
+    def __init__(self, capacity: int) -> None:
+        self._values = memoryview(mmap.mmap(-1, capacity * _FIELDS * 8)).cast("q")
+
+    def record(
+        self,
+        number: int,
+        intended_start_ns: int,
+        sent_at_ns: int,
+        done_at_ns: int,
+        is_queued: bool,
+        status: int,
+        operation: int = 0,
+    ) -> None:
         values = self._values
         at = number * _FIELDS
         values[at] = intended_start_ns
         values[at + 1] = sent_at_ns
         values[at + 2] = done_at_ns
-        values[at + 3] = status
+        values[at + 3] = is_queued
+        values[at + 4] = status
+        values[at + 5] = operation
 
-    def samples(self) -> Samples:
-        """A snapshot."""
-        return Samples(self._values[:])
+    def sample(self, number: int) -> Sample:
+        """As it is now. Whole as soon as it has a status, which is written after the times."""
+        return Sample(*self._values[number * _FIELDS : (number + 1) * _FIELDS].tolist())
+
+    def samples(self, count: int) -> Samples:
+        """A snapshot of the first `count`."""
+        return Samples(array("q", self._values[: count * _FIELDS]))
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -71,8 +94,36 @@ class Samples:
     def __iter__(self) -> Iterator[Sample]:
         return map(Sample, *(self._values[field::_FIELDS] for field in range(_FIELDS)))
 
+    @classmethod
+    def joined(cls, parts: Iterable[Samples]) -> Samples:
+        """One after the other: the times of each are moved to where those before it end."""
+        values = array("q")
+        end_ns = 0
+        for part in parts:
+            moved = array("q", part._values)
+            starts = [start for start in moved[0::_FIELDS] if start]
+            shift_ns = end_ns - min(starts) + 1 if starts else 0
+            for at in range(0, len(moved), _FIELDS):
+                if moved[at]:
+                    moved[at] += shift_ns
+                    moved[at + 1] += shift_ns
+                    moved[at + 2] += shift_ns
+                    end_ns = max(end_ns, moved[at + 2])
+            values.extend(moved)
+        return cls(values)
+
+    def starting_with(self, number: int) -> Samples:
+        """Without those before it."""
+        return Samples(self._values[number * _FIELDS :])
+
     def statuses(self) -> Sequence[int]:
+        return self._values[4::_FIELDS]
+
+    def queued(self) -> Sequence[int]:
         return self._values[3::_FIELDS]
+
+    def operations(self) -> Sequence[int]:
+        return self._values[5::_FIELDS]
 
     def elapsed_ns(self) -> int:
         """From the first intended start to the last answer."""
@@ -92,13 +143,33 @@ class Percentile:
 class Distribution:
     """How long something took."""
 
-    count: int
-    percentiles: tuple[Percentile, ...]
-    max_ns: int | None
+    ordered_ns: Sequence[int] = attrs.field(repr=False)
+    """Every value, ascending."""
+
+    @property
+    def count(self) -> int:
+        return len(self.ordered_ns)
+
+    @property
+    def max_ns(self) -> int | None:
+        return self.ordered_ns[-1] if self.ordered_ns else None
+
+    @property
+    def percentiles(self) -> tuple[Percentile, ...]:
+        return tuple(Percentile(name, self.at(share), samples_needed(share)) for name, share in PERCENTILES.items())
 
     def value_ns(self, name: str) -> int | None:
         """`distribution.value_ns("p99")`; None when there are too few samples to tell. Raises `KeyError`."""
-        return {percentile.name: percentile.value_ns for percentile in self.percentiles}[name]
+        return self.at(PERCENTILES[name])
+
+    def at(self, share: Fraction) -> int | None:
+        """The percentile, or None when there are too few samples to tell."""
+        return nearest_rank(self.ordered_ns, share) if self.count >= samples_needed(share) else None
+
+    def curve(self) -> Iterator[tuple[float, int]]:
+        """Points of the whole distribution, for plots: the share of all values that do not exceed the value."""
+        for share in curve_shares(self.count):
+            yield float(share), nearest_rank(self.ordered_ns, share)
 
 
 @attrs.frozen
@@ -110,6 +181,10 @@ class Statistics:
     creates_per_s: float
     response_time: Distribution
     service_time: Distribution
+    send_lag: Distribution
+    """From the intended start to the sending."""
+    client_lag: Distribution
+    """That of the requests which found a free connection: then it is the client that was late."""
 
 
 def nearest_rank(ordered: Sequence[int], share: Fraction) -> int:
@@ -122,24 +197,37 @@ def samples_needed(share: Fraction) -> int:
     return math.ceil(SAMPLES_BEYOND_PERCENTILE / (1 - share))
 
 
+def curve_shares(count: int) -> list[Fraction]:
+    """Every hundredth, and ten steps for each halving of what lies beyond, until that is a single value."""
+    if not count:
+        return []
+    shares = {Fraction(number, 100) for number in range(1, 101)} | {Fraction(1, count)}
+    beyond = Fraction(1)
+    while beyond * count > 1:
+        shares |= {1 - beyond * Fraction(20 - step, 20) for step in range(10)}
+        beyond /= 2
+    return sorted(shares - {Fraction(0)})
+
+
 def distribution(values: Sequence[int]) -> Distribution:
-    ordered = sorted(values)
-    percentiles = []
-    for name, share in PERCENTILES.items():
-        needed = samples_needed(share)
-        value = nearest_rank(ordered, share) if len(ordered) >= needed else None
-        percentiles.append(Percentile(name, value, needed))
-    return Distribution(len(ordered), tuple(percentiles), ordered[-1] if ordered else None)
+    return Distribution(array("q", sorted(values)))
 
 
-def summarize(samples: Samples, *, status: int) -> Statistics:
-    """The statistics of the requests that were answered with `status`; elapsed time is that of the whole run."""
-    counted = [sample for sample in samples if sample.status == status]
-    elapsed_s = samples.elapsed_ns() / 1e9
+def summarize(samples: Samples, *, status: int, operation: int = 0, first: int = 0) -> Statistics:
+    """The statistics of the requests for `operation` that were answered with `status`, from number `first` on.
+
+    Elapsed time is that of all requests from there on.
+    """
+    measured = samples.starting_with(first)
+    counted = [sample for sample in measured if sample.status == status and sample.operation == operation]
+    elapsed_s = measured.elapsed_ns() / 1e9
+    lags = [(sample.sent_at_ns - sample.intended_start_ns, sample.is_queued) for sample in counted]
     return Statistics(
         created=len(counted),
         elapsed_s=elapsed_s,
         creates_per_s=len(counted) / elapsed_s if elapsed_s else 0.0,
         response_time=distribution([sample.done_at_ns - sample.intended_start_ns for sample in counted]),
         service_time=distribution([sample.done_at_ns - sample.sent_at_ns for sample in counted]),
+        send_lag=distribution([lag_ns for lag_ns, _ in lags]),
+        client_lag=distribution([lag_ns for lag_ns, is_queued in lags if not is_queued]),
     )

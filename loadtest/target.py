@@ -6,12 +6,15 @@ Paths carry no API version: every engine then answers in the newest one that it 
 from __future__ import annotations
 
 import json
+import select
 from collections.abc import Sequence
+from typing import TypeVar
 from urllib.parse import quote
 
 import attrs
 import msgspec
 
+from loadtest import procfs
 from loadtest.client import Client, request_bytes
 from loadtest.errors import ErrorKind, Failure, TargetRefused, TargetUnreachable
 from loadtest.image import REFERENCE, image_tar
@@ -23,19 +26,71 @@ SETUP_TIMEOUT_S = 60.0  # for a list of very many containers, or an image unpack
 REMOVERS = 16
 SWEEPS_MAX = 5  # a create that was given up may still be carried out while the clean-up runs
 
+_T = TypeVar("_T")
+
+
+class _Component(msgspec.Struct):
+    name: str = msgspec.field(name="Name", default="")
+
 
 class _Version(msgspec.Struct):
     version: str = msgspec.field(name="Version", default="")
     api_version: str = msgspec.field(name="ApiVersion", default="")
+    components: list[_Component] | None = msgspec.field(name="Components", default=None)
+
+    @property
+    def product(self) -> str:
+        """`podman`; empty for Docker's, whose component is just called Engine, and for those that say nothing."""
+        name = self.components[0].name if self.components else ""
+        return name.removesuffix("Engine").strip().lower()
+
+    def __str__(self) -> str:
+        return f"{self.product} {self.version} (API {self.api_version})".strip() if self.version else ""
 
 
-class _Listed(msgspec.Struct):
+class _Info(msgspec.Struct):
+    data_root: str = msgspec.field(name="DockerRootDir", default="")
+    driver: str = msgspec.field(name="Driver", default="")
+
+
+class _Image(msgspec.Struct):
+    id: str = msgspec.field(name="Id", default="")
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A container as the target lists it."""
+
     id: str = msgspec.field(name="Id")
-    names: list[str] = msgspec.field(name="Names")
+    names: tuple[str, ...] | None = msgspec.field(name="Names", default=())
+    labels: dict[str, str] | None = msgspec.field(name="Labels", default=None)
+
+    @property
+    def name(self) -> str:
+        """Without its slash."""
+        return "".join(self.names[:1]).removeprefix("/") if self.names else ""
 
 
 class _Progress(msgspec.Struct):
     error: str = ""
+
+
+@attrs.frozen
+class Target:
+    """What there is to know of an engine before a run. What it does not say is empty."""
+
+    version: str
+    """As it calls itself: `28.5.2 (API 1.51)`, `podman 5.4.2 (API 1.41)`."""
+    pid: int | None
+    """The process that listens on the socket; None when it is not to be seen from here."""
+    process: str
+    driver: str
+    data_root: str
+    file_system: str
+    """That the data root is on."""
+    containers: int
+    """How many it has."""
+    image: str
+    """The id of the image that the run creates from."""
 
 
 @attrs.frozen
@@ -52,8 +107,7 @@ def load_image(host: str | None = None, reference: str = REFERENCE) -> bool:
     Raises `TargetUnreachable`, `TargetRefused`, `BadScenario`.
     """
     client = _client(host)
-    present = _ask(client, request_bytes("GET", f"/images/{quote(reference)}/json"))
-    if present.status == 200:
+    if _image_id(client, reference):
         return False
     loaded = _ask(client, request_bytes("POST", "/images/load", image_tar(reference), "application/x-tar"))
     if loaded.status != 200:
@@ -69,12 +123,51 @@ def load_image(host: str | None = None, reference: str = REFERENCE) -> bool:
     return True
 
 
-def clean(run_id: str | None, host: str | None = None) -> Cleanup:
+def ensure_image(host: str) -> str:
+    """The name under which the target has the tiny image, which is loaded if it is missing. Raises as `load_image`.
+
+    Podman takes short names for Docker Hub's or for its own, depending on how it is set up.
+    """
+    client = _client(host)
+    names = (REFERENCE, f"docker.io/{REFERENCE}", f"localhost/{REFERENCE}")
+    if not any(_image_id(client, name) for name in names):
+        load_image(host)
+    return next((name for name in names if _image_id(client, name)), REFERENCE)
+
+
+def describe(host: str, reference: str) -> Target:
+    """Raises `TargetUnreachable`; an engine that answers in its own way is just not described."""
+    client = _client(host)
+    info = _decoded(_ask(client, request_bytes("GET", "/info")), _Info) or _Info()
+    pid = procfs.peer_pid(socket_path(host))
+    usage = procfs.usage(pid) if pid is not None else None
+    listed = _decoded(_ask(client, request_bytes("GET", "/containers/json?all=1")), list[Listed])
+    return Target(
+        version=server_version(host),
+        pid=pid if usage is not None else None,
+        process=usage.name if usage is not None else "",
+        driver=info.driver,
+        data_root=info.data_root,
+        file_system=procfs.file_system(info.data_root, procfs.mountinfo(pid) if pid is not None else ""),
+        containers=len(listed or ()),
+        image=_image_id(client, reference),
+    )
+
+
+def clean(run_id: str | None, host: str | None = None, *, settle_s: float = 0.0) -> Cleanup:
     """Removes what a run left behind, found by its label; None: what all runs did.
+
+    `settle_s`: looks once more after that time, for creates that were still under way when their client was killed.
 
     Raises `TargetUnreachable`, `TargetRefused`, `BadScenario`.
     """
-    return _sweep(_client(host), run_id)
+    client = _client(host)
+    cleanup = _sweep(client, run_id)
+    if settle_s and not cleanup.failures:
+        select.select((), (), (), settle_s)  # the target does not tell what it is still working on
+        late = _sweep(client, run_id)
+        cleanup = Cleanup(cleanup.removed + late.removed, late.failures)
+    return cleanup
 
 
 def listed(run_id: str | None, host: str | None = None) -> tuple[Ack, ...]:
@@ -101,12 +194,27 @@ def clean_up(scenario: Scenario, ids: Sequence[str]) -> Cleanup:
 
 def server_version(host: str) -> str:
     """What the target calls itself, as in `28.5.2 (API 1.51)`; empty when it does not say. Raises `TargetUnreachable`."""
-    response = _ask(_client(host), request_bytes("GET", "/version"))
+    return str(_decoded(_ask(_client(host), request_bytes("GET", "/version")), _Version) or "")
+
+
+def everything(host: str | None = None) -> tuple[Listed, ...]:
+    """Every container that the target has, whoever made it. Raises `TargetUnreachable`, `TargetRefused`, `BadScenario`."""
+    return _all_listed(_client(host), "/containers/json?all=1")
+
+
+def _image_id(client: Client, reference: str) -> str:
+    """Empty when the target does not have it."""
+    answer = _ask(client, request_bytes("GET", f"/images/{quote(reference)}/json"))
+    image = _decoded(answer, _Image) if answer.status == 200 else None
+    return image.id or reference if image is not None else ""
+
+
+def _decoded(response: Response, kind: type[_T]) -> _T | None:
+    """None for anything else."""
     try:
-        version = msgspec.json.decode(response.body, type=_Version)
-    except msgspec.DecodeError:
-        return ""
-    return f"{version.version} (API {version.api_version})" if version.version else ""
+        return msgspec.json.decode(response.body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _client(host: str | None) -> Client:
@@ -142,14 +250,18 @@ def _sweep(client: Client, run_id: str | None) -> Cleanup:
 def _listed(client: Client, run_id: str | None) -> tuple[Ack, ...]:
     label = RUN_LABEL if run_id is None else f"{RUN_LABEL}={check_run_id(run_id)}"
     filters = quote(json.dumps({"label": [label]}, separators=(",", ":")))
-    response = _ask(client, request_bytes("GET", f"/containers/json?all=1&filters={filters}"))
+    listed = _all_listed(client, f"/containers/json?all=1&filters={filters}")
+    return tuple(Ack(container.name, container.id) for container in listed)
+
+
+def _all_listed(client: Client, target: str) -> tuple[Listed, ...]:
+    response = _ask(client, request_bytes("GET", target))
     if response.status != 200:
         raise TargetRefused(f"containers could not be listed: {response.status} {refusal_text(response.body)}")
     try:
-        containers = msgspec.json.decode(response.body, type=list[_Listed])
+        return msgspec.json.decode(response.body, type=tuple[Listed, ...])
     except msgspec.DecodeError as error:
         raise TargetRefused(f"containers could not be listed: {error}") from error
-    return tuple(Ack("".join(container.names[:1]).removeprefix("/"), container.id) for container in containers)
 
 
 def _remove(client: Client, ids: Sequence[str]) -> Cleanup:

@@ -22,6 +22,13 @@ def socket_file(tmp_path: Path) -> Iterator[Path]:
         yield Path(directory) / "d.sock"
 
 
+@pytest.fixture(autouse=True)
+def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the runs of a test are written down."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "boatyard-load" / "runs"
+
+
 @pytest.fixture
 def docker(socket_file: Path) -> Iterator[FakeDocker]:
     with FakeDocker(socket_file) as fake:

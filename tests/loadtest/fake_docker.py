@@ -96,6 +96,16 @@ class FakeDocker:
         for thread in self._threads:
             thread.join()
 
+    def wait_idle(self) -> None:
+        """Until every client that has gone has had its last request carried out."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(self.path))
+            sock.sendall(b"GET /version HTTP/1.1\r\n\r\n")
+            sock.recv(1)  # whoever came before has been let in
+        _, *connections = self._threads
+        for thread in connections:
+            thread.join()
+
     @property
     def creates(self) -> list[Request]:
         return [request for request in self.requests if request.path == "/containers/create"]
@@ -106,8 +116,8 @@ class FakeDocker:
 
     def _start(self, target: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments)
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)
 
     def _accept(self) -> None:
         while True:
@@ -145,15 +155,33 @@ class FakeDocker:
         if request.method == "DELETE":
             return self.script_delete(deleted, request) or self._remove(request)
         with self._lock:
-            return self._answer_setup(request)
+            return self._answer_container(request) or self._answer_setup(request)
+
+    def _answer_container(self, request: Request) -> Reply | None:
+        """Inspect and rename."""
+        prefix, _, rest = request.path.removeprefix("/").partition("/")
+        id_, _, verb = rest.partition("/")
+        if prefix != "containers" or not verb:
+            return None
+        container = self.containers.get(id_)
+        if container is None:
+            return http(404, {"message": f"No such container: {id_}"})
+        if verb == "json":
+            return http(200, {"Id": container.id, "Name": f"/{container.name}"})
+        if request.query["name"] in self.names:
+            return http(409, {"message": "Conflict."})
+        self.containers[id_] = attrs.evolve(container, name=request.query["name"])
+        return http(204)
 
     def _answer_setup(self, request: Request) -> Reply:
         if request.path == "/version":
             return http(200, {"Version": "1.2.3", "ApiVersion": "1.51"})
+        if request.path == "/info":
+            return http(200, {"DockerRootDir": "/", "Driver": "fake"})
         if request.path == "/containers/json":
-            (label,) = json.loads(request.query["filters"])["label"]
-            found = [container for container in self.containers.values() if _has_label(container, label)]
-            return http(200, [{"Id": container.id, "Names": [f"/{container.name}"]} for container in found])
+            label = json.loads(request.query.get("filters", '{"label":[""]}'))["label"][0]
+            found = [container for container in self.containers.values() if not label or _has_label(container, label)]
+            return http(200, [{"Id": c.id, "Names": [f"/{c.name}"], "Labels": c.labels} for c in found])
         if request.path == "/images/load":
             self.images |= set(_references(request.body))
             return self.load_reply

@@ -129,7 +129,7 @@ def test_a_socket_without_a_listener_refuses_every_request(socket_file: Path, ha
     if has_file:
         with socket.socket(socket.AF_UNIX) as sock:
             sock.bind(str(socket_file))
-    outcomes = Client(str(socket_file), concurrency=2, timeout_s=30).exchange([CREATE] * 5000)
+    outcomes = Client(str(socket_file), concurrency=2, timeout_s=30).exchange([CREATE] * 20)
     assert set(statuses(outcomes)) == {ErrorKind.CONNECT_REFUSED}
     assert isinstance(outcomes[0], Failure)
     assert outcomes[0].text == f"{socket_file}: {'Connection refused' if has_file else 'No such file or directory'}"

@@ -13,6 +13,7 @@ import attrs
 import pytest
 
 from loadtest.__main__ import main
+from loadtest.commands import COMMANDS
 from loadtest.runner import run
 from loadtest.scenario import Scenario
 from tests.loadtest.fake_docker import FakeDocker, Reply, Request, http
@@ -91,11 +92,23 @@ def test_the_json_file_has_the_result(docker: FakeDocker, tmp_path: Path) -> Non
     file = tmp_path / "result.json"
     assert main(["run", "-H", docker.host, "-n", "20", "-c", "2", "--json", str(file)]) == 0
     read = json.loads(file.read_text())
-    assert (read["version"], read["server"]) == (1, "1.2.3 (API 1.51)")
-    assert (read["scenario"]["host"], read["scenario"]["concurrency"]) == (docker.host, 2)
-    assert read["counts"] == {"sent": 20, "created": 20, "errors": 0, "abandoned": 0, "statuses": {"201": 20}}
-    assert read["response_time"]["p50_ns"] > 0
-    assert read["cleanup"]["removed"] == 20
+    assert (read["kind"], read["version"], read["server"]["version"]) == ("run", 2, "1.2.3 (API 1.51)")
+    assert (read["server"]["host"], read["plan"]["concurrency"]) == (docker.host, 2)
+    assert read["command"] == ["boatyard-load", "run", "-H", docker.host, "-n", "20", "-c", "2", "--json", str(file)]
+    assert read["counts"] == {
+        "sent": 20,
+        "warmup": 0,
+        "created": 20,
+        "errors": 0,
+        "abandoned": 0,
+        "unsent": 0,
+        "late": 0,
+        "statuses": {"201": 20},
+    }
+    assert read["response_time"]["percentiles_ns"]["p50"] > 0
+    assert read["client"]["ceiling_per_s"] > 0
+    assert read["cleanup"] == {"removed": 20, "failures": []}
+    assert len(read["containers"]) == 20
 
 
 @pytest.mark.parametrize("command", [["run"], ["clean", "--all"]])
@@ -117,6 +130,14 @@ def test_an_image_that_cannot_be_loaded_is_exit_1(docker: FakeDocker, capsys: py
     [
         ([], "the following arguments are required"),
         (["walk"], "invalid choice"),
+        (["run", "--slo", "fast"], "objective 'fast' is not like p99<50ms"),
+        (["run", "--rate", "often"], "'often' is not a rate like 200/s"),
+        (["run", "-d", "long"], "'long' is not a time like 500ms"),
+        (["run", "--mix", "create"], "is not like create=80"),
+        (["sweep", "-c", "4,2"], "is not a rising list"),
+        (["knee"], "the following arguments are required: --slo"),
+        (["compare", "unix:///a"], "the following arguments are required: B"),
+        (["report", "a.json"], "the following arguments are required: -o"),
         (["run", "-n", "x"], "invalid int value"),
         (["run", "-n", "0"], "count 0 is not between"),
         (["run", "-c", "0"], "concurrency 0 is not between"),
@@ -124,7 +145,6 @@ def test_an_image_that_cannot_be_loaded_is_exit_1(docker: FakeDocker, capsys: py
         (["run", "-H", "tcp://localhost"], "is not a unix socket"),
         (["run", "--json", "/nowhere/at/all.json"], "not a file in an existing directory"),
         (["run", "--json", "/"], "not a file in an existing directory"),
-        (["clean"], "one of the arguments RUN --all is required"),
         (["clean", "a", "--all"], "not allowed with argument"),
         (["clean", "a b", "-H", "unix:///s"], "run id 'a b' does not match"),
     ],
@@ -138,14 +158,15 @@ def test_bad_flags_are_exit_2_with_a_text(flags: list[str], text: str, capsys: p
     assert text in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("flags", [["--help"], ["run", "--help"], ["clean", "--help"]])
+@pytest.mark.parametrize("flags", [["--help"], *([name, "--help"] for name in COMMANDS)])
 def test_help_teaches(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(flags)
     assert caught.value.code == 0
     text = capsys.readouterr().out
     assert "boatyard-load" in text
-    assert "examples:" in text or "loadtest.run=<run>" in text
+    assert "examples:" in text
+    assert "exit codes:" in text
 
 
 @attrs.frozen
@@ -193,7 +214,7 @@ def test_ctrl_c_stops_sending_collects_reports_and_cleans_up(docker: FakeDocker)
         output, errors = interrupted.process.communicate(timeout=30)
     assert interrupted.process.returncode == 130
     assert len(docker.creates) == 14
-    assert "interrupted after 14 creates, 0 of them abandoned" in output
+    assert "interrupted after 14 requests, 0 of them abandoned" in output
     assert "201 x 14" in output
     assert "14 containers removed" in output
     assert docker.containers == {}
@@ -208,8 +229,18 @@ def test_a_second_ctrl_c_skips_the_clean_up_and_says_how_to_do_it(docker: FakeDo
     assert interrupted.process.returncode == 130
     assert "10 containers; to remove them" in output
     read = json.loads(file.read_text())
-    run_id = read["scenario"]["run_id"]
+    run_id = read["plan"]["run_id"]
     assert output.splitlines()[-1].endswith(f"boatyard-load clean {run_id} -H {docker.host}")
-    assert (read["cleanup"], read["interrupted"], read["counts"]["created"]) == (None, True, 10)
+    assert (read["cleanup"], read["is_interrupted"], read["counts"]["created"]) == (None, True, 10)
     assert (read["counts"]["sent"], read["counts"]["abandoned"]) == (14, 4)
     assert "Traceback" not in errors
+
+
+def test_a_reader_that_goes_away_does_not_keep_the_containers(docker: FakeDocker) -> None:
+    command = [sys.executable, "-m", "loadtest", "run", "-H", docker.host, "-n", "100"]
+    with subprocess.Popen(command, cwd=SOURCES, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(30) == 1
+    assert len(docker.creates) == 100
+    assert docker.containers == {}

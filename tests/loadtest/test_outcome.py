@@ -27,9 +27,9 @@ def judged(names: str, *answers: Answer) -> tuple[tuple[Ack, ...], tuple[ErrorGr
     recorder = Recorder(len(answers))
     bodies = []
     for number, (status, body) in enumerate(answers):
-        recorder.record(number, 1, 2, 3, status)
+        recorder.record(number, 1, 2, 3, False, status)
         bodies.append(body if isinstance(body, bytes) else json.dumps(body).encode())
-    return judge(Scenario(names=names, run_id="r", count=len(answers)), recorder.samples(), bodies, [])
+    return judge(Scenario(names=names, run_id="r", count=len(answers)), recorder.samples(len(answers)), bodies, [])
 
 
 def labels(names: str, *answers: Answer) -> dict[str, int]:

@@ -11,22 +11,23 @@ from pathlib import Path
 import pytest
 
 from loadtest.progress import progress_shown
-from loadtest.runner import Progress
+from loadtest.statistics import Recorder
+from loadtest.work import Progress
 from tests.loadtest.fake_docker import FakeDocker, Request
 
 SOURCES = Path(__file__).parents[2]
 
 
 def test_off_a_terminal_there_is_a_plain_line_a_second(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress_shown(2000) as show:
+    with progress_shown(Recorder(1)) as show:
         for quarter, done in enumerate(range(0, 2000, 200)):
-            show(Progress(done, 2000, done // 1000, quarter / 4))
+            show(Progress(done, done // 1000, quarter / 4, done / 2000, 2000))
     assert capsys.readouterr().err == "800 of 2,000 answered\n1,600 of 2,000 answered, 1 errors\n"
 
 
 def test_a_short_run_off_a_terminal_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress_shown(10) as show:
-        show(Progress(10, 10, 0, 0.9))
+    with progress_shown(Recorder(1)) as show:
+        show(Progress(10, 0, 0.9, 1.0, 10))
     assert capsys.readouterr().err == ""
 
 

@@ -1,20 +1,21 @@
 from __future__ import annotations
 
 import io
-import json
-import platform
 
 import attrs
 import pytest
 from rich.console import Console
 
+from loadtest.conditions import Conditions
+from loadtest.describing import describe_run
 from loadtest.errors import ErrorKind, Failure
 from loadtest.outcome import group_failures
-from loadtest.report import _seconds, print_cleanup, print_result, result_json
+from loadtest.report import print_cleanup, print_run
 from loadtest.runner import Result
 from loadtest.scenario import Scenario
 from loadtest.statistics import Recorder
 from loadtest.target import Cleanup
+from loadtest.units import duration_text
 
 
 def result(count: int, *, names: str = "unique") -> Result:
@@ -23,7 +24,7 @@ def result(count: int, *, names: str = "unique") -> Result:
     now_ns = 1
     for number in range(count):
         done_ns = now_ns + (number + 1) * 1_000_000
-        recorder.record(number, now_ns, now_ns + 500_000, done_ns, 201)
+        recorder.record(number, now_ns, now_ns + 500_000, done_ns, False, 201)
         now_ns = done_ns
     return Result(
         scenario=Scenario(host="unix:///s", run_id="r", count=count, names=names),
@@ -33,8 +34,8 @@ def result(count: int, *, names: str = "unique") -> Result:
         statuses={201: count},
         sent=count,
         abandoned=0,
-        samples=recorder.samples(),
-        client_cpu_s=count * 20e-6,
+        samples=recorder.samples(count),
+        conditions=Conditions(count * 20e-6, 0.0, None, 0.0, elapsed_s=now_ns / 1e9),
         is_interrupted=False,
     )
 
@@ -42,14 +43,15 @@ def result(count: int, *, names: str = "unique") -> Result:
 def printed(value: Result) -> str:
     output = io.StringIO()
     console = Console(file=output, width=100)
-    print_result(value, console)
-    print_cleanup(value, console)
+    described = describe_run(value)
+    print_run(described, console)
+    print_cleanup(described, console)
     return output.getvalue()
 
 
 def test_the_summary_has_throughput_percentiles_and_the_clients_cost() -> None:
     text = printed(result(1000))
-    assert "2 creates/s   1,000 created in 500 s" in text
+    assert "2.00 creates/s   1,000 created in 500 s" in text
     rows = {line[:16].strip(): line[16:].split() for line in text.splitlines()}
     assert rows["response time"] == "500 ms 750 ms 900 ms 990 ms - 1.00 s".split()
     assert rows["service time"] == "500 ms 750 ms 900 ms 990 ms - 1.00 s".split()
@@ -82,14 +84,14 @@ def test_conflicts_that_were_asked_for_are_said_to_be_right() -> None:
 def test_a_client_that_used_its_core_up_says_so() -> None:
     value = result(10)
     assert "client-limited" not in printed(value)
-    assert "client-limited" in printed(attrs.evolve(value, client_cpu_s=0.9 * value.statistics().elapsed_s))
+    assert "client-limited" in printed(attrs.evolve(value, conditions=Conditions(0.9, 0.0, None, 0.0, 1.0)))
 
 
 @pytest.mark.parametrize(
     ("cleanup", "expected"),
     [
-        (None, "kept        0 containers; to remove them: boatyard-load clean r -H unix:///s"),
-        (Cleanup(1200), "clean-up    1,200 containers removed"),
+        (None, "kept         0 containers; to remove them: boatyard-load clean r -H unix:///s"),
+        (Cleanup(1200), "clean-up     1,200 containers removed"),
         (Cleanup(0, (Failure(0, ErrorKind.RESET, "busy"),)), "1 failed: busy"),
         (Cleanup(0, (Failure(0, ErrorKind.RESET, "busy"),)), "to try again: boatyard-load clean r -H unix:///s"),
     ],
@@ -100,30 +102,13 @@ def test_the_last_line_says_what_is_left_and_how_to_remove_it(cleanup: Cleanup |
 
 def test_a_run_that_was_interrupted_says_how_far_it_came() -> None:
     value = attrs.evolve(result(10), is_interrupted=True, sent=7, abandoned=2)
-    assert "interrupted after 7 creates, 2 of them abandoned" in printed(value)
+    assert "interrupted after 7 requests, 2 of them abandoned" in printed(value)
 
 
 def test_a_run_without_a_single_answer_can_be_reported() -> None:
-    nothing = attrs.evolve(result(3), samples=Recorder(3).samples(), statuses={}, sent=0)
+    nothing = attrs.evolve(result(3), samples=Recorder(3).samples(3), statuses={}, sent=0)
     assert "0 creates/s" in printed(nothing)
-    assert json.loads(json.dumps(result_json(nothing)))["response_time"]["max_ns"] is None
-
-
-def test_the_json_has_all_that_is_needed_to_read_the_numbers_later() -> None:
-    failures = [Failure(0, ErrorKind.TIMEOUT, "no answer")]
-    value = attrs.evolve(result(1000), errors=group_failures(failures), cleanup=Cleanup(5))
-    read = json.loads(json.dumps(result_json(value)))
-    assert read["environment"]["kernel"] == f"Linux {platform.release()}"
-    assert read["environment"]["cpu_count"] >= 1
-    assert read["scenario"]["names"] == "unique"
-    assert read["scenario"]["count"] == 1000
-    assert read["counts"] == {"sent": 1000, "created": 0, "errors": 1, "abandoned": 0, "statuses": {"201": 1000}}
-    assert read["response_time"]["p99_ns"] == 990_000_000
-    assert read["response_time"]["p99.9_ns"] is None
-    assert read["service_time"]["max_ns"] == 999_500_000
-    assert read["errors"] == [{"kind": "timeout", "message": "no answer", "count": 1, "samples": ["no answer"]}]
-    assert read["client"]["cpu_us_per_request"] == pytest.approx(20)
-    assert read["cleanup"] == {"removed": 5, "failures": []}
+    assert describe_run(nothing).response_time.max_ns is None
 
 
 @pytest.mark.parametrize(
@@ -142,4 +127,4 @@ def test_the_json_has_all_that_is_needed_to_read_the_numbers_later() -> None:
     ],
 )
 def test_a_time_has_three_digits_in_the_unit_that_suits(value_s: float, expected: str) -> None:
-    assert _seconds(value_s) == expected
+    assert duration_text(value_s) == expected

@@ -8,8 +8,9 @@ import pytest
 
 from loadtest.errors import ErrorKind, TargetRefused, TargetUnreachable
 from loadtest.image import REFERENCE
-from loadtest.runner import Load, Progress, run
+from loadtest.runner import Load, run
 from loadtest.scenario import Scenario
+from loadtest.work import Progress
 from tests.loadtest.fake_docker import FakeDocker, Reply, Request, http
 
 
@@ -170,7 +171,8 @@ def test_times_are_in_order_and_the_clients_own_cost_is_known(docker: FakeDocker
     assert all(s.intended_start_ns < s.sent_at_ns < s.done_at_ns for s in samples)
     # In the closed model a client is free for its next request when it has read the last answer.
     assert [s.intended_start_ns for s in samples[1:]] == [s.done_at_ns for s in samples[:-1]]
-    assert result.client_cpu_s > 0
+    assert result.conditions is not None
+    assert result.conditions.client_cpu_s > 0
     assert result.statistics().created == 24
 
 
