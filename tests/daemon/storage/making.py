@@ -68,6 +68,16 @@ def add_files(archive: tarfile.TarFile, *names: str) -> None:
         add(archive, name)
 
 
+def adding(*names: str, content: bytes = b"x") -> Build:
+    """Of an archive with these files."""
+
+    def build(archive: tarfile.TarFile) -> None:
+        for name in names:
+            add(archive, name, content)
+
+    return build
+
+
 def add_directory(archive: tarfile.TarFile, name: str, mode: int = 0o755, mtime: int = 0) -> None:
     add(archive, name, type=tarfile.DIRTYPE, mode=mode, mtime=mtime)
 
