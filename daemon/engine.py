@@ -20,6 +20,7 @@ from actors import Ref
 from daemon.config import Config
 from daemon.container import ContainerSummary, HostConfig
 from daemon.create.changes import Changer
+from daemon.create.files import ContainerFiles
 from daemon.create.network_changes import NetworkChanger
 from daemon.create.pipeline import Creator
 from daemon.create.request import Created, CreateRequest
@@ -81,6 +82,7 @@ class Engine:
             self.services = await stack.enter_async_context(tree)
             self._creator = Creator(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
             self._changer = Changer(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
+            self.files = ContainerFiles(services=self.services, stores=stores, now_ns=self.now_ns)
             self.networks = NetworkChanger(services=self.services, now_ns=self.now_ns)
             self._volume_changer = VolumeChanger(services=self.services, config=self.config, now_ns=self.now_ns)
             self._stack = stack.pop_all()

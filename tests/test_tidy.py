@@ -48,6 +48,10 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"actors", "daemon.config", "daemon.host", "daemon.services", "daemon.storage.database"} | NOUNS,
         {"anyio", "attrs"},
     ),
+    "daemon.create.files": (
+        {"actors", "daemon.create.events", "daemon.services", "daemon.storage"} | NOUNS,
+        {"anyio", "attrs"},
+    ),
     "daemon.supervision": ({"actors", "daemon.config", "daemon.network", "daemon.services", "daemon.storage"}, set()),
     "daemon.engine": (
         {"actors", "daemon.config", "daemon.host", "daemon.create", "daemon.services", "daemon.storage"}

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import attrs
 
 from actors import ActorCrashed, ActorStopped, AskTimeout
-from daemon.api import attach, containers, events, images, networks, not_running, system, volumes
+from daemon.api import attach, containers, events, files, images, networks, not_running, system, volumes
 from daemon.api.calls import Call, error_response, refusal
 from daemon.api.system import API_VERSION, API_VERSION_MIN, VERSION, dotted
 from daemon.engine import Engine
@@ -58,6 +58,11 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("GET", "/exec/{name}/json", not_running.exec_instance),
     ("POST", "/containers/{name}/attach", attach.attach),
     ("DELETE", "/containers/{name}", containers.remove),
+    ("HEAD", "/containers/{name}/archive", files.stat_path),
+    ("GET", "/containers/{name}/archive", files.read_archive),
+    ("PUT", "/containers/{name}/archive", files.write_archive),
+    ("GET", "/containers/{name}/export", files.export),
+    ("GET", "/containers/{name}/changes", files.changes),
     ("GET", "/networks", networks.list_networks),
     ("GET", "/networks/", networks.list_networks),
     ("GET", "/networks/{name}", networks.inspect),
@@ -78,9 +83,6 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
 NOT_YET: tuple[tuple[str, str, str], ...] = (
     ("GET", "/containers/{name}/attach/ws", "running a container"),
     ("POST", "/(images|build)/prune", "pruning"),
-    ("GET", "/containers/{name}/(archive|export|changes)", "reading a container's files"),
-    ("HEAD", "/containers/{name}/archive", "reading a container's files"),
-    ("PUT", "/containers/{name}/archive", "writing a container's files"),
     ("POST", "/commit", "committing a container"),
     ("POST", "/build", "building an image"),
     ("POST", "/images/{name}/(push|tag)", "pushing or tagging an image"),

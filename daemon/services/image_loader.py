@@ -45,9 +45,7 @@ class ImageLoader:
             InvalidParameter: the archive is damaged, hostile or too large.
             System: the disk failed.
         """
-        loaded = await anyio.to_thread.run_sync(
-            lambda: load_archive(_BlockingReader(body), self._content, self._layers)
-        )
+        loaded = await anyio.to_thread.run_sync(lambda: load_archive(BlockingReader(body), self._content, self._layers))
         await self._record(loaded)
         return loaded
 
@@ -58,7 +56,7 @@ class ImageLoader:
         references = (reference,) if reference else ()
         loaded = await anyio.to_thread.run_sync(
             lambda: import_rootfs(
-                _BlockingReader(body),
+                BlockingReader(body),
                 self._content,
                 self._layers,
                 config=config,
@@ -94,8 +92,8 @@ class ImageLoader:
         await anyio.to_thread.run_sync(sweep)
 
 
-class _BlockingReader:
-    """The body as a file, for the thread that unpacks it."""
+class BlockingReader:
+    """A body as a file, for the worker thread that unpacks it."""
 
     def __init__(self, body: ByteStream) -> None:
         self._body = body
