@@ -49,8 +49,14 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"anyio", "attrs"},
     ),
     "daemon.create.files": (
-        {"actors", "daemon.create.events", "daemon.services", "daemon.storage"} | NOUNS,
+        {"actors", "daemon.create.events", "daemon.create.streaming", "daemon.create.turns"}
+        | {"daemon.services", "daemon.storage"}
+        | NOUNS,
         {"anyio", "attrs"},
+    ),
+    "daemon.create.image_saver": (
+        {"actors", "daemon.create.events", "daemon.create.streaming", "daemon.services", "daemon.storage"} | NOUNS,
+        {"attrs"},
     ),
     "daemon.supervision": ({"actors", "daemon.config", "daemon.network", "daemon.services", "daemon.storage"}, set()),
     "daemon.engine": (

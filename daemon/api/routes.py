@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import attrs
 
 from actors import ActorCrashed, ActorStopped, AskTimeout
-from daemon.api import attach, containers, events, files, images, networks, not_running, system, volumes
+from daemon.api import attach, containers, events, files, image_changes, images, networks, not_running, system, volumes
 from daemon.api.calls import Call, error_response, refusal
 from daemon.api.system import API_VERSION, API_VERSION_MIN, VERSION, dotted
 from daemon.engine import Engine
@@ -34,7 +34,13 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("POST", "/images/load", images.load),
     ("POST", "/images/create", images.create),
     ("GET", "/images/json", images.list_images),
+    ("POST", "/images/prune", image_changes.prune),
     ("GET", "/images/{name}/json", images.inspect),
+    ("GET", "/images/get", image_changes.save),
+    ("GET", "/images/{name}/get", image_changes.save_one),
+    ("GET", "/images/{name}/history", image_changes.history),
+    ("POST", "/images/{name}/tag", image_changes.tag),
+    ("DELETE", "/images/{name}", image_changes.remove),
     ("POST", "/containers/create", containers.create),
     ("GET", "/containers/json", containers.list_containers),
     ("GET", "/containers/{name}/json", containers.inspect),
@@ -82,12 +88,11 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
 
 NOT_YET: tuple[tuple[str, str, str], ...] = (
     ("GET", "/containers/{name}/attach/ws", "running a container"),
-    ("POST", "/(images|build)/prune", "pruning"),
+    ("POST", "/build/prune", "pruning"),
     ("POST", "/commit", "committing a container"),
     ("POST", "/build", "building an image"),
-    ("POST", "/images/{name}/(push|tag)", "pushing or tagging an image"),
-    ("GET", "/images/{name}/(get|history)|/images/(get|search)|/distribution/{name}/json", "this request for images"),
-    ("DELETE", "/images/{name}", "removing an image"),
+    ("POST", "/images/{name}/push", "pushing an image"),
+    ("GET", "/images/search|/distribution/{name}/json", "this request for images"),
     ("GET", "/system/df", "measuring disk usage"),
     ("POST", "/auth", "logging in to a registry"),
 )

@@ -240,6 +240,26 @@ def image_summary_view(
     return view
 
 
+def image_history_view(named: NamedImage) -> list[Json]:
+    """Newest first; only the newest has an id, as there are no parents (moby daemon/images/image_history.go)."""
+    sizes = iter(layer.unpacked_bytes for layer in named.image.layers)
+    items: list[Json] = []
+    for step in named.image.history:
+        item: dict[str, Json] = {
+            "Id": "<missing>",
+            "Created": unix_time(step.created) if step.created else 0,
+            "CreatedBy": step.created_by,
+            "Tags": None,
+            "Size": 0 if step.is_empty_layer else next(sizes, 0),
+            "Comment": step.comment,
+        }
+        items.insert(0, item)
+    if items:
+        tags, _ = _names(named)
+        items[0] |= {"Id": named.image.id, "Tags": tags or None}
+    return items
+
+
 def rfc3339(time_ns: int) -> str:
     """As Go's RFC3339Nano in UTC: no trailing zeros in the fraction."""
     seconds, fraction = divmod(time_ns, 1_000_000_000)

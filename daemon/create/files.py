@@ -8,22 +8,20 @@ without an end, as it does if the disk fails.
 
 from __future__ import annotations
 
-import logging
 import posixpath
 import stat
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import AsyncGenerator, Callable, Generator
 from pathlib import Path
-from typing import TypeVar
 
 import anyio
 import anyio.to_thread
 import attrs
 
 from daemon.container import Container, ContainerSummary, Mount
-from daemon.create.events import container_event, insist, publish
-from daemon.errors import Cancelled, NotFound, System
+from daemon.create.events import container_event, publish
+from daemon.create.streaming import Reading
+from daemon.create.turns import released
+from daemon.errors import NotFound
 from daemon.services import Services
 from daemon.services.claims import Claim
 from daemon.services.image_loader import BlockingReader, ByteStream
@@ -41,18 +39,8 @@ from daemon.storage.tar_out import tar_of_tree
 from daemon.storage.users import owner_of
 from daemon.volume import is_mounted_from_elsewhere
 
-T = TypeVar("T")
-
-_log = logging.getLogger(__name__)
-
-READERS_MAX = 8
-"""Threads that read at a time. One is needed for as long as the disk takes, not the client."""
-
 WRITERS_MAX = 16
 """Copies into containers at a time. Each has a thread for as long as the client sends; others wait."""
-
-BATCH_BYTES = 256 * 1024
-"""Made in one go: a switch of threads takes about as long as copying this much."""
 
 PATH_BYTES_MAX = 4095
 NAME_BYTES_MAX = 255
@@ -79,14 +67,14 @@ class ContainerFiles:
 
     services: Services
     stores: Stores
+    reading: Reading
     now_ns: Callable[[], int]
-    _readers: anyio.CapacityLimiter = attrs.field(factory=lambda: anyio.CapacityLimiter(READERS_MAX))
     _writers: anyio.CapacityLimiter = attrs.field(factory=lambda: anyio.CapacityLimiter(WRITERS_MAX))
 
     async def stat(self, name_or_id: str, path: str) -> PathStat:
         """Raises NotFound, with Docker's text, where nothing is at `path`; System."""
         target = await self._target(name_or_id)
-        described, _, _ = await self._in_thread(lambda: _found(target.view(), name_or_id, path))
+        described, _, _ = await self.reading.run(lambda: _found(target.view(), name_or_id, path))
         return described
 
     async def archive(self, name_or_id: str, path: str) -> tuple[PathStat, AsyncGenerator[bytes, None]]:
@@ -98,9 +86,9 @@ class ContainerFiles:
             described, trail, name = _found(view, name_or_id, path)
             return described, tar_of_tree(view, trail, name)
 
-        described, pieces = await self._in_thread(look)
+        described, pieces = await self.reading.run(look)
         await self._publish(target.summary, "archive-path")
-        return described, self._stream(pieces)
+        return described, self.reading.stream(pieces)
 
     async def extract(
         self, name_or_id: str, path: str, body: ByteStream, *, keeps_kinds: bool, owner_is_user: bool
@@ -117,7 +105,9 @@ class ContainerFiles:
             Conflict: the container is being removed.
             System: the disk failed.
         """
-        async with self._turn(name_or_id) as summary:
+        registrar, claim = self.services.registrar, Claim("copying")
+        async with released(registrar, claim):  # not shielded: it takes as long as the client does
+            summary = await registrar.ask(Registrar.claim, name_or_id, claim)
             target = await self._target(summary.id)
 
             def unpack() -> None:
@@ -143,10 +133,10 @@ class ContainerFiles:
             view = ContainerView(target.layers)
             return tar_of_tree(view, (view.root,), "", with_top=False)
 
-        pieces = await self._in_thread(look)
+        pieces = await self.reading.run(look)
 
         async def stream() -> AsyncGenerator[bytes, None]:
-            async for batch in self._stream(pieces):
+            async for batch in self.reading.stream(pieces):
                 yield batch
             await self._publish(target.summary, "export")
 
@@ -155,7 +145,7 @@ class ContainerFiles:
     async def changes(self, name_or_id: str) -> tuple[Change, ...]:
         """What differs from its image, sorted by path. Raises System."""
         target = await self._target(name_or_id)
-        return await self._in_thread(lambda: changes_of(target.layers))
+        return await self.reading.run(lambda: changes_of(target.layers))
 
     async def _target(self, name_or_id: str) -> _Target:
         services = self.services
@@ -181,31 +171,8 @@ class ContainerFiles:
             source = None if is_mounted_from_elsewhere(volume.options) else self.stores.volumes.data(mount.name)
         return Mounting(destination=mount.destination, source=source, is_writable=mount.rw)
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await anyio.to_thread.run_sync(work, limiter=self._readers)
-
-    async def _stream(self, pieces: Generator[bytes, None, None]) -> AsyncGenerator[bytes, None]:
-        try:
-            while batch := await self._in_thread(lambda: _take(pieces)):
-                yield batch
-        except System as error:
-            _log.warning("an archive of a container's files has broken off: %s", error)
-            raise Cancelled("the container's files cannot be read any further") from error
-        finally:
-            pieces.close()
-
     async def _publish(self, summary: ContainerSummary, action: str) -> None:
         await publish(self.services.events, container_event(summary, action, self.now_ns()))
-
-    @asynccontextmanager
-    async def _turn(self, name_or_id: str) -> AsyncIterator[ContainerSummary]:
-        """The container, for as long as nobody else may change it."""
-        registrar, claim = self.services.registrar, Claim("copying")
-        try:
-            yield await registrar.ask(Registrar.claim, name_or_id, claim)
-        finally:
-            with anyio.CancelScope(shield=True):  # bounded: a message to an actor that is restarted
-                await insist(partial(registrar.ask, Registrar.release, claim))
 
 
 @attrs.frozen(kw_only=True)
@@ -263,13 +230,3 @@ def _is_too_long(path: str) -> bool:
 
 def _not_found(called: str, path: str) -> NotFound:
     return NotFound(f"Could not find the file {path} in container {called}")
-
-
-def _take(pieces: Iterator[bytes]) -> bytes:
-    """A batch, empty at the end."""
-    batch = bytearray()
-    for piece in pieces:
-        batch += piece
-        if len(batch) >= BATCH_BYTES:
-            break
-    return bytes(batch)

@@ -15,7 +15,7 @@ import anyio.to_thread
 
 from actors import Ref
 from daemon.container import ContainerConfig
-from daemon.image import LoadedImage
+from daemon.image import Image, LoadedImage
 from daemon.reference import parse_reference
 from daemon.services.image_store import ImageStore, NamedImage
 from daemon.storage.archive import import_rootfs, load_archive
@@ -67,6 +67,27 @@ class ImageLoader:
         )
         await self._record((loaded,))
         return loaded
+
+    async def discard(self, image: Image) -> tuple[str, ...]:
+        """Remove the content of an image that has no record any more, but for what others share.
+
+        The chain ids of the layers that went, the uppermost first. Raises System; what is left then is residue.
+        """
+        known = await self._images.ask(ImageStore.list)
+        entries = index_entries(known)
+        digests = image.digests.difference(*(named.image.digests for named in known))
+        kept = {chain_id for named in known for chain_id in named.image.chain_ids}
+        gone = tuple(chain_id for chain_id in reversed(image.chain_ids) if chain_id not in kept)
+
+        def remove() -> None:
+            self._content.write_index(entries)
+            for digest in digests:
+                self._content.delete(digest)
+            for chain_id in gone:
+                self._layers.delete(chain_id)
+
+        await anyio.to_thread.run_sync(remove)
+        return gone
 
     async def _record(self, loaded: Sequence[LoadedImage]) -> None:
         try:

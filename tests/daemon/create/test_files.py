@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -15,8 +16,8 @@ import anyio
 import pytest
 
 from daemon.container import ContainerConfig, HostConfig, MountRequest
-from daemon.create.files import BATCH_BYTES
 from daemon.create.request import CreateRequest
+from daemon.create.streaming import BATCH_BYTES
 from daemon.engine import Engine
 from daemon.errors import Cancelled, InvalidParameter, NotFound
 from daemon.services.event_bus import EventBus, Subscription
@@ -232,6 +233,30 @@ async def test_a_client_that_goes_away_leaves_no_part_of_a_file_and_the_containe
         assert len(failed) == 1
         assert [path.name for path in (upper_of(engine, container_id) / "d").iterdir()] == ["whole"]
         await engine.remove("web")
+        assert (await state_of(engine)).files == frozenset()
+
+
+async def test_a_removal_waits_for_a_copy_that_is_under_way(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        await created(engine)
+        body, order = Stalled(tar_by(adding("f")).getvalue()[:700]), list[str]()
+        async with anyio.create_task_group() as tasks:
+
+            async def extract() -> None:
+                with contextlib.suppress(Cancelled):
+                    await engine.files.extract("web", "/", body, keeps_kinds=False, owner_is_user=False)
+                order.append("copied")
+
+            async def remove() -> None:
+                await engine.remove("web")
+                order.append("removed")
+
+            tasks.start_soon(extract)
+            await body.is_waiting.wait()
+            tasks.start_soon(remove)
+            await anyio.wait_all_tasks_blocked()
+            body.has_gone.set()
+        assert order == ["copied", "removed"]
         assert (await state_of(engine)).files == frozenset()
 
 
