@@ -14,7 +14,19 @@ from urllib.parse import unquote
 import attrs
 
 from actors import ActorCrashed, ActorStopped, AskTimeout
-from daemon.api import attach, containers, events, files, image_changes, images, networks, not_running, system, volumes
+from daemon.api import (
+    attach,
+    containers,
+    disk_usage,
+    events,
+    files,
+    image_changes,
+    images,
+    networks,
+    not_running,
+    system,
+    volumes,
+)
 from daemon.api.calls import Call, error_response, refusal
 from daemon.api.system import API_VERSION, API_VERSION_MIN, VERSION, dotted
 from daemon.engine import Engine
@@ -31,6 +43,7 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("GET", "/version", system.version),
     ("GET", "/info", system.info),
     ("GET", "/events", events.events),
+    ("GET", "/system/df", disk_usage.usage),
     ("POST", "/images/load", images.load),
     ("POST", "/images/create", images.create),
     ("GET", "/images/json", images.list_images),
@@ -93,7 +106,6 @@ NOT_YET: tuple[tuple[str, str, str], ...] = (
     ("POST", "/build", "building an image"),
     ("POST", "/images/{name}/push", "pushing an image"),
     ("GET", "/images/search|/distribution/{name}/json", "this request for images"),
-    ("GET", "/system/df", "measuring disk usage"),
     ("POST", "/auth", "logging in to a registry"),
 )
 """What Docker has and this daemon has not yet: a 501 says so, where a 404 would read like a mistake of the client's."""

@@ -8,9 +8,10 @@ without an end, as it does if the disk fails.
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import stat
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from pathlib import Path
 
 import anyio
@@ -32,6 +33,7 @@ from daemon.storage.changes import Change, changes_of
 from daemon.storage.container_view import ContainerView, Mounting, path_of
 from daemon.storage.copy_in import Rules, copy_in
 from daemon.storage.database import Database
+from daemon.storage.disk import disk, size_of_tree
 from daemon.storage.overlay import MergedFile
 from daemon.storage.recovery import Stores
 from daemon.storage.streams import Plain
@@ -147,6 +149,16 @@ class ContainerFiles:
         target = await self._target(name_or_id)
         return await self.reading.run(lambda: changes_of(target.layers))
 
+    async def sizes(self, container_ids: Sequence[str]) -> Mapping[str, int]:
+        """Bytes in the files of each container's own layer; of those that are gone, none. Raises System."""
+        uppers = {container_id: self.stores.containers.upper(container_id) for container_id in container_ids}
+        return await self.reading.run(lambda: _sizes(uppers))
+
+    async def volume_sizes(self, names: Sequence[str]) -> Mapping[str, int]:
+        """The same for volumes."""
+        directories = {name: self.stores.volumes.data(name) for name in names}
+        return await self.reading.run(lambda: _sizes(directories))
+
     async def _target(self, name_or_id: str) -> _Target:
         services = self.services
         summary = await services.registrar.ask(Registrar.find, name_or_id)
@@ -187,6 +199,15 @@ class _Target:
 
     def view(self) -> ContainerView:
         return ContainerView(self.layers, self.mountings)
+
+
+def _sizes(directories: Mapping[str, Path]) -> Mapping[str, int]:
+    sizes = {}
+    with disk("measure files"):
+        for name, directory in directories.items():
+            with contextlib.suppress(FileNotFoundError):
+                sizes[name] = size_of_tree(directory)
+    return sizes
 
 
 def _found(view: ContainerView, called: str, path: str) -> tuple[PathStat, tuple[MergedFile, ...], str]:

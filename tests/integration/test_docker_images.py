@@ -80,6 +80,12 @@ def test_a_saved_image_is_loaded_again(command: Docker, home: Path) -> None:
     assert (done.returncode, done.stderr.strip()) == (1, "Error response from daemon: No such image: none")
 
 
+def test_disk_usage_is_shown(command: Docker) -> None:
+    command.output("create", "--name", "web", "-v", "data:/data", "busybox", "true")
+    rows = command.output("system", "df", "--format", "{{.Type}} {{.TotalCount}} {{.Size}}").splitlines()
+    assert rows == ["Images 1 10B", "Containers 1 0B", "Local Volumes 1 0B", "Build Cache 0 0B"]
+
+
 def test_docker_py_tags_saves_and_removes(client: docker.DockerClient) -> None:
     image = client.images.get("busybox")
     assert image.tag("me/mine", "v1")
