@@ -43,6 +43,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "daemon.host_subnets": (set(), set()),
     "daemon.http": ({"daemon.errors"}, {"anyio", "attrs", "httptools"}),
     "daemon.storage": ({"actors"} | NOUNS, {"attrs", "msgspec"}),
+    "daemon.storage.streams": ({"daemon.errors"}, {"backports", "compression"}),
     "daemon.services": ({"actors", "daemon.storage"} | NOUNS, {"anyio", "attrs"}),
     "daemon.create": (
         {"actors", "daemon.config", "daemon.host", "daemon.services", "daemon.storage.database"} | NOUNS,

@@ -125,10 +125,10 @@ def config_of(*layers: bytes, **fields: object) -> bytes:
     ).encode()
 
 
-def docker_archive(*, compress: bool = False, tags: list[str] | None = None) -> Files:
+def docker_archive(*, compress: Callable[[bytes], bytes] = bytes, tags: list[str] | None = None) -> Files:
     """As `docker save` wrote it until 24."""
     config = config_of(BASE, TOP)
-    packed = [gzip.compress(layer) if compress else layer for layer in (BASE, TOP)]
+    packed = [compress(layer) for layer in (BASE, TOP)]
     name = hashlib.sha256(config).hexdigest() + ".json"
     manifest = [{"Config": name, "RepoTags": tags or ["a:1", "b:2"], "Layers": ["x/layer.tar", "y/layer.tar"]}]
     return {
