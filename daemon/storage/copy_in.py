@@ -205,7 +205,8 @@ class _Copier(Budget):
             make_directories(ground.root, ground.below, ground.missing)
             resolution = self._view.resolve(path)
             ground = self._view.ground(resolution)
-            assert not ground.missing, "it has just been made"
+            if ground.missing:  # somebody who uses the volume has taken it away again
+                raise bad_entry(entry.name, "its directory is being changed")
         opened = _Open(resolution.trail, ground, self._open(ground))
         self._last = components, opened
         return opened
