@@ -20,9 +20,13 @@ from actors import Ref
 from daemon.config import Config
 from daemon.container import ContainerSummary, HostConfig
 from daemon.create.changes import Changer
+from daemon.create.files import ContainerFiles
+from daemon.create.image_changes import ImageChanger
+from daemon.create.image_saver import ImageSaver
 from daemon.create.network_changes import NetworkChanger
 from daemon.create.pipeline import Creator
 from daemon.create.request import Created, CreateRequest
+from daemon.create.streaming import Reading
 from daemon.create.volume_changes import Pruned, VolumeChanger
 from daemon.errors import System
 from daemon.host import Host, detect
@@ -81,6 +85,10 @@ class Engine:
             self.services = await stack.enter_async_context(tree)
             self._creator = Creator(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
             self._changer = Changer(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
+            reading = Reading()
+            self.files = ContainerFiles(services=self.services, stores=stores, reading=reading, now_ns=self.now_ns)
+            self.images = ImageChanger(services=self.services, now_ns=self.now_ns)
+            self.saver = ImageSaver(services=self.services, content=stores.content, reading=reading, now_ns=self.now_ns)
             self.networks = NetworkChanger(services=self.services, now_ns=self.now_ns)
             self._volume_changer = VolumeChanger(services=self.services, config=self.config, now_ns=self.now_ns)
             self._stack = stack.pop_all()

@@ -43,10 +43,21 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "daemon.host_subnets": (set(), set()),
     "daemon.http": ({"daemon.errors"}, {"anyio", "attrs", "httptools"}),
     "daemon.storage": ({"actors"} | NOUNS, {"attrs", "msgspec"}),
+    "daemon.storage.streams": ({"daemon.errors"}, {"backports", "compression"}),
     "daemon.services": ({"actors", "daemon.storage"} | NOUNS, {"anyio", "attrs"}),
     "daemon.create": (
         {"actors", "daemon.config", "daemon.host", "daemon.services", "daemon.storage.database"} | NOUNS,
         {"anyio", "attrs"},
+    ),
+    "daemon.create.files": (
+        {"actors", "daemon.create.events", "daemon.create.streaming", "daemon.create.turns"}
+        | {"daemon.services", "daemon.storage"}
+        | NOUNS,
+        {"anyio", "attrs"},
+    ),
+    "daemon.create.image_saver": (
+        {"actors", "daemon.create.events", "daemon.create.streaming", "daemon.services", "daemon.storage"} | NOUNS,
+        {"attrs"},
     ),
     "daemon.supervision": ({"actors", "daemon.config", "daemon.network", "daemon.services", "daemon.storage"}, set()),
     "daemon.engine": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping, Sequence
 
 import attrs
 
@@ -99,21 +100,33 @@ async def list_containers(call: Call) -> Response:
     if limit > 0:
         del chosen[limit:]
     meanings = await services.images.ask(ImageStore.meanings, frozenset(summary.image for summary in chosen))
-    sizes: dict[str, int] = {}
-    if query.flag("size"):
-        sizes = {named.image.id: named.image.size_bytes for named in await services.images.ask(ImageStore.list)}
+    sizes: Mapping[str, tuple[int, int]] = await sizes_of(call, chosen) if query.flag("size") else {}
     views = [
         summary_view(
             summary,
             # As the user typed it while that still means the same image, else the image's id.
             summary.image if meanings.get(summary.image, "") == summary.image_id else summary.image_id,
             call.config.data_root,
-            size_bytes=sizes.get(summary.image_id, 0),
+            own_bytes=sizes.get(summary.id, (0, 0))[0],
+            size_bytes=sizes.get(summary.id, (0, 0))[1],
             api_version=call.version,
         )
         async for summary in in_slices(chosen)
     ]
     return json_response(views)
+
+
+async def sizes_of(call: Call, summaries: Sequence[ContainerSummary]) -> Mapping[str, tuple[int, int]]:
+    """By container: the bytes of its own layer, and those with its image."""
+    images = {
+        named.image.id: named.image.size_bytes for named in await call.engine.services.images.ask(ImageStore.list)
+    }
+    own = await call.engine.files.sizes([summary.id for summary in summaries])
+    return {
+        summary.id: (own[summary.id], own[summary.id] + images.get(summary.image_id, 0))
+        for summary in summaries
+        if summary.id in own
+    }
 
 
 async def inspect(call: Call) -> Response:
@@ -129,7 +142,10 @@ async def inspect(call: Call) -> Response:
     if container.image_id:
         images = await services.images.ask(ImageStore.list)
         image = next((named.image for named in images if named.image.id == container.image_id), None)
-    return json_response(inspect_view(container, image, call.config.data_root, with_size=call.query().flag("size")))
+    own_bytes = None
+    if call.query().flag("size"):
+        own_bytes = (await call.engine.files.sizes((container.id,))).get(container.id, 0)
+    return json_response(inspect_view(container, image, call.config.data_root, own_bytes=own_bytes))
 
 
 async def _with_links_shown(container: Container, services: Services) -> Container:

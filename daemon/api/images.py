@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import AsyncGenerator, Sequence
 
-from daemon.api.calls import Call, encode_json, json_response
+from daemon.api.calls import Call, encode_json, json_response, stream_response
 from daemon.api.image_list import LIST_FILTERS, created_of, matching_images, shared_bytes
 from daemon.api.schema import CONFIG
 from daemon.api.views import image_summary_view, image_view
@@ -34,10 +35,16 @@ async def load(call: Call) -> Response:
     lines = []
     for item in loaded:
         await _publish(call, item.image, "load")
-        names = [f"Loaded image: {parse_reference(text).tagged().familiar}" for text in item.references]
-        lines += names or [f"Loaded image ID: {item.image.id}"]
-    body = b"".join(encode_json({"stream": f"{line}\n"}) for line in lines)
-    return Response(status=200, headers=(_JSON,), body=body)
+        # An archive may say a name twice, in full and as people write it.
+        names = dict.fromkeys(parse_reference(text).tagged().familiar for text in item.references)
+        lines += [f"Loaded image: {name}" for name in names] or [f"Loaded image ID: {item.image.id}"]
+    return stream_response(_streamed(lines))
+
+
+async def _streamed(lines: Sequence[str]) -> AsyncGenerator[bytes, None]:
+    """In chunks, as docker-py reads several documents from chunks only."""
+    for line in lines:
+        yield encode_json({"stream": f"{line}\n"})
 
 
 async def create(call: Call) -> Response:

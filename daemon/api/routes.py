@@ -14,7 +14,19 @@ from urllib.parse import unquote
 import attrs
 
 from actors import ActorCrashed, ActorStopped, AskTimeout
-from daemon.api import attach, containers, events, images, networks, not_running, system, volumes
+from daemon.api import (
+    attach,
+    containers,
+    disk_usage,
+    events,
+    files,
+    image_changes,
+    images,
+    networks,
+    not_running,
+    system,
+    volumes,
+)
 from daemon.api.calls import Call, error_response, refusal
 from daemon.api.system import API_VERSION, API_VERSION_MIN, VERSION, dotted
 from daemon.engine import Engine
@@ -31,10 +43,17 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("GET", "/version", system.version),
     ("GET", "/info", system.info),
     ("GET", "/events", events.events),
+    ("GET", "/system/df", disk_usage.usage),
     ("POST", "/images/load", images.load),
     ("POST", "/images/create", images.create),
     ("GET", "/images/json", images.list_images),
+    ("POST", "/images/prune", image_changes.prune),
     ("GET", "/images/{name}/json", images.inspect),
+    ("GET", "/images/get", image_changes.save),
+    ("GET", "/images/{name}/get", image_changes.save_one),
+    ("GET", "/images/{name}/history", image_changes.history),
+    ("POST", "/images/{name}/tag", image_changes.tag),
+    ("DELETE", "/images/{name}", image_changes.remove),
     ("POST", "/containers/create", containers.create),
     ("GET", "/containers/json", containers.list_containers),
     ("GET", "/containers/{name}/json", containers.inspect),
@@ -58,6 +77,11 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("GET", "/exec/{name}/json", not_running.exec_instance),
     ("POST", "/containers/{name}/attach", attach.attach),
     ("DELETE", "/containers/{name}", containers.remove),
+    ("HEAD", "/containers/{name}/archive", files.stat_path),
+    ("GET", "/containers/{name}/archive", files.read_archive),
+    ("PUT", "/containers/{name}/archive", files.write_archive),
+    ("GET", "/containers/{name}/export", files.export),
+    ("GET", "/containers/{name}/changes", files.changes),
     ("GET", "/networks", networks.list_networks),
     ("GET", "/networks/", networks.list_networks),
     ("GET", "/networks/{name}", networks.inspect),
@@ -77,16 +101,11 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
 
 NOT_YET: tuple[tuple[str, str, str], ...] = (
     ("GET", "/containers/{name}/attach/ws", "running a container"),
-    ("POST", "/(images|build)/prune", "pruning"),
-    ("GET", "/containers/{name}/(archive|export|changes)", "reading a container's files"),
-    ("HEAD", "/containers/{name}/archive", "reading a container's files"),
-    ("PUT", "/containers/{name}/archive", "writing a container's files"),
+    ("POST", "/build/prune", "pruning"),
     ("POST", "/commit", "committing a container"),
     ("POST", "/build", "building an image"),
-    ("POST", "/images/{name}/(push|tag)", "pushing or tagging an image"),
-    ("GET", "/images/{name}/(get|history)|/images/(get|search)|/distribution/{name}/json", "this request for images"),
-    ("DELETE", "/images/{name}", "removing an image"),
-    ("GET", "/system/df", "measuring disk usage"),
+    ("POST", "/images/{name}/push", "pushing an image"),
+    ("GET", "/images/search|/distribution/{name}/json", "this request for images"),
     ("POST", "/auth", "logging in to a registry"),
 )
 """What Docker has and this daemon has not yet: a 501 says so, where a 404 would read like a mistake of the client's."""

@@ -55,7 +55,9 @@ NAMELESS_IMAGES_SINCE = (1, 43)
 WITHOUT_VIRTUAL_SIZE_SINCE = (1, 44)
 
 
-def inspect_view(container: Container, image: Image | None, root: Path, *, with_size: bool) -> dict[str, Json]:
+def inspect_view(
+    container: Container, image: Image | None, root: Path, *, own_bytes: int | None = None
+) -> dict[str, Json]:
     view: dict[str, Json] = {
         "Id": container.id,
         "Created": rfc3339(container.created_ns),
@@ -81,8 +83,8 @@ def inspect_view(container: Container, image: Image | None, root: Path, *, with_
         "Config": CONFIG.encode(container.config),
         "NetworkSettings": _network_settings(container),
     }
-    if with_size:  # nothing has been written to it yet, as nothing has run in it
-        view |= {"SizeRw": 0, "SizeRootFs": image.size_bytes if image else 0}
+    if own_bytes is not None:
+        view |= {"SizeRw": own_bytes, "SizeRootFs": own_bytes + (image.size_bytes if image else 0)}
     return view
 
 
@@ -114,10 +116,11 @@ def summary_view(
     image: str,
     root: Path,
     *,
+    own_bytes: int = 0,
     size_bytes: int = 0,
     api_version: tuple[int, int] = (1, 50),
 ) -> dict[str, Json]:
-    """`image` is how its image is to be called, `size_bytes` that of its file system, 0 where nobody asked."""
+    """`image` is how its image is called, the sizes are those of its own layer and of all its files; 0 where nobody asked."""
     host_config: dict[str, Json] = {"NetworkMode": summary.network_mode} if summary.network_mode else {}
     if summary.annotations and api_version >= ANNOTATIONS_SINCE:
         host_config["Annotations"] = dict(summary.annotations)
@@ -136,6 +139,8 @@ def summary_view(
         "NetworkSettings": {"Networks": networks_view(listed_networks(summary.networks))},
         "Mounts": mounts_view(summary.mounts, root),
     }
+    if own_bytes:
+        view["SizeRw"] = own_bytes
     if size_bytes:
         view["SizeRootFs"] = size_bytes
     return view
@@ -218,7 +223,7 @@ def image_view(named: NamedImage) -> dict[str, Json]:
 
 
 def image_summary_view(
-    named: NamedImage, *, shared_bytes: int = -1, api_version: tuple[int, int] = (1, 50)
+    named: NamedImage, *, shared_bytes: int = -1, containers: int = -1, api_version: tuple[int, int] = (1, 50)
 ) -> dict[str, Json]:
     tags, digests = _names(named)
     if not tags and not digests and api_version < NAMELESS_IMAGES_SINCE:
@@ -233,11 +238,31 @@ def image_summary_view(
         "Size": image.size_bytes,
         "SharedSize": shared_bytes,
         "Labels": None if labels is None else dict(labels),
-        "Containers": -1,  # told since 1.51
+        "Containers": containers,  # the list tells it since 1.51
     }
     if api_version < WITHOUT_VIRTUAL_SIZE_SINCE:
         view["VirtualSize"] = image.size_bytes
     return view
+
+
+def image_history_view(named: NamedImage) -> list[Json]:
+    """Newest first; only the newest has an id, as there are no parents (moby daemon/images/image_history.go)."""
+    sizes = iter(layer.unpacked_bytes for layer in named.image.layers)
+    items: list[Json] = []
+    for step in named.image.history:
+        item: dict[str, Json] = {
+            "Id": "<missing>",
+            "Created": unix_time(step.created) if step.created else 0,
+            "CreatedBy": step.created_by,
+            "Tags": None,
+            "Size": 0 if step.is_empty_layer else next(sizes, 0),
+            "Comment": step.comment,
+        }
+        items.insert(0, item)
+    if items:
+        tags, _ = _names(named)
+        items[0] |= {"Id": named.image.id, "Tags": tags or None}
+    return items
 
 
 def rfc3339(time_ns: int) -> str:

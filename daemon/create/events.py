@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from actors import ActorCrashed, MailboxFull, Ref
 from daemon.container import ContainerSummary
+from daemon.image import Image
 from daemon.services.event_bus import Event, EventBus
 from daemon.volume import LOCAL, Volume
 
@@ -44,6 +45,15 @@ def container_event(summary: ContainerSummary, action: str, time_ns: int, **attr
         attributes={**attributes, **summary.labels, **image, "name": summary.name},
         time_ns=time_ns,
     )
+
+
+def image_event(image: Image, action: str, time_ns: int, *, name: str) -> Event:
+    attributes = {**(image.config.labels or {}), "name": name}
+    return Event(type="image", action=action, actor_id=image.id, attributes=attributes, time_ns=time_ns)
+
+
+def images_pruned(freed_bytes: int, time_ns: int) -> Event:
+    return Event(type="image", action="prune", actor_id="", attributes={"reclaimed": str(freed_bytes)}, time_ns=time_ns)
 
 
 def volume_event(volume: Volume, action: str, time_ns: int) -> Event:

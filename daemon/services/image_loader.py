@@ -15,7 +15,7 @@ import anyio.to_thread
 
 from actors import Ref
 from daemon.container import ContainerConfig
-from daemon.image import LoadedImage
+from daemon.image import Image, LoadedImage
 from daemon.reference import parse_reference
 from daemon.services.image_store import ImageStore, NamedImage
 from daemon.storage.archive import import_rootfs, load_archive
@@ -45,9 +45,7 @@ class ImageLoader:
             InvalidParameter: the archive is damaged, hostile or too large.
             System: the disk failed.
         """
-        loaded = await anyio.to_thread.run_sync(
-            lambda: load_archive(_BlockingReader(body), self._content, self._layers)
-        )
+        loaded = await anyio.to_thread.run_sync(lambda: load_archive(BlockingReader(body), self._content, self._layers))
         await self._record(loaded)
         return loaded
 
@@ -58,7 +56,7 @@ class ImageLoader:
         references = (reference,) if reference else ()
         loaded = await anyio.to_thread.run_sync(
             lambda: import_rootfs(
-                _BlockingReader(body),
+                BlockingReader(body),
                 self._content,
                 self._layers,
                 config=config,
@@ -69,6 +67,27 @@ class ImageLoader:
         )
         await self._record((loaded,))
         return loaded
+
+    async def discard(self, image: Image) -> tuple[str, ...]:
+        """Remove the content of an image that has no record any more, but for what others share.
+
+        The chain ids of the layers that went, the uppermost first. Raises System; what is left then is residue.
+        """
+        known = await self._images.ask(ImageStore.list)
+        entries = index_entries(known)
+        digests = image.digests.difference(*(named.image.digests for named in known))
+        kept = {chain_id for named in known for chain_id in named.image.chain_ids}
+        gone = tuple(chain_id for chain_id in reversed(image.chain_ids) if chain_id not in kept)
+
+        def remove() -> None:
+            self._content.write_index(entries)
+            for digest in digests:
+                self._content.delete(digest)
+            for chain_id in gone:
+                self._layers.delete(chain_id)
+
+        await anyio.to_thread.run_sync(remove)
+        return gone
 
     async def _record(self, loaded: Sequence[LoadedImage]) -> None:
         try:
@@ -94,8 +113,8 @@ class ImageLoader:
         await anyio.to_thread.run_sync(sweep)
 
 
-class _BlockingReader:
-    """The body as a file, for the thread that unpacks it."""
+class BlockingReader:
+    """A body as a file, for the worker thread that unpacks it."""
 
     def __init__(self, body: ByteStream) -> None:
         self._body = body

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Self
 
 import attrs
 
 from actors import Ref
-from daemon.errors import InvalidParameter, NotFound
+from daemon.errors import Conflict, InvalidParameter, NotFound
 from daemon.image import Image
 from daemon.reference import Reference, parse_image_id, parse_reference
 from daemon.storage.database import Database
@@ -21,6 +21,17 @@ class NamedImage:
     """In full, sorted: `docker.io/library/busybox:latest`."""
 
 
+@attrs.frozen(kw_only=True)
+class ImageRemoval:
+    """What is to go, or has gone."""
+
+    image: Image
+    untagged: tuple[str, ...]
+    """References in full."""
+    is_deleted: bool
+    """Whether the image itself goes."""
+
+
 class ImageIndex:
     """The synchronous core: images by id, ids by full reference."""
 
@@ -31,6 +42,44 @@ class ImageIndex:
     def add(self, image: Image, references: Iterable[str]) -> None:
         self._images[image.id] = image
         self._ids.update(dict.fromkeys(references, image.id))
+
+    def remove(self, removal: ImageRemoval) -> None:
+        for reference in removal.untagged:
+            self._ids.pop(reference, None)
+        if removal.is_deleted:
+            self._images.pop(removal.image.id, None)
+
+    def plan_removal(self, text: str, *, force: bool, users: Mapping[str, str]) -> ImageRemoval:
+        """What `docker rmi` removes; `users` is for each image in use the id of a container that has it.
+
+        Rules and texts: moby v28 daemon/images/image_delete.go. Unlike Moby, an image that a container has is not deleted even by
+        force: it loses its names, and stays for as long as it is needed.
+
+        Raises:
+            Conflict: it is in use, or has several names and none was given.
+        """
+        image = self.find(text)
+        references, user = self.references(image.id), users.get(image.id)
+        short = _short(image.id)
+        if not _is_id_of(image, text):
+            untagged = str(parse_reference(text).tagged())
+            if not force and user and references == (untagged,):
+                raise Conflict(
+                    f'conflict: unable to remove repository reference "{text}" (must force) - '
+                    f"container {_short(user)} is using its referenced image {short}"
+                )
+            is_last = references == (untagged,)
+            return ImageRemoval(image=image, untagged=(untagged,), is_deleted=is_last and not user)
+        if len(references) > 1 and not force:
+            raise Conflict(
+                f"conflict: unable to delete {short} (must be forced) - image is referenced in multiple repositories"
+            )
+        if user and not (force and references):
+            how = "cannot be forced" if force else "must be forced"
+            raise Conflict(
+                f"conflict: unable to delete {short} ({how}) - image is being used by stopped container {_short(user)}"
+            )
+        return ImageRemoval(image=image, untagged=references, is_deleted=not user)
 
     def find(self, text: str) -> Image:
         """By whole id, else by name, else by a prefix of the id (moby daemon/images/image.go GetImage).
@@ -71,6 +120,39 @@ class ImageIndex:
     def references(self, image_id: str) -> tuple[str, ...]:
         return tuple(sorted(reference for reference, pointed_at in self._ids.items() if pointed_at == image_id))
 
+    def named(self, texts: Iterable[str]) -> tuple[NamedImage, ...]:
+        """The images, each once, and those of their names that were meant: of a name alone all its tags, of an id none.
+
+        Raises NotFound, InvalidParameter (moby image/tarexport/save.go parseNames).
+        """
+        names: dict[str, set[str]] = {}
+        for text in texts:
+            tags = self._tags_of(text)
+            for tag in tags:
+                names.setdefault(self._ids[tag], set()).add(tag)
+            if not tags:
+                image = self._meant(text)
+                is_name = not _is_id_of(image, text)
+                names.setdefault(image.id, set()).update({str(parse_reference(text).tagged())} if is_name else ())
+        return tuple(NamedImage(self._images[image_id], tuple(sorted(found))) for image_id, found in names.items())
+
+    def _meant(self, text: str) -> Image:
+        """As `find`, with the texts that Moby has for this."""
+        try:
+            return self.find(text)
+        except NotFound:
+            is_tagged = not text.startswith("sha256:") and bool(parse_reference(text).suffix)
+            raise NotFound("reference does not exist" if is_tagged else f"No such image: {text}") from None
+
+    def _tags_of(self, text: str) -> tuple[str, ...]:
+        """All tags of a name that stands alone."""
+        if parse_image_id(text) is not None or text.startswith("sha256:"):
+            return ()
+        reference = parse_reference(text)
+        if reference.suffix:
+            return ()
+        return tuple(name for name in self._ids if name.startswith(f"{reference.name}:"))
+
     def _by_reference(self, reference: Reference) -> Image | None:
         if not reference.digest:
             image_id = self._ids.get(str(reference.tagged()))
@@ -87,6 +169,15 @@ class ImageIndex:
     def _by_prefix(self, prefix: str) -> Image | None:
         matches = [image for image_id, image in self._images.items() if image_id.startswith(prefix)]
         return matches[0] if len(matches) == 1 else None
+
+
+def _is_id_of(image: Image, text: str) -> bool:
+    """A digest counts as an id: no names are kept for digests."""
+    return image.id.startswith(text) or image.id.removeprefix("sha256:").startswith(text) or "@" in text
+
+
+def _short(thing_id: str) -> str:
+    return thing_id.removeprefix("sha256:")[:12]
 
 
 class ImageStore:
@@ -128,3 +219,34 @@ class ImageStore:
         """
         await self._database.ask(Database.insert_image, image, references)
         self._index.add(image, references)
+
+    async def tag(self, text: str, reference: str) -> Image:
+        """Point a reference in full at the image that `text` means; durable. Raises NotFound, System."""
+        image = await self.find(text)
+        await self.add(image, (reference,))
+        return image
+
+    async def remove(self, text: str, *, force: bool, users: Mapping[str, str]) -> ImageRemoval:
+        """What has been removed, durably. See `ImageIndex.plan_removal`.
+
+        Raises:
+            NotFound: there is no such image.
+            Conflict: it is in use, or has several names and none was given.
+            System: the disk is full.
+        """
+        removal = self._index.plan_removal(text, force=force, users=users)
+        if removal.is_deleted:
+            try:
+                await self._database.ask(Database.delete_image, removal.image.id, removal.untagged)
+            except NotFound:  # a container has it since `users` were listed
+                short = _short(removal.image.id)
+                text = f"conflict: unable to delete {short} (must be forced) - image is being used by a container"
+                raise Conflict(text) from None
+        else:
+            await self._database.ask(Database.delete_references, removal.untagged)
+        self._index.remove(removal)
+        return removal
+
+    async def named(self, texts: tuple[str, ...]) -> tuple[NamedImage, ...]:
+        """See `ImageIndex.named`."""
+        return self._index.named(texts)

@@ -49,7 +49,7 @@ _NAMED_BY_DIGEST = re.compile(r"(?:blobs/sha256/)?([0-9a-f]{64})(?:\.json)?")
 def load_archive(
     stream: Source, store: ContentStore, layers: LayerStore, *, limits: Limits | None = None
 ) -> tuple[LoadedImage, ...]:
-    """The images of an archive as `docker save`, `podman save`, skopeo or buildx write it, plain or gzip.
+    """The images of an archive as `docker save`, `podman save`, skopeo or buildx write it, plain, gzip or zstd.
 
     In the archive's order, each image once with all its names. Raises InvalidParameter for an archive that is damaged, hostile or
     too large, System where the disk fails; the stores are then as before.
@@ -73,7 +73,7 @@ def import_rootfs(
     references: Sequence[str] = (),
     limits: Limits | None = None,
 ) -> LoadedImage:
-    """An image of one layer from the tar of a root file system, plain or gzip, for the platform of this machine.
+    """An image of one layer from the tar of a root file system, compressed or not, for the platform of this machine.
 
     `created` is an RFC 3339 time. Raises as `load_archive`. Fields as in Moby's ImportImage (daemon/images/image_import.go).
     """

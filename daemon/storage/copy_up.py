@@ -51,6 +51,18 @@ def make_directories(upper: Path, existing: Sequence[MergedFile], missing: Seque
             names.append(name)
 
 
+def copy_file_up(upper: Path, holders: Sequence[MergedFile], file: MergedFile) -> None:
+    """Below `upper`, layer 0 of the view: a regular file of a lower layer, in the chain of directories that hold it.
+
+    Raises OSError.
+    """
+    make_directories(upper, holders, ())
+    with _opened(upper) as root, _below(root, [holder.name for holder in holders]) as holder:
+        before = os.fstat(holder)
+        _copy_file(holder, file, read_attributes(file.real_path))
+        os.utime(holder, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
 def copy_tree(source: MergedFile, destination: Path) -> bool:
     """Copy a merged directory into the existing empty `destination`, attributes and all; whether it was empty.
 

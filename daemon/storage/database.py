@@ -87,6 +87,8 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._removed_images: set[str] = set()
+        """No container comes to have one of these: creates that found one before it was removed are under way."""
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -114,8 +116,11 @@ class Database:
 
         Raises:
             Conflict: its name or the key is taken, or a volume that it uses has been removed.
+            NotFound: its image has been removed meanwhile.
             System: the disk is full.
         """
+        if container.image_id in self._removed_images:
+            raise NotFound(f"No such image: {container.config.image}")
         insert = ("INSERT INTO containers VALUES (?, ?, ?)", (container.id, container.name, _encode(container)))
         made = [("INSERT OR IGNORE INTO volumes VALUES (?, ?)", (volume.name, _encode(volume))) for volume in volumes]
         claims = (
@@ -173,9 +178,30 @@ class Database:
 
     def insert_image(self, image: Image, references: Sequence[str]) -> Deferred[None]:
         """The image, and each reference pointing at it, wherever it pointed before."""
+        self._removed_images.discard(image.id)
         insert = ("INSERT OR REPLACE INTO images VALUES (?, ?)", (image.id, _encode(image)))
         point = [("INSERT OR REPLACE INTO image_references VALUES (?, ?)", (name, image.id)) for name in references]
         return self._writer.submit(Write((insert, *point)))
+
+    def delete_references(self, references: Sequence[str]) -> Deferred[None]:
+        """Harmless twice."""
+        return self._writer.submit(Write(tuple(_delete_reference(reference) for reference in references)))
+
+    def delete_image(self, image_id: str, references: Sequence[str]) -> Deferred[None]:
+        """The image and these references to it, or nothing of it.
+
+        Raises:
+            NotFound: there is no such image, or a container has it.
+        """
+        # From now on, in the order of asking: what was asked to be inserted before is seen by the statement.
+        self._removed_images.add(image_id)
+        delete = (
+            "DELETE FROM images WHERE id = ?1 AND NOT EXISTS "
+            "(SELECT 1 FROM containers WHERE json_extract(CAST(record AS TEXT), '$.image_id') = ?1)",
+            (image_id,),
+        )
+        statements = (delete, *map(_delete_reference, references))
+        return self._writer.submit(Write(statements, must_change=f"No such image: {image_id}"))
 
     def insert_network(self, network: Network) -> Deferred[None]:
         """Raises Conflict: its name is taken; System: the disk is full."""
@@ -281,6 +307,10 @@ class Database:
                 connection.execute("ROLLBACK")
             return [System("no space left for the database") for _ in writes]
         return outcomes
+
+
+def _delete_reference(reference: str) -> Statement:
+    return "DELETE FROM image_references WHERE reference = ?", (reference,)
 
 
 def _apply(connection: sqlite3.Connection, write: Write) -> DaemonError | None:

@@ -18,8 +18,7 @@ from daemon.storage.image_config import ImageConfig, decode_config
 from daemon.storage.layers import LayerBuild, LayerStore
 from daemon.storage.oci import (
     CONFIG_TYPE,
-    LAYER_GZIP_TYPE,
-    LAYER_TYPE,
+    LAYER_TYPES,
     Manifest,
     Reference,
     chain_ids,
@@ -148,7 +147,7 @@ class Intake:
 
     def _remember(self, blob: Ingest, plain: Plain, unpacked: Unpacked) -> None:
         self._unpacked[blob] = unpacked
-        self._media_types[blob] = LAYER_GZIP_TYPE if plain.is_gzip else LAYER_TYPE
+        self._media_types[blob] = LAYER_TYPES[plain.compression]
 
     def _manifest(self, found: FoundImage, layers: tuple[Layer, ...]) -> Descriptor:
         if found.manifest is not None:

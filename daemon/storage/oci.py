@@ -39,6 +39,9 @@ MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 LAYER_GZIP_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
+LAYER_ZSTD_TYPE = "application/vnd.oci.image.layer.v1.tar+zstd"
+LAYER_TYPES = {"": LAYER_TYPE, "gzip": LAYER_GZIP_TYPE, "zstd": LAYER_ZSTD_TYPE}
+"""By the compression of a layer (`streams.Plain`)."""
 DOCKER_MANIFEST_LIST_TYPE = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 

@@ -8,6 +8,7 @@ Source: Linux Documentation/filesystems/overlayfs.rst.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Sequence
@@ -16,6 +17,20 @@ from pathlib import Path
 import attrs
 
 from daemon.storage.attributes import is_opaque, is_whiteout
+
+LONG_PATH_BYTES = 2048
+"""A path beyond this is replaced by a descriptor (`held`): with what follows it might exceed Linux' PATH_MAX."""
+
+
+class Pin:
+    """A descriptor that is closed when nobody needs it any more."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.path = f"/proc/self/fd/{descriptor}"
+        self._descriptor = descriptor
+
+    def __del__(self) -> None:
+        os.close(self._descriptor)
 
 
 @attrs.frozen
@@ -26,6 +41,10 @@ class MergedFile:
     status: os.stat_result
     parts: tuple[tuple[int, str], ...]
     """Layer and real path, the uppermost first; more than one for directories only."""
+    is_live: bool = False
+    """Whether somebody may change it meanwhile: then what lies in its directory is reached through `held` only."""
+    pins: tuple[Pin, ...] = attrs.field(default=(), eq=False, repr=False)
+    """What the real paths of a held directory stand on, and with it those of the files in it."""
 
     @property
     def is_directory(self) -> bool:
@@ -53,7 +72,7 @@ def on_top(upper: Path, root: MergedFile) -> MergedFile:
 
 def child_of(directory: MergedFile, name: str) -> MergedFile | None:
     """What the merged directory has under `name`; nothing in what is not a directory."""
-    if not directory.is_directory:
+    if not directory.is_directory or not directory.parts:
         return None
     parts: list[tuple[int, str]] = []
     decisive: os.stat_result | None = None
@@ -71,7 +90,23 @@ def child_of(directory: MergedFile, name: str) -> MergedFile | None:
         # Nothing is below the lowest for an opaque directory to hide, and asking costs two calls.
         if not is_directory or (layer != lowest and is_opaque(path)):
             break
-    return MergedFile(name, decisive, tuple(parts)) if decisive else None
+    return MergedFile(name, decisive, tuple(parts), directory.is_live) if decisive else None
+
+
+def held(found: MergedFile) -> MergedFile:
+    """The same directory by descriptors instead of paths, where what happens to its path must not matter.
+
+    That is where somebody may put a symbolic link in its place, and where its path is long. Whatever is no directory, and every
+    other directory, is returned as it is. The directory that holds it must be held. Raises OSError.
+    """
+    if not found.is_directory or found.pins:
+        return found
+    if not (found.is_live or any(len(path) > LONG_PATH_BYTES for _, path in found.parts)):
+        return found
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    pins = tuple(Pin(os.open(path, flags)) for _, path in found.parts)
+    parts = tuple((layer, pin.path) for (layer, _), pin in zip(found.parts, pins, strict=True))
+    return attrs.evolve(found, status=os.stat(pins[0].path), parts=parts, pins=pins)  # noqa: PTH116 - as everywhere here
 
 
 def names_in(directory: MergedFile) -> list[str]:
@@ -101,6 +136,11 @@ def _lstat(path: str) -> os.stat_result | None:
     try:
         return os.lstat(path)
     except FileNotFoundError:
+        return None
+    except OSError as error:
+        # Of a name, not of the path, whose length is bounded (`held`): nothing can be called so.
+        if error.errno != errno.ENAMETOOLONG:
+            raise
         return None
 
 

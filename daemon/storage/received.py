@@ -45,7 +45,7 @@ class ReceivedFiles:
         self._ingests.close()
 
     def receive(self, stream: Source) -> None:
-        """Read a tar, which may be gzip, to its end. Raises InvalidParameter for a bad one, System if the disk fails."""
+        """Read a tar, which may be compressed, to its end. Raises InvalidParameter for a bad one, System if the disk fails."""
         plain = Plain(stream, bytes_max=ARCHIVE_BYTES_MAX)
         reader = TarReader(plain)
         for number, entry in enumerate(reader, start=1):

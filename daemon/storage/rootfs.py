@@ -14,7 +14,7 @@ import enum
 import os
 import stat
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import attrs
@@ -22,7 +22,7 @@ import attrs
 from daemon.errors import InvalidParameter, System
 from daemon.storage.copy_up import copy_tree, make_directories
 from daemon.storage.disk import disk
-from daemon.storage.overlay import MergedFile, child_of, down_to_opaque, names_in, on_top, root_of
+from daemon.storage.overlay import MergedFile, child_of, down_to_opaque, held, names_in, on_top, root_of
 
 LINKS_MAX = 40
 """Symbolic links in one resolution: Linux' MAXSYMLINKS."""
@@ -30,6 +30,10 @@ LINKS_MAX = 40
 NAME_BYTES_MAX = 255
 PATH_LENGTH_MAX = 3072
 """Linux takes 4,095 bytes of a path at a time; the rest is for where our own directories are."""
+
+
+Child = Callable[[Sequence[MergedFile], str], MergedFile | None]
+"""What is under a name in the last directory of a trail."""
 
 
 class NodeKind(enum.Enum):
@@ -74,7 +78,9 @@ class Node:
 
 
 @attrs.frozen
-class _Resolution:
+class Resolution:
+    """Where a path leads."""
+
     trail: tuple[MergedFile, ...]
     """From the root on, directories but for the last."""
     missing: tuple[str, ...] = ()
@@ -92,13 +98,13 @@ class Rootfs:
     def lookup(self, path: str, *, follow: bool = True) -> Node | None:
         """What is at `path`, None if nothing is; without `follow` a final symbolic link is not resolved."""
         with disk("look into the layers"):
-            resolution = _resolve(self._root, path, follow=follow)
+            resolution = resolve(self._root, path, follow=follow)
         return None if resolution.missing else _node(resolution.trail)
 
     def listdir(self, path: str) -> tuple[str, ...]:
         """The names in a directory, sorted. Raises System if there is no directory at `path`."""
         with disk("look into the layers"):
-            resolution = _resolve(self._root, path)
+            resolution = resolve(self._root, path)
             if resolution.missing or not resolution.trail[-1].is_directory:
                 raise System(f"{path} is not a directory")
             return tuple(sorted(names_in(resolution.trail[-1])))
@@ -110,7 +116,7 @@ class Rootfs:
         target is missing gets a directory there. Raises InvalidParameter where something else is in the way.
         """
         with disk("make a directory"):
-            resolution = _resolve(on_top(upper, self._root), path)
+            resolution = resolve(on_top(upper, self._root), path)
             if not resolution.trail[-1].is_directory:
                 # Unlike Moby, where it is a 500: it is the request that is wrong, or the image, and no disk has failed.
                 raise InvalidParameter(f"Cannot mkdir: {path} is not a directory")
@@ -127,13 +133,17 @@ class Rootfs:
         these files, too. After a failure the destination is empty again.
         """
         with disk("copy a directory of the image"):
-            resolution = _resolve(self._root, path)
+            resolution = resolve(self._root, path)
             if resolution.missing or not resolution.trail[-1].is_directory:
                 return False
             return copy_tree(resolution.trail[-1], destination)
 
 
-def _resolve(root: MergedFile, path: str, *, follow: bool = True) -> _Resolution:
+def _child(trail: Sequence[MergedFile], name: str) -> MergedFile | None:
+    return child_of(trail[-1], name)
+
+
+def resolve(root: MergedFile, path: str, *, follow: bool = True, child: Child = _child) -> Resolution:
     """Where `path` leads, as path_resolution(7) says for a process with this root. Raises InvalidParameter, System, OSError."""
     pending = deque(_components(_checked(path)))
     trail, missing, links = [root], list[str](), 0
@@ -146,7 +156,7 @@ def _resolve(root: MergedFile, path: str, *, follow: bool = True) -> _Resolution
             elif len(trail) > 1:
                 trail.pop()
             continue
-        found = None if missing else child_of(trail[-1], name)
+        found = None if missing else child(trail, name)
         if found is None:
             missing.append(name)
         elif stat.S_ISLNK(found.status.st_mode) and (follow or pending):
@@ -157,8 +167,8 @@ def _resolve(root: MergedFile, path: str, *, follow: bool = True) -> _Resolution
             trail = [root] if target.startswith("/") else trail
             pending.extendleft(reversed(_components(target)))
         else:
-            trail.append(found)
-    return _Resolution(tuple(trail), tuple(missing))
+            trail.append(held(found))
+    return Resolution(tuple(trail), tuple(missing))
 
 
 def _checked(path: str) -> str:

@@ -1,18 +1,24 @@
 """Streams of bytes that come from strangers: read exactly, hash, count and decompress, each within limits.
 
-Nothing here holds more than a chunk. Only gzip is decompressed, by the standard library: never by an external program,
-and never by anything that an image brought along.
+Nothing here holds more than a chunk, and a window of zstd. Only gzip and zstd are decompressed, by the standard library (zstd,
+until Python 3.14, by its backport): never by an external program, and never by anything that an image brought along.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import sys
 import zlib
 from collections.abc import Iterator
 from typing import Protocol
 
 from daemon.errors import InvalidParameter
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 CHUNK_BYTES = 256 * 1024
 """One read: large enough that the calls do not count, small enough that a hundred streams do not either."""
@@ -26,8 +32,12 @@ RATIO_MAX = 200
 RATIO_FREE_BYTES = 64 * 1024**2
 """The ratio counts past this only: a short run of zeros is no bomb."""
 
+ZSTD_WINDOW_LOG_MAX = 25
+"""32 MB of memory: what `zstd` itself needs up to level 20. A frame may ask for 2 GB."""
+
 _GZIP_MAGIC = b"\x1f\x8b\x08"
-_OTHER_MAGICS = {b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ\0": "xz", b"BZh": "bzip2"}
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_OTHER_MAGICS = {b"\xfd7zXZ\0": "xz", b"BZh": "bzip2"}
 _MAGIC_BYTES = 6
 
 
@@ -57,7 +67,7 @@ class Hashed:
 
 
 class Plain:
-    """A source, decompressed if it is gzip, that ends in an error where it grows beyond its limits.
+    """A source, decompressed if it is gzip or zstd, that ends in an error where it grows beyond its limits.
 
     `read` raises InvalidParameter for a bomb, a truncated or damaged stream, or another compression.
     """
@@ -66,10 +76,16 @@ class Plain:
         self._bytes_max = bytes_max
         self._ratio_max = ratio_max
         self._compressed = _Peeked(source, _MAGIC_BYTES)
-        self.is_gzip = self._compressed.head.startswith(_GZIP_MAGIC)
+        self.compression = ""
+        """`gzip`, `zstd`, or empty."""
         self._reader: Source = self._compressed
-        if self.is_gzip:
+        if self._compressed.head.startswith(_GZIP_MAGIC):
+            self.compression = "gzip"
             self._reader = gzip.GzipFile(fileobj=self._compressed, mode="rb")  # type: ignore[call-overload]  # seek() is for rewinding only
+        elif self._compressed.head.startswith(_ZSTD_MAGIC):
+            self.compression = "zstd"
+            options = {zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW_LOG_MAX}
+            self._reader = zstd.ZstdFile(self._compressed, options=options)  # type: ignore[call-overload]  # as above
         self._size = 0
         for magic, name in _OTHER_MAGICS.items():
             if self._compressed.head.startswith(magic):
@@ -79,9 +95,9 @@ class Plain:
         try:
             data = self._reader.read(size)
         except EOFError as error:
-            raise InvalidParameter("the gzip stream is truncated") from error
-        except (gzip.BadGzipFile, zlib.error) as error:
-            raise InvalidParameter(f"the gzip stream is damaged: {error}") from error
+            raise InvalidParameter(f"the {self.compression} stream is truncated") from error
+        except (gzip.BadGzipFile, zlib.error, zstd.ZstdError) as error:
+            raise InvalidParameter(f"the {self.compression} stream is damaged: {error}") from error
         self._size += len(data)
         if self._size > self._bytes_max:
             raise InvalidParameter(f"the stream is larger than {self._bytes_max} bytes")

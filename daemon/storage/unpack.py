@@ -16,28 +16,33 @@ Unlike Moby: absolute names, names with `..` and hard links to symbolic links ar
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 
-from daemon.errors import InvalidParameter, System
+from daemon.errors import InvalidParameter
 from daemon.storage.attributes import (
     Attributes,
-    allowed_xattrs,
-    is_root,
     is_whiteout,
     make_opaque,
     make_whiteout,
     write_attributes,
-    write_attributes_at,
 )
 from daemon.storage.disk import disk
 from daemon.storage.openat import open_beneath
+from daemon.storage.placing import (
+    PATH_BYTES_MAX,
+    attributes_of,
+    cause_of,
+    closing,
+    mode_at,
+    place_file,
+    place_special,
+    replace,
+)
 from daemon.storage.streams import Hashed, Source, drain
 from daemon.storage.tar import Entry, Kind, TarReader, bad_entry
 
@@ -46,9 +51,6 @@ ENTRIES_MAX = 1_000_000
 
 FILE_BYTES_MAX = 64 * 1024**3
 """Content of one layer's files: as much as its tar may have (`streams.STREAM_BYTES_MAX`)."""
-
-PATH_BYTES_MAX = 4095
-"""Linux' PATH_MAX without the NUL: what is longer can be made, but not opened by its name."""
 
 PATH_DEPTH_MAX = 128
 """Components of a name. The deepest trees, of JavaScript packages, have 40; removing a tree takes a descriptor per level."""
@@ -59,7 +61,6 @@ NAME_BYTES_MAX = 255
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @attrs.frozen(kw_only=True)
@@ -103,7 +104,7 @@ def unpack_layer(
 
 def measure_layer(tar_stream: Source, *, limits: Limits | None = None) -> Unpacked:
     """What `unpack_layer` would return, without writing anything. Raises InvalidParameter."""
-    return _through(tar_stream, _Budget(limits or Limits()), is_end_required=False)
+    return _through(tar_stream, Budget(limits or Limits()), is_end_required=False)
 
 
 def components_of(name: str) -> tuple[str, ...]:
@@ -125,7 +126,7 @@ def components_of(name: str) -> tuple[str, ...]:
     return components
 
 
-class _Budget:
+class Budget:
     """Counts what a layer asks for, and refuses what is too much."""
 
     def __init__(self, limits: Limits) -> None:
@@ -147,7 +148,7 @@ class _Budget:
             raise bad_entry(name, f"more than {self._limits.entries} entries")
 
 
-def _through(tar_stream: Source, budget: _Budget, is_end_required: bool) -> Unpacked:
+def _through(tar_stream: Source, budget: Budget, is_end_required: bool) -> Unpacked:
     hashed = Hashed(tar_stream)
     reader = TarReader(hashed, is_end_required=is_end_required)
     for entry in reader:
@@ -157,7 +158,7 @@ def _through(tar_stream: Source, budget: _Budget, is_end_required: bool) -> Unpa
     return Unpacked(diff_id=hashed.digest, diff_bytes=hashed.size, file_bytes=budget.file_bytes, entries=budget.entries)
 
 
-class _Unpacker(_Budget):
+class _Unpacker(Budget):
     """Writes entries below the open directory `root`."""
 
     def __init__(self, root: int, limits: Limits) -> None:
@@ -173,12 +174,12 @@ class _Unpacker(_Budget):
             else:
                 self._place_root(entry)
         except OSError as error:
-            raise _cause_of(error, entry) from error
+            raise cause_of(error, entry) from error
 
     def _place_root(self, entry: Entry) -> None:
         if entry.kind is not Kind.DIRECTORY:
             raise bad_entry(entry.name, "the root is a directory")
-        write_attributes(self._root, _attributes(entry))
+        write_attributes(self._root, attributes_of(entry))
 
     def _place_below(self, components: tuple[str, ...], entry: Entry, content: Iterator[bytes]) -> None:
         *parents, name = components
@@ -188,13 +189,13 @@ class _Unpacker(_Budget):
             if name.startswith(_WHITEOUT):
                 _place_whiteout(parent, name, entry)
             elif entry.kind is Kind.DIRECTORY:
-                _place_directory(parent, name, _attributes(entry))
+                _place_directory(parent, name, attributes_of(entry))
             elif entry.kind is Kind.FILE:
-                _place_file(parent, name, entry, content)
+                place_file(parent, name, entry, content)
             elif entry.kind is Kind.LINK:
                 self._place_link(parent, name, components, entry)
             else:
-                _place_special(parent, name, entry)
+                place_special(parent, name, entry)
 
     def _place_link(self, parent: int, name: str, components: tuple[str, ...], entry: Entry) -> None:
         target = components_of(entry.target)
@@ -204,11 +205,11 @@ class _Unpacker(_Budget):
             holder = open_beneath(self._root, _joined(target[:-1]), os.O_PATH | os.O_DIRECTORY)
         except FileNotFoundError as error:
             raise _dangling(entry) from error
-        with _closing(holder):
-            if not stat.S_ISREG(_mode_at(holder, target[-1])):
+        with closing(holder):
+            if not stat.S_ISREG(mode_at(holder, target[-1])):
                 raise _dangling(entry)
             try:
-                _replace(
+                replace(
                     parent,
                     name,
                     lambda: os.link(target[-1], name, src_dir_fd=holder, dst_dir_fd=parent, follow_symlinks=False),
@@ -223,7 +224,7 @@ class _Unpacker(_Budget):
             parent = open_beneath(self._root, _joined(parents), os.O_RDONLY | os.O_DIRECTORY)
         except (FileNotFoundError, NotADirectoryError):
             parent = self._make_parents(parents, entry)
-        with _closing(parent):
+        with closing(parent):
             before = os.fstat(parent)
             yield parent
             os.utime(parent, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -231,18 +232,18 @@ class _Unpacker(_Budget):
     def _make_parents(self, parents: tuple[str, ...], entry: Entry) -> int:
         for depth in range(len(parents)):
             holder = open_beneath(self._root, _joined(parents[:depth]), os.O_RDONLY | os.O_DIRECTORY)
-            with _closing(holder):
+            with closing(holder):
                 self._make_parent(holder, parents[depth], entry)
         return open_beneath(self._root, _joined(parents), os.O_RDONLY | os.O_DIRECTORY)
 
     def _make_parent(self, holder: int, name: str, entry: Entry) -> None:
-        mode = _mode_at(holder, name)
+        mode = mode_at(holder, name)
         if stat.S_ISDIR(mode):
             return
         if mode and not is_whiteout(os.lstat(name, dir_fd=holder)):
             raise bad_entry(entry.name, f"{name!r} is not a directory")
         self.spend(entry.name)
-        with _closing(_make_directory(holder, name)) as directory:
+        with closing(_make_directory(holder, name)) as directory:
             os.fchmod(directory, 0o755)
 
 
@@ -255,93 +256,29 @@ def _place_whiteout(parent: int, name: str, entry: Entry) -> None:
     hidden = name.removeprefix(_WHITEOUT)
     if hidden in ("", ".", "..") or hidden.startswith(_WHITEOUT):
         raise bad_entry(entry.name, "a whiteout of nothing")
-    mode = _mode_at(parent, hidden)
+    mode = mode_at(parent, hidden)
     if stat.S_ISDIR(mode):
-        with _closing(os.open(hidden, _DIRECTORY, dir_fd=parent)) as directory:
+        with closing(os.open(hidden, _DIRECTORY, dir_fd=parent)) as directory:
             make_opaque(directory)
     elif not mode:
         make_whiteout(parent, hidden)
 
 
 def _place_directory(parent: int, name: str, attributes: Attributes) -> None:
-    is_there = stat.S_ISDIR(_mode_at(parent, name))
+    is_there = stat.S_ISDIR(mode_at(parent, name))
     opened = os.open(name, _DIRECTORY, dir_fd=parent) if is_there else _make_directory(parent, name)
-    with _closing(opened) as directory:
+    with closing(opened) as directory:
         write_attributes(directory, attributes)
 
 
 def _make_directory(parent: int, name: str) -> int:
     """A new open directory in place of whatever is not one; in place of a whiteout it hides what the whiteout hid."""
-    was_whiteout = bool(_mode_at(parent, name)) and is_whiteout(os.lstat(name, dir_fd=parent))
-    _replace(parent, name, lambda: os.mkdir(name, mode=0o700, dir_fd=parent))
+    was_whiteout = bool(mode_at(parent, name)) and is_whiteout(os.lstat(name, dir_fd=parent))
+    replace(parent, name, lambda: os.mkdir(name, mode=0o700, dir_fd=parent))
     directory = os.open(name, _DIRECTORY, dir_fd=parent)
     if was_whiteout:
         make_opaque(directory)
     return directory
-
-
-def _place_file(parent: int, name: str, entry: Entry, content: Iterator[bytes]) -> None:
-    if _mode_at(parent, name):
-        _remove(parent, name)
-    with _closing(os.open(name, _NEW_FILE, mode=0o600, dir_fd=parent)) as file:
-        for data in content:
-            _write_all(file, data)
-        write_attributes(file, _attributes(entry))
-
-
-def _place_special(parent: int, name: str, entry: Entry) -> None:
-    """A symbolic link, a pipe or a device."""
-    if entry.kind is Kind.SYMLINK:
-        target = entry.target
-        if not target or "\0" in target or len(os.fsencode(target)) > PATH_BYTES_MAX:
-            raise bad_entry(entry.name, f"a symbolic link's target is 1 to {PATH_BYTES_MAX} bytes without NUL")
-        _replace(parent, name, lambda: os.symlink(target, name, dir_fd=parent))
-    else:
-        kinds = {Kind.FIFO: stat.S_IFIFO, Kind.CHAR_DEVICE: stat.S_IFCHR, Kind.BLOCK_DEVICE: stat.S_IFBLK}
-        if entry.kind is not Kind.FIFO and not is_root():
-            raise System(f"cannot unpack {entry.name!r}: a device needs root")
-        kind, device = kinds[entry.kind], os.makedev(*entry.device)
-        _replace(parent, name, lambda: os.mknod(name, kind | 0o600, device, dir_fd=parent))
-    write_attributes_at(parent, name, _attributes(entry))
-
-
-def _replace(parent: int, name: str, create: Callable[[], None]) -> None:
-    """`create` the name, which may exist as something else."""
-    try:
-        create()
-    except FileExistsError:
-        _remove(parent, name)
-        create()
-
-
-def _remove(parent: int, name: str) -> None:
-    if stat.S_ISDIR(_mode_at(parent, name)):
-        shutil.rmtree(name, dir_fd=parent)
-    else:
-        os.unlink(name, dir_fd=parent)
-
-
-def _mode_at(parent: int, name: str) -> int:
-    """The mode of the name itself, 0 if there is none."""
-    try:
-        return os.lstat(name, dir_fd=parent).st_mode
-    except FileNotFoundError:
-        return 0
-
-
-def _attributes(entry: Entry) -> Attributes:
-    return Attributes(
-        mode=entry.mode, uid=entry.uid, gid=entry.gid, mtime_ns=entry.mtime_ns, xattrs=allowed_xattrs(entry.xattrs)
-    )
-
-
-def _cause_of(error: OSError, entry: Entry) -> InvalidParameter | System:
-    """Whose fault an error of the file system is: what the archive asked for, or the disk."""
-    if error.errno in (errno.ELOOP, errno.EXDEV):
-        return bad_entry(entry.name, "a symbolic link is in the way")
-    if error.errno == errno.ENOTDIR:
-        return bad_entry(entry.name, "a file is in the way")
-    return System(f"cannot unpack {entry.name[:200]!r}: {error.strerror or error}")
 
 
 def _dangling(entry: Entry) -> InvalidParameter:
@@ -350,17 +287,3 @@ def _dangling(entry: Entry) -> InvalidParameter:
 
 def _joined(components: tuple[str, ...]) -> str:
     return "/".join(components) or "."
-
-
-def _write_all(file: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(file, rest) :]
-
-
-@contextlib.contextmanager
-def _closing(descriptor: int) -> Iterator[int]:
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)

@@ -129,7 +129,7 @@ CONTAINER = Container(
 
 
 def test_a_container_is_inspected_as_one_that_never_ran() -> None:
-    view = inspect_view(CONTAINER, IMAGE, ROOT, with_size=False)
+    view = inspect_view(CONTAINER, IMAGE, ROOT)
     assert view["Id"] == CONTAINER.id
     assert view["Name"] == "/web"
     assert view["Created"] == "2023-11-14T22:13:20.12Z"
@@ -161,7 +161,7 @@ def test_a_container_is_inspected_as_one_that_never_ran() -> None:
 
 
 def test_the_layers_of_a_container_are_shown_uppermost_first() -> None:
-    data = inspect_view(CONTAINER, IMAGE, ROOT, with_size=False)["GraphDriver"]["Data"]
+    data = inspect_view(CONTAINER, IMAGE, ROOT)["GraphDriver"]["Data"]
     home = f"/data/containers/{CONTAINER.id}"
     assert data == {
         "ID": CONTAINER.id,
@@ -172,10 +172,12 @@ def test_the_layers_of_a_container_are_shown_uppermost_first() -> None:
     }
 
 
-@pytest.mark.parametrize(("image", "size"), [(IMAGE, 3), (None, 0)])
-def test_the_size_of_a_container_is_that_of_its_image(image: Image | None, size: int) -> None:
-    view = inspect_view(CONTAINER, image, ROOT, with_size=True)
-    assert (view["SizeRw"], view["SizeRootFs"]) == (0, size)
+@pytest.mark.parametrize(("image", "size"), [(IMAGE, 10), (None, 7)])
+def test_the_size_of_a_container_is_that_of_its_image_and_what_was_written_to_it(
+    image: Image | None, size: int
+) -> None:
+    view = inspect_view(CONTAINER, image, ROOT, own_bytes=7)
+    assert (view["SizeRw"], view["SizeRootFs"]) == (7, size)
 
 
 @pytest.mark.parametrize(
@@ -251,7 +253,7 @@ KEYS_OF_HOST_CONFIG = (
 
 
 def test_inspect_has_every_field_of_docker_and_no_other() -> None:
-    view = inspect_view(CONTAINER, IMAGE, ROOT, with_size=False)
+    view = inspect_view(CONTAINER, IMAGE, ROOT)
     assert list(view) == KEYS_OF_INSPECT
     assert list(view["NetworkSettings"]) == KEYS_OF_NETWORK_SETTINGS
     assert list(view["NetworkSettings"]["Networks"]["bridge"]) == KEYS_OF_ENDPOINT

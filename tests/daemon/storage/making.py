@@ -68,6 +68,16 @@ def add_files(archive: tarfile.TarFile, *names: str) -> None:
         add(archive, name)
 
 
+def adding(*names: str, content: bytes = b"x") -> Build:
+    """Of an archive with these files."""
+
+    def build(archive: tarfile.TarFile) -> None:
+        for name in names:
+            add(archive, name, content)
+
+    return build
+
+
 def add_directory(archive: tarfile.TarFile, name: str, mode: int = 0o755, mtime: int = 0) -> None:
     add(archive, name, type=tarfile.DIRTYPE, mode=mode, mtime=mtime)
 
@@ -115,10 +125,10 @@ def config_of(*layers: bytes, **fields: object) -> bytes:
     ).encode()
 
 
-def docker_archive(*, compress: bool = False, tags: list[str] | None = None) -> Files:
+def docker_archive(*, compress: Callable[[bytes], bytes] = bytes, tags: list[str] | None = None) -> Files:
     """As `docker save` wrote it until 24."""
     config = config_of(BASE, TOP)
-    packed = [gzip.compress(layer) if compress else layer for layer in (BASE, TOP)]
+    packed = [compress(layer) for layer in (BASE, TOP)]
     name = hashlib.sha256(config).hexdigest() + ".json"
     manifest = [{"Config": name, "RepoTags": tags or ["a:1", "b:2"], "Layers": ["x/layer.tar", "y/layer.tar"]}]
     return {
