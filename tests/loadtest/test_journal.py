@@ -97,7 +97,7 @@ def test_after_kill_9_clean_leaves_no_container_of_the_run_and_all_others(
 ) -> None:
     run(Scenario(host=docker.host, run_id="other", count=3, keep=True))
     killed(docker)
-    assert len(docker.containers) >= 3 + 31
+    assert len(docker.containers) > 3
     assert len(entries(journal)) == 1
     assert main(["clean"]) == 0
     assert docker.names == ["lt-other-0", "lt-other-1", "lt-other-2"]
