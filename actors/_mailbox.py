@@ -158,9 +158,10 @@ class Mailbox:
             if self._free <= 0:
                 return False
         self._free -= 1
-        if isinstance(self._queue, tuple):
-            self._queue = deque()
-        self._queue.append(message)
+        queue = self._queue
+        if isinstance(queue, tuple):
+            queue = self._queue = deque()
+        queue.append(message)
         reader = self._reader
         if reader is not None:
             self._reader = None

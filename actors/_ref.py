@@ -103,7 +103,7 @@ class Ref(Handle, Generic[A_co]):
             AskCycle: the ask would wait for itself.
         """
         cell = self._cell
-        return request(cell, Envelope(_name(method), args, kwargs, cell.parent.backend.slot()), timeout)
+        return request(cell, Envelope(method.__name__, args, kwargs, cell.parent.backend.slot()), timeout)
 
     def send(
         self: Ref[A], method: Callable[Concatenate[A, P], Awaitable[object]], /, *args: P.args, **kwargs: P.kwargs
@@ -115,7 +115,7 @@ class Ref(Handle, Generic[A_co]):
             AskCycle: the wait for room would be for itself.
         """
         cell = self._cell
-        return deliver(cell, Envelope(_name(method), args, kwargs, None, cell.parent.backend.slot()))
+        return deliver(cell, Envelope(method.__name__, args, kwargs, None, cell.parent.backend.slot()))
 
     def tell(
         self: Ref[A], method: Callable[Concatenate[A, P], Awaitable[object]], /, *args: P.args, **kwargs: P.kwargs
@@ -126,7 +126,7 @@ class Ref(Handle, Generic[A_co]):
             MailboxFull: there is no room.
             ActorStopped: the actor is gone.
         """
-        self._cell.mailbox.put_nowait(Tell(_name(method), args, kwargs))
+        self._cell.mailbox.put_nowait(Tell(method.__name__, args, kwargs))
 
     @property
     def from_thread(self) -> ThreadRef[A_co]:
@@ -195,8 +195,3 @@ def _if_it_waits(caller: Cell[object], cell: Cell[object], envelope: Envelope) -
     caller.check_cycle(envelope.method, cell)
     caller.waiting_on = (envelope.method, cell)
     return caller
-
-
-def _name(method: Callable[..., Any]) -> str:
-    # Any: a method of whatever class; only its name is used.
-    return method.__name__
