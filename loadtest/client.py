@@ -21,7 +21,7 @@ class Client:
     def run(self, plan: Plan, schedule: Iterator[int] | None = None, system: System | None = None) -> int:
         """Returns when the plan has nothing more to send and every request has been answered or given up.
 
-        Returned is the longest that the loop was late for its heartbeat, in nanoseconds. `schedule` has the intended starts
+        Returned is the longest that the loop was late in coming back, in nanoseconds. `schedule` has the intended starts
         of an open loop, ascending, by the system's clock.
         """
         system = system if system is not None else Kernel()

@@ -130,7 +130,7 @@ class Client(msgspec.Struct, frozen=True):
     use: Use
     cpu_us_per_request: float
     loop_lag_ns: int
-    """The longest that its loop was late for a heartbeat of 10 ms."""
+    """The longest that its loop came back later than it had meant to."""
     ceiling_per_s: float | None
     """What it does against a server that does nothing."""
     floor_p50_ns: int | None

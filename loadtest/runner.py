@@ -25,7 +25,7 @@ from loadtest.pinning import pinned
 from loadtest.requests import OK
 from loadtest.scenario import Operation, Scenario, socket_path
 from loadtest.statistics import FAILED, Recorder, Samples, Statistics, summarize
-from loadtest.system import Kernel, System, allow_connections, sharpen_timers
+from loadtest.system import Kernel, System, allow_connections
 from loadtest.target import Cleanup, Target, clean_up, describe, ensure_image
 from loadtest.work import Progress, Work
 
@@ -62,7 +62,7 @@ class Result:
     started_at: float = 0.0
     """Seconds since 1970."""
     loop_lag_ns: int = 0
-    """The longest that the client's own loop was late for a heartbeat of 10 ms: what it may add to any time measured."""
+    """The longest that the client's own loop came back later than it had meant to: what it may add to any time measured."""
     is_interrupted: bool
     cleanup: Cleanup | None = None
     """None when the containers were kept."""
@@ -141,8 +141,6 @@ class Load:
         allow_connections(scenario.concurrency)
         system = self._system()
         self._started_at = time.time()
-        if scenario.is_open:
-            sharpen_timers()
         with _no_garbage_collection():
             started_at_ns = self._work.begin(system.now_ns, on_progress)
             schedule = None if scenario.rate_per_s is None else self._schedule(scenario.rate_per_s, started_at_ns)
