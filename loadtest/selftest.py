@@ -72,7 +72,10 @@ def null_server() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="boatyard-load-") as directory:
         path = Path(directory) / "null.sock"
         command = [sys.executable, "-I", "-S", nullserver.__file__, str(path)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        # In a session of its own: a terminal's Ctrl-C is for the client alone.
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        ) as process:
             assert process.stdin is not None
             assert process.stdout is not None
             if process.stdout.readline().strip() != nullserver.READY:

@@ -40,6 +40,13 @@ def test_the_null_server_carries_out_any_mix_and_leaves_when_it_is_left() -> Non
     assert procfs.usage(pid) is None
 
 
+def test_ctrl_c_on_the_terminal_is_not_for_the_null_server() -> None:
+    with null_server() as host:
+        pid = procfs.peer_pid(host.removeprefix("unix://"))
+        assert pid is not None
+        assert os.getsid(pid) != os.getsid(0)
+
+
 def test_the_null_server_puts_pieces_together() -> None:
     big = request_bytes("POST", "/containers/create", b"x" * 3_000_000)
     with null_server() as host:
