@@ -16,8 +16,8 @@ import pytest
 from loadtest import document as doc
 from loadtest.__main__ import main
 from loadtest.target import everything
+from tests.engines import ENGINES, boatyard
 from tests.integration.conftest import running
-from tests.loadtest.engines import ENGINES, boatyard
 
 pytestmark = pytest.mark.integration
 

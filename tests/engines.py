@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -28,8 +30,10 @@ def boatyard(home: Path) -> Iterator[str]:
 
 @contextmanager
 def dockerd(home: Path) -> Iterator[str]:
-    """In a mount namespace of its own, so that nothing it mounts is left when it has gone; without networks."""
-    command = ["unshare", "--mount", "--propagation", "private", _installed("dockerd")]
+    """Its data is in `home / "data"`. It makes no networks."""
+    # Else it would look for its settings, and leave a key, in /etc/docker.
+    (home / "config.json").write_text(json.dumps({"deprecated-key-path": str(home / "key.json")}))
+    command = [installed("dockerd"), "--config-file", str(home / "config.json")]
     command += ["--iptables=false", "--ip6tables=false", "--bridge=none", "--host", f"unix://{home / 'socket'}"]
     command += ["--data-root", str(home / "data"), "--exec-root", str(home / "exec"), "--pidfile", str(home / "pid")]
     with _started(command, home):
@@ -38,7 +42,7 @@ def dockerd(home: Path) -> Iterator[str]:
 
 @contextmanager
 def podman(home: Path) -> Iterator[str]:
-    command = ["unshare", "--mount", "--propagation", "private", _installed("podman")]
+    command = [installed("podman")]
     command += ["--root", str(home / "root"), "--runroot", str(home / "run"), "--tmpdir", str(home / "tmp")]
     command += ["system", "service", "--time", "0", f"unix://{home / 'socket'}"]
     with _started(command, home):
@@ -52,18 +56,26 @@ ENGINES: Mapping[str, Callable[[Path], AbstractContextManager[str]]] = {
 }
 
 
-def _installed(name: str) -> str:
+def installed(name: str) -> str:
+    """The path of an engine that can be started here. Without one the test is skipped; fails in CI, where it is to be there."""
     path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if path is None:
-        pytest.skip(f"{name} is not installed")
+        not_here(f"{name} is not installed")
     if os.geteuid() != 0:
-        pytest.skip(f"{name} needs root")
+        not_here(f"{name} needs root")
     return path
+
+
+def not_here(why: str) -> NoReturn:
+    if os.environ.get("CI"):
+        pytest.fail(f"{why}: a skipped test would prove nothing here")
+    pytest.skip(why)
 
 
 @contextmanager
 def _started(command: list[str], home: Path) -> Iterator[None]:
-    """As soon as it answers, until it is told to stop."""
+    """As soon as it answers, until it is told to stop; in a mount namespace of its own, so that no mount is left then."""
+    command = ["unshare", "--mount", "--propagation", "private", *command]
     with (home / "log").open("wb") as log, subprocess.Popen(command, stderr=log, stdout=log) as process:
         try:
             _wait_answers(process, home)
@@ -87,5 +99,4 @@ def _wait_answers(process: subprocess.Popen[bytes], home: Path) -> None:
             pause.wait(0.1)
         else:
             return
-    text = f"it did not start:\n{(home / 'log').read_text(errors='replace')[-4000:]}"
-    pytest.fail(text) if os.environ.get("CI") else pytest.skip(text)
+    pytest.fail(f"it did not start:\n{(home / 'log').read_text(errors='replace')[-4000:]}")
