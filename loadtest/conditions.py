@@ -19,7 +19,7 @@ class Conditions:
     client_run_queue_s: float | None
     """How long that thread could run and had to wait for a CPU."""
     server: procfs.Usage | None
-    """None when its process is not to be seen from here."""
+    """With its helpers, such as containerd. None when its process is not to be seen from here."""
     cpu_pressure: float | None
     """The share of the time in which somebody on this machine waited for a CPU."""
     elapsed_s: float
@@ -48,7 +48,7 @@ class Meter:
 
     def __init__(self, server_pid: int | None) -> None:
         self._server_pid = server_pid
-        self._server = procfs.usage(server_pid) if server_pid is not None else None
+        self._server = procfs.family_usage(server_pid) if server_pid is not None else None
         self._pressure_us = procfs.cpu_pressure()
         self._run_queue_s = procfs.thread_run_queue_s()
         self._started_at_ns = time.perf_counter_ns()
@@ -58,7 +58,7 @@ class Meter:
         cpu_s = (time.thread_time_ns() - self._cpu_ns) / 1e9
         elapsed_s = (time.perf_counter_ns() - self._started_at_ns) / 1e9
         waited_s, pressure_us = procfs.thread_run_queue_s(), procfs.cpu_pressure()
-        server = procfs.usage(self._server_pid) if self._server_pid is not None else None
+        server = procfs.family_usage(self._server_pid) if self._server_pid is not None else None
         return Conditions(
             client_cpu_s=cpu_s,
             client_run_queue_s=_difference(waited_s, self._run_queue_s),

@@ -11,7 +11,7 @@ import os
 import platform
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import attrs
@@ -30,12 +30,14 @@ class Usage:
     run_queue_s: float | None
     """How long its threads waited for a CPU. Of those that run now: what a thread that has ended waited is forgotten."""
     resident_bytes: int
+    ended_cpu_s: float = 0.0
+    """What the processes that it has started had used when they ended, and all that these have started."""
 
     def since(self, earlier: Usage) -> Usage:
         waited_s = None
         if self.run_queue_s is not None and earlier.run_queue_s is not None:
             waited_s = max(0.0, self.run_queue_s - earlier.run_queue_s)
-        return Usage(self.name, self.cpu_s - earlier.cpu_s, waited_s, self.resident_bytes)
+        return Usage(self.name, max(0.0, self.cpu_s - earlier.cpu_s), waited_s, self.resident_bytes)
 
 
 def total(parts: Sequence[Usage]) -> Usage:
@@ -53,8 +55,32 @@ def usage(pid: int | str, proc: Path = Path("/proc")) -> Usage | None:
     except OSError:
         return None
     known = [wait for wait in waits if wait is not None]
-    cpu_s = (int(fields[11]) + int(fields[12])) / _TICKS_PER_S  # utime and stime, fields 14 and 15 of proc(5)
-    return Usage(name, cpu_s, sum(known) if known else None, int(fields[21]) * _PAGE_BYTES)
+    # Fields 14 to 17 of proc(5): utime, stime, and those of the children that were waited for.
+    cpu_s, ended_cpu_s = ((int(fields[at]) + int(fields[at + 1])) / _TICKS_PER_S for at in (11, 13))
+    return Usage(name, cpu_s, sum(known) if known else None, int(fields[21]) * _PAGE_BYTES, ended_cpu_s)
+
+
+def family_usage(pid: int, proc: Path = Path("/proc")) -> Usage | None:
+    """Of a process, of those it has started, of theirs and so on, and of those of all these that have ended. None as `usage`."""
+    parent = usage(pid, proc)
+    if parent is None:
+        return None
+    members = [parent, *filter(None, (usage(child, proc) for child in _descendants(pid, proc)))]
+    waits = [member.run_queue_s for member in members if member.run_queue_s is not None]
+    cpu_s = sum(member.cpu_s + member.ended_cpu_s for member in members)
+    resident_bytes = sum(member.resident_bytes for member in members)
+    return Usage(parent.name, cpu_s, sum(waits) if waits else None, resident_bytes)
+
+
+def _descendants(pid: int, proc: Path) -> Iterator[int]:
+    for children in (proc / str(pid) / "task").glob("*/children"):  # each thread has its own
+        try:
+            found = children.read_text().split()
+        except OSError:  # it has ended
+            continue
+        for child in map(int, found):
+            yield child
+            yield from _descendants(child, proc)
 
 
 def parse_stat(text: str) -> tuple[str, list[str]]:

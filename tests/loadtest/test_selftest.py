@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from itertools import count
 from pathlib import Path
 
@@ -170,6 +172,27 @@ def test_what_the_client_used_is_read_from_the_kernel() -> None:
     assert found.server is not None
     assert found.server.resident_bytes > 1_000_000
     assert found.cpu_pressure is None or 0 <= found.cpu_pressure <= 1
+
+
+def test_what_a_server_has_its_helpers_do_is_its_own_cost() -> None:
+    work = "import time\nwhile time.process_time() < 0.2: pass"
+    # One helper has ended when its cost is read, one has not; each is the child of another helper.
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]]); print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code]
+    for script in (work, f"{work}\nprint(flush=True)\ninput()"):
+        helper = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {script!r}], check=True)"
+        with subprocess.Popen([*command, helper], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdin is not None
+            assert server.stdout is not None
+            server.stdout.readline()
+            alone, family = procfs.usage(server.pid), procfs.family_usage(server.pid)
+            server.stdin.write("\n")
+            server.stdin.close()
+        assert alone is not None
+        assert family is not None
+        assert family.cpu_s >= 0.19 > alone.cpu_s
+        assert family.resident_bytes >= alone.resident_bytes
+    assert procfs.family_usage(2**22) is None
 
 
 def test_a_server_that_is_gone_is_not_measured() -> None:
