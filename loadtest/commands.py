@@ -16,7 +16,7 @@ from loadtest import document as doc
 from loadtest.caveats import keeps_up
 from loadtest.compare import CONFIDENCE, Comparing, fairness, pooled, quotients
 from loadtest.describing import describe_run
-from loadtest.errors import HarnessError, TargetRefused, TargetUnreachable
+from loadtest.errors import BadScenario, HarnessError, TargetRefused, TargetUnreachable
 from loadtest.export import csv_text, hgrm_text
 from loadtest.html import html_text
 from loadtest.journal import Journal
@@ -60,12 +60,12 @@ def run_command(arguments: argparse.Namespace) -> int:
     )
     console = Console()
     load = Load(scenario)
-    with stopped_by_sigint(load.stop, f"leaves run {scenario.run_id} as it is"):
+    with stopped_by_sigint(load.stop, f"leaves run {scenario.run_id} as it is") as notice:
         load.prepare()
         ceiling = quick_ceiling(scenario)
         is_kept = scenario.keep
         try:
-            with progress_shown(load.recorder) as show:
+            with progress_shown(load.recorder, notice) as show:
                 result = load.create(show)
         except KeyboardInterrupt:
             result, is_kept = load.result(), True
@@ -164,7 +164,7 @@ def compare_command(arguments: argparse.Namespace) -> int:
         for host in (arguments.a, arguments.b)
     )
     if arguments.rounds < 1:
-        raise HarnessError("a comparison needs at least one round")
+        raise BadScenario("a comparison needs at least one round")
     console = Console()
     ceiling = quick_ceiling(a)
     comparing = Comparing(a, b, rounds=arguments.rounds)

@@ -19,21 +19,27 @@ from rich.live import Live
 
 from loadtest.live import Onlooker, drawn
 from loadtest.statistics import Recorder
+from loadtest.stopping import Notice
 from loadtest.work import Progress
 
 LINE_INTERVAL_S = 1.0
 
 
 @contextmanager
-def progress_shown(recorder: Recorder) -> Iterator[Callable[[Progress], None]]:
-    """What to call with each `Progress`. On leaving, the view is finished and its process gone."""
+def progress_shown(recorder: Recorder, notice: Notice) -> Iterator[Callable[[Progress], None]]:
+    """What to call with each `Progress`. On leaving, the view is finished and its process gone.
+
+    `notice`: what to say when it is stopping.
+    """
     if not sys.stderr.isatty():
         yield _lines()
         return
     receiver, sender = multiprocessing.Pipe(duplex=False)
     # Forked, not spawned: a new interpreter would spend a quarter of a second importing while the load runs; and the recorder's
     # memory is shared with whoever is forked.
-    drawer = multiprocessing.get_context("fork").Process(target=_draw, args=(receiver, sender, recorder), daemon=True)
+    drawer = multiprocessing.get_context("fork").Process(
+        target=_draw, args=(receiver, sender, recorder, notice.text), daemon=True
+    )
     # Ctrl-C reaches the whole group, but the load decides when to end: blocked from its birth, the drawer never sees one.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -48,9 +54,11 @@ def progress_shown(recorder: Recorder) -> Iterator[Callable[[Progress], None]]:
         with suppress(BlockingIOError, BrokenPipeError):
             sender.send(progress)
 
+    notice.is_left_to_view = True
     try:
         yield show
     finally:
+        notice.is_left_to_view = False
         sender.close()
         drawer.join()
 
@@ -71,14 +79,18 @@ def _lines() -> Callable[[Progress], None]:
     return show
 
 
-def _draw(receiver: Connection, sender: Connection, recorder: Recorder) -> None:
+def _draw(receiver: Connection, sender: Connection, recorder: Recorder, notice: str) -> None:
     """The drawing process, until the other end of the pipe is closed."""
     sender.close()
     onlooker = Onlooker(recorder)
+    is_said = False
     with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
         while True:
             try:
                 progress: Progress = receiver.recv()
             except EOFError:
                 return
+            if progress.is_stopping and not is_said:
+                is_said = True
+                live.console.print(notice, highlight=False)  # above the view, which would overwrite what others write
             live.update(drawn(progress, onlooker.look(progress)), refresh=True)

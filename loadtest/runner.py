@@ -58,7 +58,7 @@ class Result:
     samples: Samples = attrs.field(repr=False)
     """Of all requests, the warm-up's included."""
     conditions: Conditions | None = None
-    """None for a load that was broken off."""
+    """None for a load that never began."""
     started_at: float = 0.0
     """Seconds since 1970."""
     loop_lag_ns: int = 0
@@ -147,8 +147,10 @@ class Load:
             pid = self._target.pid if self._target is not None else None
             with pinned(pid) if scenario.pin else nullcontext("") as pinning:
                 meter = Meter(pid)
-                self._loop_lag_ns = client.run(self._work, schedule, system)
-                self._conditions = meter.read(pinning=pinning)
+                try:
+                    self._loop_lag_ns = client.run(self._work, schedule, system)
+                finally:  # broken off, it has cost what it has cost
+                    self._conditions = meter.read(pinning=pinning)
         self._work.tick()
         return self.result()
 

@@ -28,6 +28,8 @@ class Progress:
     count: int | None
     """How many there will be, where that is known."""
     sent: int = 0
+    is_stopping: bool = False
+    """Whether it was told to send nothing more."""
 
 
 class Work:
@@ -108,7 +110,7 @@ class Work:
         else:
             count = scenario.limit + (self.warmup_count or 0)
             share = self._done / count
-        return Progress(self._done, self._errors, elapsed_s, min(share, 1.0), count, self.sent)
+        return Progress(self._done, self._errors, elapsed_s, min(share, 1.0), count, self.sent, self.is_stopped)
 
     def _begin_measuring(self, number: int) -> None:
         self.warmup_count = number

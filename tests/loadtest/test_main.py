@@ -137,6 +137,7 @@ def test_an_image_that_cannot_be_loaded_is_exit_1(docker: FakeDocker, capsys: py
         (["sweep", "-c", "4,2"], "is not a rising list"),
         (["knee"], "the following arguments are required: --slo"),
         (["compare", "unix:///a"], "the following arguments are required: B"),
+        (["compare", "unix:///a", "unix:///b", "--rounds", "0"], "needs at least one round"),
         (["report", "a.json"], "the following arguments are required: -o"),
         (["run", "-n", "x"], "invalid int value"),
         (["run", "-n", "0"], "count 0 is not between"),

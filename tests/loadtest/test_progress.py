@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from loadtest.progress import progress_shown
 from loadtest.statistics import Recorder
+from loadtest.stopping import Notice
 from loadtest.work import Progress
 from tests.loadtest.fake_docker import FakeDocker, Request
 
@@ -19,14 +21,14 @@ SOURCES = Path(__file__).parents[2]
 
 
 def test_off_a_terminal_there_is_a_plain_line_a_second(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress_shown(Recorder(1)) as show:
+    with progress_shown(Recorder(1), Notice("stops")) as show:
         for quarter, done in enumerate(range(0, 2000, 200)):
             show(Progress(done, done // 1000, quarter / 4, done / 2000, 2000))
     assert capsys.readouterr().err == "800 of 2,000 answered\n1,600 of 2,000 answered, 1 errors\n"
 
 
 def test_a_short_run_off_a_terminal_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress_shown(Recorder(1)) as show:
+    with progress_shown(Recorder(1), Notice("stops")) as show:
         show(Progress(10, 0, 0.9, 1.0, 10))
     assert capsys.readouterr().err == ""
 
@@ -96,5 +98,9 @@ def test_ctrl_c_on_a_terminal_ends_the_bar_quietly(docker: FakeDocker) -> None:
     code, text = on_a_terminal(docker, is_interrupted=True)
     assert code == 130
     assert "Traceback" not in text
+    # Said once, and above the view, which is drawn anew: not into it, where it would be overwritten.
+    said, drawn = text[text.index("stopping") :].split("\r\n", 1)
+    assert said.endswith("as it is")
+    assert re.match(r"(\r|\x1b\[[\d;]*[mK])*creating", drawn)
     assert text.count("stopping") == 1
     assert "16 containers removed" in text
