@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Console
+from rich.segment import Segments
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +15,7 @@ from loadtest.scenario import Operation
 from loadtest.statistics import PERCENTILES
 from loadtest.units import bytes_text, duration_text, nanoseconds_text, rate_text
 
+TABLE_WIDTH_MAX = 200  # far more than any has
 _LABEL_WIDTH = 13
 
 
@@ -22,7 +24,7 @@ def print_run(run: Run, console: Console) -> None:
     _print_head(run, console)
     console.print(_headline(run), soft_wrap=True)
     console.print()
-    console.print(_percentile_table(_shown_times(run)))
+    print_table(_percentile_table(_shown_times(run)), console)
     console.print()
     _print_row(console, "statuses", _statuses(run))
     _print_errors(run, console)
@@ -48,6 +50,11 @@ def print_cleanup(run: Run, console: Console) -> None:
     if run.cleanup.failures:
         _print_row(console, "", Text(f"{len(run.cleanup.failures):,} failed: {run.cleanup.failures[0]}", "red"))
         _print_row(console, "", f"to try again: {later}")
+
+
+def print_table(table: Table, console: Console) -> None:
+    """On a terminal that is too narrow for it, lines are wrapped as all others are; no number is cut off."""
+    console.print(Segments(console.render(table, console.options.update_width(TABLE_WIDTH_MAX))), soft_wrap=True)
 
 
 def plan_text(plan: Plan) -> str:
@@ -146,7 +153,9 @@ def _statuses(run: Run) -> str:
 
 def _client(client: Client) -> str:
     text = f"{client.cpu_us_per_request:.1f} us CPU per request, {client.use.core_share:.0%} of one core"
-    text += _waited(client.use.run_queue_s) + f", at most {nanoseconds_text(client.loop_lag_ns)} late"
+    text += _waited(client.use.run_queue_s)
+    if client.loop_lag_ns:
+        text += f", at most {nanoseconds_text(client.loop_lag_ns)} late"
     if client.ceiling_per_s is not None:
         floor = nanoseconds_text(client.floor_p50_ns)
         text += f"; its ceiling here is {rate_text(client.ceiling_per_s)}, its floor {floor} at p50"

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from loadtest.compare import SIGNIFICANT_P
 from loadtest.document import Comparison, Condition, Knee, Quotient, Run, Sweep, Usl
+from loadtest.report import print_table
 from loadtest.sweep import Fit
 from loadtest.units import nanoseconds_text, rate_text
 from loadtest.verify import SHOWN_MAX, Verification
@@ -23,7 +24,7 @@ def print_sweep(sweep: Sweep, console: Console) -> None:
         fitted = "" if sweep.fit is None else rate_text(fitted_throughput(sweep.fit, run.plan.concurrency))
         style = "bold green" if run is best else ""
         table.add_row(f"{run.plan.concurrency:,}", *_run_cells(run), fitted, style=style)
-    console.print(table)
+    print_table(table, console)
     console.print()
     console.print(f"  {fit_text(sweep.fit)}", soft_wrap=True)
     _print_limits(sweep.runs, console)
@@ -34,7 +35,7 @@ def print_knee(knee: Knee, console: Console) -> None:
     for run, is_kept in zip(knee.runs, knee.kept, strict=True):
         word = Text("kept", "green") if is_kept else Text(why_broken(run), "red")
         table.add_row(rate_text(run.plan.rate_per_s or 0), *_run_cells(run), word)
-    console.print(table)
+    print_table(table, console)
     console.print()
     console.print(f"  {knee_text(knee)}", soft_wrap=True)
     _print_limits(knee.runs, console)
@@ -52,7 +53,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     table.add_column("", no_wrap=True)
     for quotient in comparison.quotients:
         table.add_row(f"  {quotient.metric}", *quotient_cells(quotient))
-    console.print(table)
+    print_table(table, console)
     console.print()
     console.print(Text(f"  {comparison_text(comparison)}", "bold"), soft_wrap=True)
     console.print("\n  Fair, if all of this holds:")

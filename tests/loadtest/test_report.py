@@ -59,6 +59,14 @@ def test_the_summary_has_throughput_percentiles_and_the_clients_cost() -> None:
     assert "201 x 1,000" in text
 
 
+def test_on_a_narrow_terminal_no_number_is_cut_off() -> None:
+    file = io.StringIO()
+    print_run(describe_run(result(10_000)), Console(file=file, width=20))
+    row = next(line for line in file.getvalue().splitlines() if "service time" in line)
+    assert len(row.split()) == 2 + 2 * 6  # each with its unit
+    assert "\u2026" not in file.getvalue()
+
+
 def test_a_percentile_without_enough_samples_is_a_dash_with_its_reason() -> None:
     text = printed(result(200))
     assert "p99 needs 1,000 samples, p99.9 needs 10,000 samples; there are 200" in text
