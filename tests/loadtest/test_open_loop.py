@@ -173,3 +173,16 @@ def test_a_client_that_was_held_up_says_by_how_much() -> None:
     result = Load(scenario, lambda: Held(lambda number, at_ns: at_ns + MS // 2)).create()
     assert 20 * MS < result.loop_lag_ns <= 30 * MS
     assert result.statistics().client_lag.max_ns == pytest.approx(30 * MS, rel=0.05)
+
+
+def test_the_client_wakes_once_to_send_and_once_for_the_answer() -> None:
+    wakes = []
+
+    class Counting(VirtualSystem):
+        def wait(self, until_ns: int) -> list[tuple[int, int]]:
+            wakes.append(until_ns)
+            return super().wait(until_ns)
+
+    scenario = Scenario(host="unix:///s", rate_per_s=970, count=2000, concurrency=16)
+    Load(scenario, lambda: Counting(lambda number, at_ns: at_ns + MS // 10)).create()
+    assert len(wakes) <= 2 * 2000
