@@ -18,7 +18,7 @@ from loadtest.response import BadHTTP, Incomplete, Response, ResponseReader
 from loadtest.system import CLOSED, READABLE, WRITABLE, System, Wire
 
 TICK_NS = 250_000_000  # between sweeps for timeouts, and so between looks at the plan's progress: 4 a second
-BEAT_NS = 10_000_000  # the loop wakes about this often at least, to see how late it is
+BEAT_NS = 10_000_000  # the loop wakes this often at least, to see how late it is
 RETRY_NS = 5_000_000  # a Unix socket whose backlog is full says so at once, and cannot be polled for room
 RECEIVE_BYTES = 64 * 1024
 NEVER = sys.maxsize
@@ -130,7 +130,7 @@ class Loop:
             if self._waiting:
                 self._retry_waiting()
             now_ns = self._now_ns()
-            if now_ns >= wake_at_ns:
+            if now_ns >= wake_at_ns:  # a request that was due is a heartbeat, too: to wake is what costs the most
                 self._beat(now_ns, now_ns - wake_at_ns)
 
     def close(self) -> None:
@@ -138,8 +138,7 @@ class Loop:
             self._disconnect(connection)
 
     def _wake_at_ns(self, now_ns: int) -> int:
-        # A request that is due by the next but one heartbeat is one itself: to wake is what costs the most.
-        wake_at_ns = self._due_ns if self._due_ns < self._next_beat_ns + BEAT_NS else self._next_beat_ns
+        wake_at_ns = min(self._next_beat_ns, self._due_ns)
         return min(wake_at_ns, now_ns + RETRY_NS) if self._waiting else wake_at_ns
 
     def _beat(self, now_ns: int, lag_ns: int) -> None:
