@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import math
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
 from functools import partial
 from random import Random
 from typing import Any, Self
@@ -246,9 +247,10 @@ class Branch(Watched):
         inner.append(self.inside)
 
     async def __aenter__(self) -> Self:
-        self.supervision = self.inside.supervise("branch")
-        await self.supervision.__aenter__()
-        self.leaves = [await self.inside.start(lambda: Watched(self.inside), name=f"leaf/{n}") for n in range(2)]
+        async with AsyncExitStack() as stack:  # or a start that is cancelled here would leave the supervisor behind
+            await stack.enter_async_context(self.inside.supervise("branch"))
+            self.leaves = [await self.inside.start(lambda: Watched(self.inside), name=f"leaf/{n}") for n in range(2)]
+            self.supervision = stack.pop_all()
         return await super().__aenter__()
 
     async def __aexit__(self, kind: Any, error: Any, traceback: Any) -> None:
