@@ -23,7 +23,7 @@ from actors._deferred import Deferred
 from actors._errors import ActorCrashed, ActorStopped, AskCycle, StopActor
 from actors._events import ChildStarted, Event
 from actors._helpers import Helpers
-from actors._mailbox import Envelope, Mailbox, Tell
+from actors._mailbox import Mailbox, Message
 from actors._timers import Timers
 
 if TYPE_CHECKING:
@@ -101,8 +101,8 @@ class Cell(Generic[A_co]):
         self.task: object = None
         self.exit: Exit | None = None
         self.start_error: Exception | None = None
-        self.handling: Tell | None = None
-        self.owed: dict[Deferred[object], Tell] | None = None
+        self.handling: Message | None = None
+        self.owed: dict[Deferred[object], Message] | None = None
         """Messages that are still to be answered. Made when it is needed, as are the next two: most actors need none."""
         self._helpers: Helpers | None = None
         self._timers: Timers | None = None
@@ -110,7 +110,7 @@ class Cell(Generic[A_co]):
         self.subtrees: tuple[Callable[[], Snapshot], ...] = ()
         """Of the supervisors that this incarnation has entered."""
         self.has_news = False
-        """Whether there is more to see to than the mailbox."""
+        """Whether there is more to see to than the mailbox, so that to take from that is not enough."""
         self.serve = serve
         self._watchers: set[Slot] | None = None
         self._scope: Scope | None = None
@@ -208,33 +208,30 @@ class Cell(Generic[A_co]):
         for message in (owed or {}).values():
             self.fail(message, crash)
 
-    def fail(self, message: Tell, error: BaseException | None) -> None:
+    def fail(self, message: Message, error: BaseException | None) -> None:
         """The incarnation ends in the middle of `message`: by a crash, or because it wants to, or because it is made to."""
-        if type(message) is not Envelope or message.reply_to is None:
+        method, _, _, receipt = message
+        if receipt is None or not receipt.is_ask:
             return
         if not isinstance(error, Exception) or isinstance(error, StopActor):
-            message.fail(ActorStopped(self.name, was_started=True))
+            receipt.fail(ActorStopped(self.name, was_started=True))
         else:
-            crash = ActorCrashed(self.name, message.method)
+            crash = ActorCrashed(self.name, method)
             crash.__cause__ = error
-            message.fail(crash)
+            receipt.fail(crash)
 
-    async def next_message(self) -> Tell | None:
-        """What to handle next, waited for; None when this incarnation is to end. Raises a crash from outside the handler.
-
-        To be called when there is news, or the mailbox has been found empty.
-        """
+    async def next_message(self) -> Message | None:
+        """What to handle next, waited for; None when this incarnation is to end. Raises a crash from outside the handler."""
         while True:
-            if self.has_news:
-                if self._interrupt is not None:
-                    raise self._interrupt
-                if self._stopping == "after this message":
-                    return None
-                if (message := self._take_in_turns()) is not None:
-                    return message
-                if self._stopping == "after the queue" and not self.owed:
-                    return None
-                self.has_news = self._timers is not None or self.is_asked_to_stop
+            if self._interrupt is not None:
+                raise self._interrupt
+            if self._stopping == "after this message":
+                return None
+            if (message := self._take_in_turns()) is not None:
+                return message
+            if self._stopping == "after the queue" and not self.owed:
+                return None
+            self.has_news = self._timers is not None or self.is_asked_to_stop
             self.handling = None
             slot = self.parent.backend.slot()
             self.mailbox.attach(slot)
@@ -248,10 +245,8 @@ class Cell(Generic[A_co]):
             except BaseException:
                 self.mailbox.detach(slot)
                 raise
-            if not self.has_news and (message := self.mailbox.take()) is not None:
-                return message
 
-    def _take_in_turns(self) -> Tell | None:
+    def _take_in_turns(self) -> Message | None:
         """A due timer before the mailbox, but no two in a row while there are messages."""
         if not self._timers:
             self._timers = None  # the last one has ticked
@@ -288,7 +283,7 @@ class Cell(Generic[A_co]):
 
     def check_cycle(self, method: str, target: Cell[object]) -> None:
         """Raises AskCycle if `target` already waits, directly or through others, for this actor."""
-        path = [f"{self.name}.{self.handling.method if self.handling else '?'}", f"{target.name}.{method}"]
+        path = [f"{self.name}.{self.handling[0] if self.handling else '?'}", f"{target.name}.{method}"]
         cell = target
         while cell is not self:
             if cell.waiting_on is None:

@@ -14,7 +14,7 @@ from actors._deferred import Deferred
 from actors._errors import ActorStopped, Refused
 from actors._events import RefusedTell
 from actors._in_context import InContext
-from actors._mailbox import Envelope, Tell
+from actors._mailbox import Message
 
 A = TypeVar("A")
 P = ParamSpec("P")
@@ -36,48 +36,53 @@ class Hooks(Protocol):
 
 async def serve_methods(cell: Cell[object], actor: object) -> None:
     """Until the incarnation is to end. Raises what a handler raised."""
-    take, hooks, streak = cell.mailbox.take, cell.parent.hooks, 0
-    while True:
-        message = None if cell.has_news else take()
-        if message is None and (message := await cell.next_message()) is None:
-            return
+    while (message := await cell.next_message()) is not None:
+        await _handle_all(cell, actor, message)
+        message = None  # while it waits an actor holds on to nothing that it was sent
+
+
+async def _handle_all(cell: Cell[object], actor: object, message: Message | None) -> None:
+    """`message` and those behind it."""
+    take, hooks = cell.mailbox.take, cell.parent.hooks
+    while message is not None:
         cell.handling = message
+        method, args, kwargs, receipt = message
         try:
             if hooks is not None:
-                await hooks.before_handle(cell.name, message.method)
-            handler, context = getattr(actor, message.method), message.context
+                await hooks.before_handle(cell.name, method)
+            handler, context = getattr(actor, method), None if receipt is None else receipt.context
             if context is not None:
                 context.run(CURRENT.set, cell)  # or an ask in a circle would not be seen
                 handler = functools.partial(context.run, handler)
-            answer = handler(*message.args, **message.kwargs) if message.kwargs else handler(*message.args)
+            answer = handler(*args, **kwargs) if kwargs else handler(*args)
             if type(answer) is Deferred:
                 defer(cell, message, answer)
             else:
                 value = await (answer if context is None else InContext(context, answer))
                 if hooks is not None:
-                    await hooks.after_handle(cell.name, message.method)
-                if type(message) is Envelope and message.reply_to is not None:
-                    message.reply(value)
+                    await hooks.after_handle(cell.name, method)
+                if receipt is not None:
+                    receipt.reply(value)
         except Refused as refusal:
             _refuse(cell, message, refusal)
         except BaseException as error:
             cell.fail(message, error)
             raise
         cell.handled += 1
-        streak += 1
-        if streak == MESSAGES_PER_TURN_MAX:
+        if cell.handled % MESSAGES_PER_TURN_MAX == 0:
             await anyio.lowlevel.checkpoint()
-            streak = 0
+        message = None if cell.has_news else take()
 
 
-def _refuse(cell: Cell[object], message: Tell, refusal: Refused) -> None:
-    if type(message) is Envelope and message.reply_to is not None:
-        message.fail(refusal)
+def _refuse(cell: Cell[object], message: Message, refusal: Refused) -> None:
+    method, _, _, receipt = message
+    if receipt is not None and receipt.is_ask:
+        receipt.fail(refusal)
     else:
-        cell.parent.emit(RefusedTell(cell.parent.name, cell.name, message.method, refusal))
+        cell.parent.emit(RefusedTell(cell.parent.name, cell.name, method, refusal))
 
 
-def defer(cell: Cell[object], message: Tell, answer: Deferred[object]) -> None:
+def defer(cell: Cell[object], message: Message, answer: Deferred[object]) -> None:
     """`message` is answered when `answer` is."""
     owed = cell.owed = {} if cell.owed is None else cell.owed
     owed[answer] = message
@@ -85,14 +90,14 @@ def defer(cell: Cell[object], message: Tell, answer: Deferred[object]) -> None:
     def settle() -> None:
         if owed.pop(answer, None) is None or cell.owed is not owed:
             return  # that incarnation is over, and the asker has been told
-        error = answer.error
+        error, receipt = answer.error, message[3]
         if isinstance(error, Refused):
             _refuse(cell, message, error)
         elif error is not None:
             cell.fail(message, error)
             cell.interrupt(error if isinstance(error, Exception) else ActorStopped(cell.name))
-        elif type(message) is Envelope and message.reply_to is not None:
-            message.reply(answer.value)
+        elif receipt is not None:
+            receipt.reply(answer.value)
         if cell.is_asked_to_stop and not owed:
             cell.mailbox.wake()
 
@@ -111,11 +116,12 @@ def cancel_on_abandon(
     async def run(actor: A, /, *args: P.args, **kwargs: P.kwargs) -> R:
         cell = CURRENT.get()
         message = cell.handling if cell is not None and cell.is_running_here() else None
-        if type(message) is not Envelope or message.method != handler.__name__ or message.scope is not None:
+        receipt = message[3] if message is not None and message[0] == handler.__name__ else None
+        if receipt is None or receipt.scope is not None:
             return await handler(actor, *args, **kwargs)  # not handled for an asker: a plain call
-        with anyio.CancelScope() as message.scope:
-            if message.state == "runs on":
-                message.scope.cancel()
+        with anyio.CancelScope() as receipt.scope:
+            if receipt.state == "runs on":
+                receipt.scope.cancel()
             return await handler(actor, *args, **kwargs)
         return cast("R", None)  # nobody waits for it any more
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import concurrent.futures
 import threading
 from collections.abc import Awaitable, Callable, Generator
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, TypeVarTuple, cast, overload
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, TypeVarTuple, overload
 
 from actors._cell import Cell
 from actors._errors import ActorError, ActorStopped, AskTimeout
-from actors._mailbox import Envelope, Tell
+from actors._mailbox import Receipt
 
 A = TypeVar("A")
 A_co = TypeVar("A_co", covariant=True)
@@ -48,47 +48,42 @@ class ThreadRef(Generic[A_co]):
     ) -> object:
         """The reply; raises as `Ref.ask` does."""
         cell, future = self._cell, concurrent.futures.Future[object]()
-        envelope = Envelope(cast("Any", method).__name__, args, kwargs, _Settles(future))
+        name, receipt = method.__name__, Receipt(_Settles(future))
 
         def begin() -> None:
             try:
-                cell.mailbox.put(envelope)
+                cell.mailbox.put((name, args, kwargs, receipt))
             except ActorError as error:
-                envelope.fail(error)
+                receipt.fail(error)
 
         self._in_loop(begin)
         try:
             future.result(timeout)
         except concurrent.futures.TimeoutError:
-            was_started = self._abandon(envelope)
+            was_started = self._call(lambda: cell.mailbox.abandon(receipt))
             if not future.done():
-                raise AskTimeout(cell.mailbox.name, envelope.method, timeout or 0.0, was_started=was_started) from None
-        if envelope.error is not None:
-            raise envelope.error
-        return envelope.value
+                raise AskTimeout(cell.mailbox.name, name, timeout or 0.0, was_started=was_started) from None
+        if receipt.error is not None:
+            raise receipt.error
+        return receipt.value
 
     def tell(
         self: ThreadRef[A], method: Callable[Concatenate[A, P], Awaitable[object]], /, *args: P.args, **kwargs: P.kwargs
     ) -> None:
         """Return when the message is in the mailbox; raises as `Ref.tell` does."""
-        cell, future = self._cell, concurrent.futures.Future[None]()
-        message = Tell(cast("Any", method).__name__, args, kwargs)
+        self._call(lambda: self._cell.mailbox.put_nowait((method.__name__, args, kwargs, None)))
 
-        def put() -> None:
+    def _call(self, function: Callable[[], R]) -> R:
+        """What `function` returns or raises in the event loop."""
+        future: concurrent.futures.Future[R] = concurrent.futures.Future()
+
+        def run() -> None:
             try:
-                cell.mailbox.put_nowait(message)
+                future.set_result(function())
             except ActorError as error:
                 future.set_exception(error)
-            else:
-                future.set_result(None)
 
-        self._in_loop(put)
-        future.result()
-
-    def _abandon(self, envelope: Envelope) -> bool:
-        """Whether the actor had begun with it."""
-        future: concurrent.futures.Future[bool] = concurrent.futures.Future()
-        self._in_loop(lambda: future.set_result(self._cell.mailbox.abandon(envelope)))
+        self._in_loop(run)
         return future.result()
 
     def _in_loop(self, callback: Callable[[], object]) -> None:

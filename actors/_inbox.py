@@ -27,7 +27,7 @@ The mailbox, its bounds and its policies are those of every actor, and so is wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable, Mapping
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, cast
 
 import anyio
@@ -38,7 +38,7 @@ from actors._deferred import Deferred
 from actors._dispatch import MESSAGES_PER_TURN_MAX, defer
 from actors._errors import StopActor
 from actors._inside import Inside
-from actors._mailbox import Envelope, Tell
+from actors._mailbox import Message, Receipt
 from actors._ref import Handle, deliver, request
 
 T = TypeVar("T")
@@ -50,10 +50,6 @@ R = TypeVar("R")
 class Inbox(Inside, Generic[T]):
     """The receiving end of an actor's mailbox, for its own task only."""
 
-    def __init__(self, cell: Cell[object]) -> None:
-        super().__init__(cell)
-        self._streak = 0
-
     async def receive(self) -> T:
         """The next message, waited for.
 
@@ -62,30 +58,27 @@ class Inbox(Inside, Generic[T]):
             What a helper task of this actor has raised, or a `Deferred` of a message failed with.
         """
         cell = self._cell
-        message = None if cell.has_news else cell.mailbox.take()
-        if message is None and (message := await cell.next_message()) is None:
-            raise StopActor
-        self._streak += 1
-        if self._streak == MESSAGES_PER_TURN_MAX:
+        if cell.handled % MESSAGES_PER_TURN_MAX == 0:  # with none in hand, which a cancellation would lose
             await anyio.lowlevel.checkpoint()
-            self._streak = 0
+        message = await cell.next_message()
+        if message is None:
+            raise StopActor
         cell.handling = message
         cell.handled += 1
+        method, args, kwargs, receipt = message
+        if receipt is not None and receipt.is_ask:
+            defer(cell, message, cast("Deferred[object]", kwargs["answer"]))
         if cell.parent.hooks is not None:
-            await cell.parent.hooks.before_handle(cell.name, message.method)
-        if message.reply_to is not None:
-            defer(cell, message, cast("Deferred[object]", message.kwargs["answer"]))
-        return cast("T", message.args[0])
+            await cell.parent.hooks.before_handle(cell.name, method)
+        return cast("T", args[0])
 
     def after(self, delay_s: float, item: T, *, key: Hashable | None = None) -> None:
         """Receive `item` once, in `delay_s` seconds. See `ActorContext.after`; the key is its type's name unless given."""
-        self._set_timer(key or type(item).__name__, _tell(item), delay_s)
+        self._set_timer(key, _message(item), delay_s)
 
     def every(self, period_s: float, item: T, *, key: Hashable | None = None, is_fixed_rate: bool = False) -> None:
         """Receive `item` again and again. See `ActorContext.every`; the key is its type's name unless given."""
-        self._set_timer(
-            key or type(item).__name__, _tell(item), period_s, is_repeated=True, is_fixed_rate=is_fixed_rate
-        )
+        self._set_timer(key, _message(item), period_s, is_repeated=True, is_fixed_rate=is_fixed_rate)
 
     def __aiter__(self) -> Self:
         return self
@@ -125,19 +118,17 @@ class Channel(Handle, Generic[T_contra]):
         """
         answer: Deferred[R] = Deferred()
         item = make(answer, *args, **kwargs)
-        slot = self._cell.parent.backend.slot()
-        envelope = Envelope(type(item).__name__, (item,), {"answer": answer}, slot)
-        return cast("Coroutine[Any, Any, R]", request(self._cell, envelope, None))
+        message = _message(item, Receipt(self._cell.parent.backend.slot()), {"answer": answer})
+        return cast("Coroutine[Any, Any, R]", request(self._cell, message, None))
 
     def send(self, item: T_contra) -> Coroutine[Any, Any, None]:
         """Return when it is in the mailbox. Raises as `Ref.send`."""
-        slot = self._cell.parent.backend.slot()
-        return deliver(self._cell, Envelope(type(item).__name__, (item,), {}, None, slot))
+        return deliver(self._cell, _message(item, Receipt(self._cell.parent.backend.slot(), is_ask=False)))
 
     def tell(self, item: T_contra) -> None:
         """Put it into the mailbox, now or never. Raises as `Ref.tell`."""
-        self._cell.mailbox.put_nowait(_tell(item))
+        self._cell.mailbox.put_nowait(_message(item))
 
 
-def _tell(item: object) -> Tell:
-    return Tell(type(item).__name__, (item,), {})
+def _message(item: object, receipt: Receipt | None = None, kwargs: Mapping[str, object] | None = None) -> Message:
+    return type(item).__name__, (item,), kwargs or {}, receipt

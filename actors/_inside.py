@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
-from typing import Any, Generic, TypeVar, TypeVarTuple
+from typing import Generic, TypeVar, TypeVarTuple
 
 from actors._cell import CURRENT, Cell
 from actors._dispatch import serve_methods
 from actors._errors import ActorStopped
-from actors._mailbox import Tell
+from actors._mailbox import Message
 from actors._ref import Ref
 
 A = TypeVar("A")
@@ -48,14 +48,21 @@ class Inside:
         return self._cell.timers.cancel(key)
 
     def _set_timer(
-        self, key: Hashable, tell: Tell, wait_s: float, *, is_repeated: bool = False, is_fixed_rate: bool = False
+        self,
+        key: Hashable | None,
+        message: Message,
+        wait_s: float,
+        *,
+        is_repeated: bool = False,
+        is_fixed_rate: bool = False,
     ) -> None:
+        key = key or message[0]
         if wait_s < 0 or (is_repeated and wait_s == 0):
             raise ValueError(f"timer {key!r} of {self.name!r} cannot wait {wait_s:g} s")
         self._check_is_running()
         self._cell.timers.set(
             key,
-            tell,
+            message,
             due_at=self._cell.parent.backend.now() + wait_s,
             period_s=wait_s if is_repeated else 0.0,
             is_fixed_rate=is_fixed_rate,
@@ -95,7 +102,7 @@ class ActorContext(Inside, Generic[A]):
 
         In place of a timer with the same `key`, even one that is due; the method's name is the key unless one is given.
         """
-        self._set_timer(key or _name(method), Tell(_name(method), args, {}), delay_s)
+        self._set_timer(key, (method.__name__, args, {}, None), delay_s)
 
     def every(
         self,
@@ -110,15 +117,5 @@ class ActorContext(Inside, Generic[A]):
         The next tick comes a period after the last one was taken or, at a fixed rate, at the next whole number of periods
         since the start. Either way an actor that is late gets one tick, not all it has missed.
         """
-        self._set_timer(
-            key or _name(method),
-            Tell(_name(method), args, {}),
-            period_s,
-            is_repeated=True,
-            is_fixed_rate=is_fixed_rate,
-        )
-
-
-def _name(method: Callable[..., Any]) -> str:
-    # Any: a method of whatever class; only its name is used.
-    return method.__name__
+        message: Message = (method.__name__, args, {}, None)
+        self._set_timer(key, message, period_s, is_repeated=True, is_fixed_rate=is_fixed_rate)

@@ -32,38 +32,14 @@ State = Literal["outside", "waiting", "queued", "started", "runs on"]
 by the actor; taken, and its asker has gone away. Not an enum: looking up a member costs as much as queuing a message."""
 
 
-class Tell:
-    """A message that nobody waits for: which method, and its arguments."""
+class Receipt:
+    """What is held by somebody who waits for a message: for its reply if it is an ask, and for room only if it is a send."""
 
-    __slots__ = ("args", "kwargs", "method")
+    __slots__ = ("context", "error", "is_ask", "scope", "slot", "state", "value")
 
-    context: Context | None = None
-    reply_to: Slot | None = None
-
-    def __init__(self, method: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
-        self.method = method
-        self.args = args
-        self.kwargs = kwargs
-
-
-class Envelope(Tell):
-    """A message that somebody waits for: for its reply (`reply_to`), or for room only (`room`)."""
-
-    __slots__ = ("context", "error", "reply_to", "room", "scope", "state", "value")
-
-    def __init__(
-        self,
-        method: str,
-        args: tuple[object, ...],
-        kwargs: Mapping[str, object],
-        reply_to: Slot | None,
-        room: Slot | None = None,
-    ) -> None:
-        self.method = method
-        self.args = args
-        self.kwargs = kwargs
-        self.reply_to = reply_to
-        self.room = room
+    def __init__(self, slot: Slot, *, is_ask: bool = True) -> None:
+        self.slot = slot
+        self.is_ask = is_ask
         self.context: Context | None = None
         """The asker's, to run the handler in; None for the actor's own."""
         self.state: State = "outside"
@@ -75,15 +51,18 @@ class Envelope(Tell):
 
     def reply(self, value: object) -> None:
         self.value = value
-        assert self.reply_to is not None, "nobody asked"
-        fire(self.reply_to)
+        if self.is_ask:
+            fire(self.slot)
 
     def fail(self, error: BaseException) -> None:
         """Only while somebody waits: a sender whose message is in the mailbox is through, even if it has not run since."""
         self.error = error
-        for slot in (self.reply_to, self.room):
-            if slot is not None:
-                fire(slot)
+        fire(self.slot)
+
+
+Message = tuple[str, tuple[object, ...], Mapping[str, object], Receipt | None]
+"""The method that is named, its arguments, and what whoever waits holds: nothing for a tell. A bare tuple, because to make an
+object would take as long as to queue the message and to take it out again."""
 
 
 @attrs.frozen
@@ -100,7 +79,7 @@ class MailboxStatistics:
 
 
 class Mailbox:
-    """`on_dropped` is called with our name, every accepted message that is dropped and that nobody waits for, and the reason.
+    """`on_dropped` is called for every accepted message that is dropped and that nobody waits for: our name, its, and the reason.
 
     `now` is the clock that the time in the mailbox is measured with. One message at a time is a sample, of those that find the
     reader busy: a clock per message would cost as much as the queue.
@@ -122,7 +101,7 @@ class Mailbox:
         capacity: int,
         *,
         overflow: Overflow = "wait",
-        on_dropped: Callable[[str, Tell, ActorError], None],
+        on_dropped: Callable[[str, str, ActorError], None],
         now: Callable[[], float],
     ) -> None:
         if capacity < 1:
@@ -131,22 +110,22 @@ class Mailbox:
         self._capacity = capacity
         self._overflow = overflow
         self._on_dropped = on_dropped
-        self._queue: deque[Tell] | tuple[()] = ()
+        self._queue: deque[Message] | tuple[()] = ()
         """No deque while the reader waits: one is large, and most mailboxes are idle."""
         self._dead = 0
         self._free = capacity
         """Room left; none while somebody waits for it, and none when this is closed."""
-        self._waiting: deque[Envelope] | None = None
+        self._waiting: deque[Message] | None = None
         """Made when it is needed: most mailboxes are never full, and a deque is large."""
         self._reader: Slot | Waker | None = None
         self._is_closed = False
         self._abandoned = 0
         self._now = now
-        self._sample: Tell | None = None
+        self._sample: Message | None = None
         self._sampled_at = 0.0
         self._time_in_mailbox_s = 0.0
 
-    def put_nowait(self, message: Tell) -> bool:
+    def put_nowait(self, message: Message) -> bool:
         """Queue it now and return true; or else it has been dropped.
 
         Raises:
@@ -171,64 +150,64 @@ class Mailbox:
             self._sampled_at = self._now()
         return True
 
-    def put(self, envelope: Envelope) -> bool:
-        """Queue it and return true; or else keep it until there is room, and then fire `envelope.room`.
+    def put(self, message: Message) -> bool:
+        """Queue it and return true; or else keep it until there is room, and then fire the slot of its receipt.
 
         Raises:
             MailboxFull: there is no room, and nobody may wait for it.
             ActorStopped: it is closed.
         """
+        receipt = message[3]
+        assert receipt is not None, "nobody waits for it"
         if self._free <= 0 and self._overflow == "wait" and not self._is_closed:
-            envelope.state = "waiting"
+            receipt.state = "waiting"
             if self._waiting is None:
                 self._waiting = deque()
-            self._waiting.append(envelope)
+            self._waiting.append(message)
             return False
-        if self.put_nowait(envelope):
-            envelope.state = "queued"
+        if self.put_nowait(message):
+            receipt.state = "queued"
         return True
 
-    def take(self) -> Tell | None:
+    def take(self) -> Message | None:
         """The next live message, marked as started; `None` if there is none."""
         while queue := self._queue:
             message = queue.popleft()
             if message is self._sample:
                 self._time_in_mailbox_s = self._now() - self._sampled_at
                 self._sample = None
-            if type(message) is Envelope:
-                if message.state != "queued":
+            receipt = message[3]
+            if receipt is not None:
+                if receipt.state != "queued":
                     self._dead -= 1
                     continue
-                message.state = "started"
-            if self._waiting:
-                self._admit_next()
-            elif not self._is_closed:
+                receipt.state = "started"
+            if self._free:
                 self._free += 1
+            else:
+                self._give_room()
             return message
         return None
 
-    def abandon(self, envelope: Envelope) -> bool:
-        """Its sender no longer waits: if it has not been taken it never will be. True if it had been."""
-        if envelope.reply_to is not None and envelope.state in ("waiting", "queued", "started"):
+    def abandon(self, receipt: Receipt) -> bool:
+        """Nobody waits any longer: if the message has not been taken it never will be. True if it had been."""
+        if receipt.is_ask and receipt.state in ("waiting", "queued", "started"):
             self._abandoned += 1
-        if envelope.state == "waiting":
-            assert self._waiting is not None
-            self._waiting.remove(envelope)
-            envelope.state = "outside"
-        elif envelope.state == "queued":
-            envelope.state = "outside"
+        if receipt.state == "waiting":
+            # By identity: comparing messages would compare their arguments.
+            self._waiting = deque(message for message in self._waiting or () if message[3] is not receipt)
+            receipt.state = "outside"
+        elif receipt.state == "queued":
+            receipt.state = "outside"
             self._dead += 1
-            if self._waiting:
-                self._admit_next()
-            elif not self._is_closed:
-                self._free += 1
+            self._give_room()
             if self._dead > max(len(self._queue) // 2, DEAD_MAX):
                 self._compact()
-        elif envelope.state == "started":
-            envelope.state = "runs on"
-            if envelope.scope is not None:
-                envelope.scope.cancel()
-        return envelope.state == "runs on"
+        elif receipt.state == "started":
+            receipt.state = "runs on"
+            if receipt.scope is not None:
+                receipt.scope.cancel()
+        return receipt.state == "runs on"
 
     def close(self, make_error: Callable[[], ActorError]) -> None:
         """Accept nothing any more. Everything undelivered is failed with a fresh error each, or reported as dropped."""
@@ -278,42 +257,43 @@ class Mailbox:
         if self._sample is not None and not _is_live(self._sample):
             self._sample = None
 
-    def _make_room(self, message: Tell) -> None:
+    def _make_room(self, message: Message) -> None:
         """There is none: raise, drop `message`, or drop the oldest in its favour."""
+        method, _, _, receipt = message
         if self._is_closed:
             raise ActorStopped(self.name)
         if self._overflow == "drop_oldest":
             oldest = self.take()
             assert oldest is not None, "a mailbox without room has a message"
             self._drop(oldest, MailboxFull(self.name, self._capacity))
-        elif self._overflow == "drop_new" and message.reply_to is None:
-            if type(message) is Envelope and message.room is not None:
-                fire(message.room)
-            self._on_dropped(self.name, message, MailboxFull(self.name, self._capacity))
+        elif self._overflow == "drop_new" and (receipt is None or not receipt.is_ask):
+            if receipt is not None:
+                fire(receipt.slot)
+            self._on_dropped(self.name, method, MailboxFull(self.name, self._capacity))
         else:
             raise MailboxFull(self.name, self._capacity)
 
-    def _drop(self, message: Tell, error: ActorError) -> None:
+    def _drop(self, message: Message, error: ActorError) -> None:
         """Tell whoever waits for it; one that was sent is on its own once it is in the mailbox, and is reported."""
-        is_told = False
-        if type(message) is Envelope:
-            is_told = message.reply_to is not None or message.state == "waiting"
-            message.state = "outside"
-            if is_told:
-                message.fail(error)
-        if not is_told:
-            self._on_dropped(self.name, message, error)
+        method, _, _, receipt = message
+        if receipt is None or (not receipt.is_ask and receipt.state != "waiting"):
+            self._on_dropped(self.name, method, error)
+        else:
+            receipt.fail(error)
+        if receipt is not None:
+            receipt.state = "outside"
 
-    def _admit_next(self) -> None:
-        """Hand the room that has just come free to the first who waits for it."""
-        assert self._waiting
-        envelope = self._waiting.popleft()
-        self._free += 1
-        self.put_nowait(envelope)
-        envelope.state = "queued"
-        if envelope.room is not None:
-            fire(envelope.room)
+    def _give_room(self) -> None:
+        """A place has come free: it is for the first who waits for one."""
+        if self._waiting or not self._is_closed:
+            self._free += 1
+        if self._waiting:
+            message = self._waiting.popleft()
+            self.put(message)
+            receipt = message[3]
+            if receipt is not None and not receipt.is_ask:
+                fire(receipt.slot)
 
 
-def _is_live(message: Tell) -> bool:
-    return type(message) is not Envelope or message.state == "queued"
+def _is_live(message: Message) -> bool:
+    return message[3] is None or message[3].state == "queued"

@@ -12,7 +12,7 @@ from actors._backend import fire
 from actors._cell import CURRENT, Cell, Exit
 from actors._errors import AskTimeout
 from actors._from_thread import ThreadRef
-from actors._mailbox import Envelope, MailboxStatistics, Tell
+from actors._mailbox import MailboxStatistics, Message, Receipt
 
 A = TypeVar("A")
 A_co = TypeVar("A_co", covariant=True)
@@ -103,7 +103,7 @@ class Ref(Handle, Generic[A_co]):
             AskCycle: the ask would wait for itself.
         """
         cell = self._cell
-        return request(cell, Envelope(method.__name__, args, kwargs, cell.parent.backend.slot()), timeout)
+        return request(cell, (method.__name__, args, kwargs, Receipt(cell.parent.backend.slot())), timeout)
 
     def send(
         self: Ref[A], method: Callable[Concatenate[A, P], Awaitable[object]], /, *args: P.args, **kwargs: P.kwargs
@@ -115,7 +115,7 @@ class Ref(Handle, Generic[A_co]):
             AskCycle: the wait for room would be for itself.
         """
         cell = self._cell
-        return deliver(cell, Envelope(method.__name__, args, kwargs, None, cell.parent.backend.slot()))
+        return deliver(cell, (method.__name__, args, kwargs, Receipt(cell.parent.backend.slot(), is_ask=False)))
 
     def tell(
         self: Ref[A], method: Callable[Concatenate[A, P], Awaitable[object]], /, *args: P.args, **kwargs: P.kwargs
@@ -126,7 +126,7 @@ class Ref(Handle, Generic[A_co]):
             MailboxFull: there is no room.
             ActorStopped: the actor is gone.
         """
-        self._cell.mailbox.put_nowait(Tell(method.__name__, args, kwargs))
+        self._cell.mailbox.put_nowait((method.__name__, args, kwargs, None))
 
     @property
     def from_thread(self) -> ThreadRef[A_co]:
@@ -134,64 +134,66 @@ class Ref(Handle, Generic[A_co]):
         return ThreadRef(self._cell)
 
 
-async def request(cell: Cell[object], envelope: Envelope, timeout: float | None) -> object:
+async def request(cell: Cell[object], message: Message, timeout: float | None) -> object:
     """See `Ref.ask`."""
+    method, _, _, receipt = message
+    assert receipt is not None
     if cell.spec.context == "caller":
-        envelope.context = copy_context()
-    slot, caller = envelope.reply_to, CURRENT.get()
-    assert slot is not None
+        receipt.context = copy_context()
+    slot, caller = receipt.slot, CURRENT.get()
     if caller is not None:
-        caller = _if_it_waits(caller, cell, envelope)
+        caller = _if_it_waits(caller, cell, method)
     try:
-        cell.mailbox.put(envelope)
+        cell.mailbox.put(message)
         if timeout is None:
             await slot
         else:
             with anyio.move_on_after(timeout) as scope:
                 await slot
             if scope.cancelled_caught:
-                was_started = cell.mailbox.abandon(envelope)
-                raise AskTimeout(cell.mailbox.name, envelope.method, timeout, was_started=was_started)
+                was_started = cell.mailbox.abandon(receipt)
+                raise AskTimeout(cell.mailbox.name, method, timeout, was_started=was_started)
     except BaseException:
-        cell.mailbox.abandon(envelope)
+        cell.mailbox.abandon(receipt)
         raise
     finally:
         if caller is not None:
             caller.waiting_on = None
-    error = envelope.error
+    error = receipt.error
     if error is None:
-        return envelope.value
-    envelope.error = None
+        return receipt.value
+    receipt.error = None
     try:
         raise error
     finally:
         del error  # else the error, its traceback and this frame would keep each other alive until a collection
 
 
-async def deliver(cell: Cell[object], envelope: Envelope) -> None:
+async def deliver(cell: Cell[object], message: Message) -> None:
     """See `Ref.send`."""
-    slot, caller = envelope.room, None
-    assert slot is not None
+    method, _, _, receipt = message
+    assert receipt is not None
+    slot, caller = receipt.slot, None
     try:
-        if cell.mailbox.put(envelope):
+        if cell.mailbox.put(message):
             fire(slot)
         elif (caller := CURRENT.get()) is not None:
-            caller = _if_it_waits(caller, cell, envelope)
+            caller = _if_it_waits(caller, cell, method)
         await slot
     except BaseException:
-        cell.mailbox.abandon(envelope)
+        cell.mailbox.abandon(receipt)
         raise
     finally:
         if caller is not None:
             caller.waiting_on = None
-    if envelope.error is not None:
-        raise envelope.error
+    if receipt.error is not None:
+        raise receipt.error
 
 
-def _if_it_waits(caller: Cell[object], cell: Cell[object], envelope: Envelope) -> Cell[object] | None:
+def _if_it_waits(caller: Cell[object], cell: Cell[object], method: str) -> Cell[object] | None:
     """`caller` if it is its handler that waits from here on, and not a task beside it. Raises AskCycle."""
     if cell.mailbox.is_shared or not caller.is_running_here():
         return None
-    caller.check_cycle(envelope.method, cell)
-    caller.waiting_on = (envelope.method, cell)
+    caller.check_cycle(method, cell)
+    caller.waiting_on = (method, cell)
     return caller

@@ -20,7 +20,7 @@ class ChildSnapshot:
     mailbox: MailboxStatistics
     """Of a member of a pool: the pool's."""
     handled: int
-    """Messages, refused ones not counted."""
+    """Messages, those among them that it refused, and not the one that it crashed on."""
     handling: str
     """The method it is in; empty between messages."""
     restarts: int
@@ -50,7 +50,7 @@ def child_snapshot(cell: Cell[object], *, is_backing_off: bool) -> ChildSnapshot
         pool=cell.mailbox.name if cell.mailbox.is_shared else "",
         mailbox=cell.mailbox.statistics(),
         handled=cell.handled,
-        handling=cell.handling.method if cell.handling is not None else "",
+        handling=cell.handling[0] if cell.handling is not None else "",
         restarts=cell.incarnation - 1,
         last_crash=cell.last_crash,
         supervisors=tuple(snapshot() for snapshot in cell.subtrees),

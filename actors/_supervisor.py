@@ -25,7 +25,7 @@ from actors._dispatch import Hooks, serve_methods
 from actors._errors import ActorError, ActorStopped, TooManyRestarts
 from actors._events import ChildCrashed, ChildStopped, Event, EventHook, StopTimeout, Undelivered
 from actors._inbox import Channel, Loop, serve_loop
-from actors._mailbox import Mailbox, Tell
+from actors._mailbox import Mailbox
 from actors._ref import Ref
 from actors._restart import Backoff, Intensity, affected_siblings, is_restarted
 from actors._snapshot import Snapshot, child_snapshot
@@ -173,8 +173,8 @@ class Supervisor:
             now=self.backend.now,
         )
 
-    def _report_undelivered(self, child: str, message: Tell, reason: ActorError) -> None:
-        self.emit(Undelivered(self.name, child, message.method, reason))
+    def _report_undelivered(self, child: str, method: str, reason: ActorError) -> None:
+        self.emit(Undelivered(self.name, child, method, reason))
 
     async def start_cell(self, spec: ChildSpec[A], mailbox: Mailbox, serve: Serve) -> Cell[A]:
         """See `start`."""

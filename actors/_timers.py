@@ -13,14 +13,14 @@ from collections.abc import Hashable
 
 import attrs
 
-from actors._mailbox import Tell
+from actors._mailbox import Message
 
 
 @attrs.define
 class _Timer:
     number: int
     """Of the entry in the heap that counts; others of the same key are stale."""
-    message: Tell
+    message: Message
     period_s: float
     """0 for one that ticks once."""
     is_fixed_rate: bool
@@ -38,7 +38,7 @@ class Timers:
         return bool(self._timers)
 
     def set(
-        self, key: Hashable, message: Tell, *, due_at: float, period_s: float = 0.0, is_fixed_rate: bool = False
+        self, key: Hashable, message: Message, *, due_at: float, period_s: float = 0.0, is_fixed_rate: bool = False
     ) -> None:
         """In place of one with that key."""
         self._timers[key] = _Timer(self._push(due_at, key), message, period_s, is_fixed_rate)
@@ -58,7 +58,7 @@ class Timers:
             heapq.heappop(self._heap)
         return math.inf
 
-    def take_due(self, now: float) -> Tell | None:
+    def take_due(self, now: float) -> Message | None:
         """The message of the timer that has been due for longest. A repeating one is set anew."""
         due_at = self.next_due_at
         if due_at > now:

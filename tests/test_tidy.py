@@ -20,8 +20,8 @@ ALL_FILES = [*SOURCES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / 
 
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 50
-CORE_LINES_MAX = 1530
-"""Of code in the core of `actors`, which who embeds it should be able to read in an afternoon. The aim is 1,500."""
+CORE_LINES_MAX = 1500
+"""Of code in the core of `actors`, which who embeds it should be able to read in an afternoon."""
 
 # For each part of the house: what else of the house it may import, and which libraries. The longest prefix counts.
 NOUNS = {"daemon.errors", "daemon.container", "daemon.image", "daemon.network", "daemon.reference", "daemon.volume"}

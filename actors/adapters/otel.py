@@ -127,7 +127,7 @@ class Metrics:
         add(gauge, "actors.child.incarnation", "{incarnation}", "1 at first, and 1 more per restart", incarnation)
         add(total, "actors.child.status", "{child}", "1 for the state a child is in, 0 for the others", _states)
         handled = _of_children(lambda child: child.handled)
-        add(counter, "actors.message.handled", "{message}", "Messages handled, without refusals", handled)
+        add(counter, "actors.message.handled", "{message}", "Messages handled, refusals among them", handled)
         abandoned = _of_mailboxes(lambda mailbox: mailbox.abandoned)
         add(counter, "actors.message.abandoned", "{message}", "Asks whose asker went away first", abandoned)
         usage = _of_mailboxes(lambda mailbox: mailbox.queued)

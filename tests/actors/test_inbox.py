@@ -19,6 +19,7 @@ from actors import (
     Supervisor,
     Undelivered,
 )
+from actors._dispatch import MESSAGES_PER_TURN_MAX
 
 pytestmark = pytest.mark.anyio
 
@@ -133,6 +134,25 @@ async def test_a_crash_of_a_loop_fails_what_it_owes_and_keeps_its_queue(journal:
         channel.tell(Add(7))
         assert await channel.ask(Total) == 7
         assert supervisor.snapshot().children[0].restarts == 1
+
+
+async def test_a_receive_that_is_cancelled_loses_nothing() -> None:
+    seen: list[int] = []
+
+    class Impatient:
+        async def run(self, inbox: Inbox[Add]) -> None:
+            while True:
+                with anyio.CancelScope() as scope:
+                    seen.append((await inbox.receive()).amount)
+                    scope.cancel()  # whatever the next one waits for, a message or its turn
+                    seen.append((await inbox.receive()).amount)
+
+    async with Supervisor() as supervisor:
+        channel = await supervisor.start_loop(Impatient, name="impatient")
+        for number in range(2 * MESSAGES_PER_TURN_MAX):
+            channel.tell(Add(number))
+        await channel.stop()
+    assert seen == list(range(2 * MESSAGES_PER_TURN_MAX))
 
 
 async def test_a_full_inbox_does_as_its_policy_says(journal: list[str]) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import weakref
+
 import anyio
 import anyio.lowlevel
 import pytest
@@ -290,6 +292,25 @@ async def test_a_busy_actor_lets_others_run() -> None:
         await ref.ask(Recorder.seen)
         group.cancel_scope.cancel()
     assert ticks >= 90  # about one for every 64 messages
+
+
+class Parcel: ...
+
+
+async def test_an_idle_actor_holds_on_to_nothing_that_it_was_sent() -> None:
+    class Porter:
+        async def carry(self, parcel: Parcel) -> Parcel:
+            return parcel
+
+    async with Supervisor() as supervisor:
+        ref = await supervisor.start(Porter, name="porter")
+        parcel = Parcel()
+        is_there = weakref.ref(parcel)
+        ref.tell(Porter.carry, parcel)
+        assert await ref.ask(Porter.carry, parcel) is parcel
+        await wait_all_tasks_blocked()
+        del parcel
+        assert is_there() is None
 
 
 async def test_a_ref_shows_its_name() -> None:

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from actors import ActorContext, ActorCrashed, Supervisor
-from actors._mailbox import Tell
+from actors._mailbox import Message
 from actors._timers import Timers, next_beat
 
 
-def tell(name: str) -> Tell:
-    return Tell(name, (), {})
+def tell(name: str) -> Message:
+    return name, (), {}, None
 
 
 def test_a_timer_is_due_at_its_time_and_not_before() -> None:
