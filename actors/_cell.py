@@ -162,7 +162,7 @@ class Cell(Generic[A_co]):
             await self._end_helpers()
             self._fail_owed(crash)
             was_up, self.is_up, self._scope, self._timers = self.is_up, False, None, None
-            self.mailbox.wake()  # others who share it: this one may have been woken and not have looked
+            self.mailbox.wake()  # others who share it, if this one has been woken and has not looked
             if not was_up:
                 self.start_error = crash or ActorStopped(self.name)
             self._is_ended = True
@@ -256,6 +256,8 @@ class Cell(Generic[A_co]):
             return message
         tick = self._timers.take_due(self.parent.backend.now())
         self._ticked = tick is not None
+        if self._ticked:
+            self.mailbox.wake()  # others who share it: a message may have woken this one
         return self.mailbox.take() if tick is None else tick
 
     @property

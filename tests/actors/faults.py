@@ -91,9 +91,23 @@ FAULTS = (
     Fault(
         "a member of a pool that ends keeps its wake-up",
         "_cell.py",
-        "self.mailbox.wake()  # others who share it",
-        "# others who share it",
+        "self.mailbox.wake()  # others who share it, if",
+        "# others who share it, if",
         "test_a_member_that_ends_passes_its_wake_up_on",
+    ),
+    Fault(
+        "a member of a pool that is to end keeps the others asleep",
+        "_pool.py",
+        "        while self._idle:\n            fire(self._idle.popleft())",
+        "        if self._idle:\n            fire(self._idle.popleft())",
+        "test_a_member_that_is_to_end_lets_the_others_look",
+    ),
+    Fault(
+        "a member of a pool that ticks keeps its wake-up",
+        "_cell.py",
+        "self.mailbox.wake()  # others who share it: a message",
+        "pass  # others who share it: a message",
+        "test_a_member_that_ticks_passes_its_wake_up_on",
     ),
     Fault(
         "a loop waits for its turn with a message in hand",

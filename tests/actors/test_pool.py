@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from functools import partial
 from random import Random
 
 import anyio
 import pytest
+import trio
 from anyio import wait_all_tasks_blocked
+from trio.testing import MockClock
 
 from actors import (
+    ActorContext,
     ActorCrashed,
     ActorStopped,
     AskTimeout,
@@ -165,19 +170,68 @@ async def test_the_last_member_to_go_answers_what_is_left(done: list[int]) -> No
         group.start_soon(ask)
 
 
-def test_a_member_that_ends_passes_its_wake_up_on() -> None:
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # trio's tasks cannot be cancelled from outside
+async def test_a_member_that_ends_passes_its_wake_up_on(done: list[int], anyio_backend: str) -> None:
+    """A message wakes it that will not look, as it is cancelled and not by its supervisor: another one takes the message."""
+    async with Supervisor() as supervisor:
+        pool = await Pool.start(supervisor, lambda: Worker(done), name="pool", size=2, restart=Restart.TEMPORARY)
+        await wait_all_tasks_blocked()
+        task = pool._members[0].task
+        assert isinstance(task, asyncio.Task)
+        task.cancel()
+        pool.tell(Worker.note, 1)
+        await wait_all_tasks_blocked()
+        assert done == [1]
+        assert len(supervisor.snapshot().children) == 1
+
+
+def test_a_member_that_ticks_passes_its_wake_up_on() -> None:
+    """A message wakes it when a tick is due, too, which comes first: another one takes the message."""
+
+    async def scenario(_: Random) -> None:
+        gate, done, started = anyio.Event(), list[int](), list[int]()
+
+        class Ticking(Worker):
+            def __init__(self) -> None:
+                super().__init__(done)
+                if not started:
+                    ActorContext.of(self).after(1.0, Worker.hold, gate)
+                started.append(1)
+
+        async with Supervisor() as supervisor:
+            pool = await Pool.start(supervisor, Ticking, name="pool", size=2)
+            await wait_all_tasks_blocked()
+            clock = trio.lowlevel.current_clock()
+            assert isinstance(clock, MockClock)
+            clock.jump(1.0)
+            pool.tell(Worker.note, 1)
+            await wait_all_tasks_blocked()
+            gate.set()
+            first = list(done)
+        assert first == [1]
+
+    simulate(scenario, range(20))
+
+
+def test_a_member_that_is_to_end_lets_the_others_look() -> None:
     """It was woken by a message and ended before it looked: another one takes the message, at once."""
 
     async def scenario(rng: Random) -> None:
         done: list[int] = []
         async with Supervisor(intensity=(1000, 1.0)) as supervisor:
-            pool = await Pool.start(supervisor, lambda: Worker(done), name="pool", size=2, restart=Restart.TEMPORARY)
+            pool = await Pool.start(supervisor, lambda: Worker(done), name="pool", size=3, restart=Restart.TEMPORARY)
             await wait_all_tasks_blocked()
-            crash(Ref(rng.choice(pool._members)))
-            await anyio.lowlevel.checkpoint()
-            pool.tell(Worker.note, 1)
+            steps = [partial(crash, Ref(rng.choice(pool._members))), partial(pool.tell, Worker.note, 1)]
+            rng.shuffle(steps)
+            for step in steps:
+                step()
+                if rng.random() < 0.5:
+                    await anyio.lowlevel.checkpoint()
             await wait_all_tasks_blocked()
             assert done == [1]
+            crash(Ref(rng.choice([member for member in pool._members if member.exit is None])))
+            await wait_all_tasks_blocked()
+            assert len(supervisor.snapshot().children) == 1
 
     simulate(scenario, range(50))
 
