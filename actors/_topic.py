@@ -37,9 +37,12 @@ class EndOfTopic(ActorError):
 
 
 class Subscriber(Protocol[T_contra]):
-    """`push` is called with each value; false says that there need be no more."""
+    @property
+    def is_closed(self) -> bool:
+        """Whether it wants no more values: it has left, or has been cut off."""
+        ...
 
-    def push(self, value: T_contra, /) -> bool: ...
+    def push(self, value: T_contra, /) -> None: ...
 
     def close(self, error: ActorError | None, /) -> None:
         """There will be no more."""
@@ -55,7 +58,9 @@ class Topic(Generic[T]):
         self._subscribers.append(subscriber)
 
     def publish(self, value: T) -> None:
-        self._subscribers = [subscriber for subscriber in self._subscribers if subscriber.push(value)]
+        for subscriber in self._subscribers:
+            subscriber.push(value)
+        self._subscribers = [subscriber for subscriber in self._subscribers if not subscriber.is_closed]
 
     def close(self, error: ActorError | None = None) -> None:
         """The subscribers get what they have not read yet, and then the end, or `error`."""
@@ -64,8 +69,8 @@ class Topic(Generic[T]):
             subscriber.close(error)
 
     def __len__(self) -> int:
-        """How many subscribers it knows of: one that has left may be noticed at the next value only."""
-        return len(self._subscribers)
+        """How many will get the next value."""
+        return sum(not subscriber.is_closed for subscriber in self._subscribers)
 
 
 class Subscription(Generic[T]):
@@ -93,21 +98,23 @@ class Subscription(Generic[T]):
         self._backend: Backend | None = None
         self._reader: Slot | None = None
 
-    def push(self, value: T) -> bool:
+    @property
+    def is_closed(self) -> bool:
+        return self._is_closed
+
+    def push(self, value: T) -> None:
         if self._is_closed:
-            return False
+            return
         if len(self._values) < self._capacity:
             self._values.append(value)
             self._wake()
-            return True
-        if self._overflow == "cut_off":
+        elif self._overflow == "cut_off":
             self.close(CutOff())
-            return False
-        self.dropped += 1
-        if self._overflow == "drop_oldest":
-            self._values.popleft()
-            self._values.append(value)
-        return True
+        else:
+            self.dropped += 1
+            if self._overflow == "drop_oldest":
+                self._values.popleft()
+                self._values.append(value)
 
     def close(self, error: ActorError | None = None) -> None:
         """No more values; the reader gets those that are there and then the end, or `error`."""
@@ -174,20 +181,20 @@ class TellSubscriber(Generic[T]):
 
     def __init__(self, ref: Ref[A], method: Callable[[A, T], Awaitable[object]]) -> None:
         self.dropped = 0
+        self.is_closed = False
 
         def tell(value: T) -> None:
             ref.tell(method, value)
 
         self._tell = tell
 
-    def push(self, value: T) -> bool:
+    def push(self, value: T) -> None:
         try:
             self._tell(value)
         except MailboxFull:
             self.dropped += 1
         except ActorStopped:
-            return False
-        return True
+            self.is_closed = True
 
     def close(self, error: ActorError | None) -> None:
         """Nothing to tell: what an actor does without news is its own business."""

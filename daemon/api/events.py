@@ -10,14 +10,15 @@ from collections.abc import AsyncGenerator, Sequence
 
 import anyio
 
+from actors import CutOff, Subscription
 from daemon.api.calls import Call, encode_json, stream_response
 from daemon.api.codec import Json
 from daemon.api.filters import Filters, begins_one_of, has_labels, is_one_of
 from daemon.api.moments import parse_moment
-from daemon.errors import DaemonError, InvalidParameter
+from daemon.errors import InvalidParameter
 from daemon.http.message import Response
 from daemon.reference import parse_reference
-from daemon.services.event_bus import Event, EventBus, Subscription
+from daemon.services.event_bus import Event, EventBus, new_subscription
 
 WITHOUT_LEGACY_FIELDS_SINCE = (1, 52)
 
@@ -36,7 +37,7 @@ async def events(call: Call) -> Response:
         texts = query.text("since"), query.text("until")
         raise InvalidParameter(f"`since` time ({texts[0]}) cannot be after `until` time ({texts[1]})")
     filters = query.filters()
-    subscription = Subscription()
+    subscription = new_subscription()
     kept = await call.engine.services.events.ask(EventBus.subscribe, subscription)
     past = [event for event in kept if _is_between(event, since_ns, until_ns)]
     return stream_response(_event_lines(call, past, subscription, until_ns, filters))
@@ -54,7 +55,7 @@ def _is_between(event: Event, since_ns: int | None, until_ns: int | None) -> boo
 
 
 async def _event_lines(
-    call: Call, past: list[Event], subscription: Subscription, until_ns: int | None, filters: Filters
+    call: Call, past: list[Event], subscription: Subscription[Event], until_ns: int | None, filters: Filters
 ) -> AsyncGenerator[bytes, None]:
     def lines(batch: Sequence[Event]) -> bytes:
         wanted = (event for event in batch if passes(event, filters))
@@ -67,15 +68,16 @@ async def _event_lines(
             wait_s = WAIT_S_MAX if until_ns is None else min((until_ns - call.engine.now_ns()) / 1e9, WAIT_S_MAX)
             batch: list[Event] = []
             with anyio.move_on_after(wait_s):
-                batch = await subscription.wait_events()
+                batch = await subscription.receive_all()
             if not batch or wait_s <= 0:
                 return
             if text := lines(batch):
                 yield text
-    except DaemonError as error:
-        yield encode_json({"errorDetail": {"message": str(error)}, "error": str(error)})
+    except CutOff:
+        message = "the event stream has been cut off: it fell behind, or the event bus has restarted"
+        yield encode_json({"errorDetail": {"message": message}, "error": message})
     finally:
-        subscription.cut_off()
+        subscription.close()
 
 
 def event_view(event: Event, api_version: tuple[int, int]) -> dict[str, Json]:

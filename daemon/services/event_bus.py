@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 
-import anyio
 import attrs
 
-from daemon.errors import Unavailable
+from actors import CutOff, Subscription, Topic
 
 PENDING_MAX = 1024
 """Events that may wait for one subscriber, as in Moby."""
@@ -29,70 +28,29 @@ class Event:
     """Since the epoch."""
 
 
-class Subscription:
-    """A subscriber's own queue: the bus fills it, one reader empties it."""
-
-    def __init__(self) -> None:
-        self._pending: deque[Event] = deque()
-        self._news = anyio.Event()
-        self._is_cut_off = False
-
-    def push(self, event: Event) -> bool:
-        """False if this subscriber has been cut off."""
-        if len(self._pending) >= PENDING_MAX:
-            self.cut_off()
-        if self._is_cut_off:
-            return False
-        self._pending.append(event)
-        self._news.set()
-        return True
-
-    @property
-    def is_cut_off(self) -> bool:
-        return self._is_cut_off
-
-    def cut_off(self) -> None:
-        """There will be no more events: it was too slow, its reader has left, or the bus is gone."""
-        self._is_cut_off = True
-        self._news.set()
-
-    async def wait_events(self) -> list[Event]:
-        """Everything new, at least one event.
-
-        Raises:
-            Unavailable: this subscriber has been cut off; what it will miss is unknown.
-        """
-        while not self._pending:
-            if self._is_cut_off:
-                raise Unavailable("the event stream has been cut off: it fell behind, or the event bus has restarted")
-            self._news = anyio.Event()
-            await self._news.wait()
-        events = list(self._pending)
-        self._pending.clear()
-        return events
+def new_subscription() -> Subscription[Event]:
+    return Subscription(capacity=PENDING_MAX)
 
 
 class EventBus:
     def __init__(self, kept_max: int) -> None:
         self._kept: deque[Event] = deque(maxlen=kept_max)
-        self._subscriptions: list[Subscription] = []
+        self._topic: Topic[Event] = Topic()
 
     async def __aenter__(self) -> EventBus:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for subscription in self._subscriptions:
-            subscription.cut_off()
+        self._topic.close(CutOff())  # the next incarnation knows none of them
 
     async def publish(self, event: Event) -> None:
         self._kept.append(event)
-        self._subscriptions = [subscription for subscription in self._subscriptions if subscription.push(event)]
+        self._topic.publish(event)
 
-    async def subscribe(self, subscription: Subscription) -> tuple[Event, ...]:
+    async def subscribe(self, subscription: Subscription[Event]) -> tuple[Event, ...]:
         """The past events that are still kept; `subscription` gets every later one."""
-        self._subscriptions.append(subscription)
+        self._topic.subscribe(subscription)
         return tuple(self._kept)
 
     async def count_subscribers(self) -> int:
-        """Those that will hear of the next event."""
-        return sum(not subscription.is_cut_off for subscription in self._subscriptions)
+        return len(self._topic)

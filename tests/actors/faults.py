@@ -175,8 +175,8 @@ FAULTS = (
     Fault(
         "a topic passes over the one after a subscriber that is cut off",
         "_topic.py",
-        "self._subscribers = [subscriber for subscriber in self._subscribers if subscriber.push(value)]",
-        "[self._subscribers.remove(one) for one in self._subscribers if not one.push(value)]",
+        "            subscriber.push(value)\n",
+        "            subscriber.push(value)\n            subscriber.is_closed and self._subscribers.remove(subscriber)\n",
         "test_a_slow_subscriber_is_cut_off_and_told",
     ),
     Fault(

@@ -15,7 +15,7 @@ from daemon.api.events import event_view, events, passes
 from daemon.engine import Engine
 from daemon.errors import InvalidParameter
 from daemon.http.message import Request
-from daemon.services.event_bus import Event, EventBus
+from daemon.services.event_bus import PENDING_MAX, Event, EventBus
 from tests.daemon.harness import config_at
 
 
@@ -160,6 +160,19 @@ async def test_who_asks_for_no_time_is_told_news_only(tmp_path: Path) -> None:
             assert json.loads(await anext(response.body))["Actor"]["ID"] == "2"
             await response.body.aclose()
         assert await engine.services.events.ask(EventBus.count_subscribers) == 0
+
+
+@pytest.mark.anyio
+async def test_a_slow_reader_is_cut_off_with_an_error_in_the_stream(tmp_path: Path) -> None:
+    async with Engine(config_at(tmp_path)) as engine:
+        response = await events(a_call(engine, ""))
+        assert isinstance(response.body, AsyncGenerator)
+        for time_ns in range(PENDING_MAX + 1):
+            await engine.services.events.ask(EventBus.publish, at(time_ns))
+        lines = b"".join([chunk async for chunk in response.body]).splitlines()
+        assert len(lines) == PENDING_MAX + 1
+        message = "the event stream has been cut off: it fell behind, or the event bus has restarted"
+        assert json.loads(lines[-1]) == {"errorDetail": {"message": message}, "error": message}
 
 
 @pytest.mark.anyio

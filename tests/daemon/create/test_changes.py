@@ -21,7 +21,7 @@ from daemon.create.request import CreateRequest
 from daemon.engine import Engine
 from daemon.errors import Conflict, DaemonError, InvalidParameter, NotFound
 from daemon.services.claims import Claim
-from daemon.services.event_bus import EventBus, Subscription
+from daemon.services.event_bus import EventBus, new_subscription
 from daemon.services.registrar import Registrar, RemovalWatch
 from daemon.storage.database import Database
 from tests.daemon.harness import Faults, Injected, crash, engine_at, faulty, state_of
@@ -52,7 +52,7 @@ CHANGES: dict[str, Change] = {
 
 
 async def actions(engine: Engine) -> list[str]:
-    kept = await engine.services.events.ask(EventBus.subscribe, Subscription())
+    kept = await engine.services.events.ask(EventBus.subscribe, new_subscription())
     return [event.action for event in kept if event.type == "container"]
 
 

@@ -20,7 +20,7 @@ from daemon.create.request import CreateRequest
 from daemon.create.streaming import BATCH_BYTES
 from daemon.engine import Engine
 from daemon.errors import Cancelled, InvalidParameter, NotFound
-from daemon.services.event_bus import EventBus, Subscription
+from daemon.services.event_bus import EventBus, new_subscription
 from daemon.services.registrar import Registrar
 from daemon.storage.changes import Change, ChangeKind
 from tests.daemon.harness import Bytes, engine_at, state_of
@@ -178,7 +178,7 @@ async def test_files_may_be_given_to_the_containers_user(tmp_path: Path) -> None
 async def test_there_are_events_for_what_was_done(tmp_path: Path) -> None:
     async with engine_at(tmp_path) as engine:
         await created(engine)
-        subscription = Subscription()
+        subscription = new_subscription()
         await engine.services.events.ask(EventBus.subscribe, subscription)
         await copy(engine, tar_by(adding("f")).getvalue())
         await engine.files.stat("web", "/f")
@@ -188,7 +188,7 @@ async def test_there_are_events_for_what_was_done(tmp_path: Path) -> None:
         await engine.files.changes("web")
         seen: list[str] = []
         while len(seen) < 3:
-            seen += [event.action for event in await subscription.wait_events()]
+            seen += [event.action for event in await subscription.receive_all()]
         assert seen == ["extract-to-dir", "archive-path", "export"]
 
 

@@ -17,7 +17,7 @@ from daemon.create.image_changes import Removed
 from daemon.create.request import CreateRequest
 from daemon.engine import Engine
 from daemon.errors import Cancelled, Conflict, NotFound
-from daemon.services.event_bus import EventBus, Subscription
+from daemon.services.event_bus import EventBus, new_subscription
 from daemon.services.image_loader import ImageLoader
 from daemon.services.image_store import ImageStore
 from daemon.storage.database import Database
@@ -163,14 +163,14 @@ async def test_what_was_removed_is_still_gone_after_a_restart(tmp_path: Path) ->
 async def test_there_are_events_for_what_was_done(tmp_path: Path) -> None:
     async with engine_at(tmp_path) as engine:
         image_id = await load(engine)
-        subscription = Subscription()
+        subscription = new_subscription()
         await engine.services.events.ask(EventBus.subscribe, subscription)
         await engine.images.tag("a:1", "docker.io/library/c:3")
         await engine.images.remove(image_id, force=True)
         await engine.images.prune(lambda _: False, only_nameless=True)
         seen: list[tuple[str, str]] = []
         while len(seen) < 6:
-            seen += [(event.action, event.attributes.get("name", "")) for event in await subscription.wait_events()]
+            seen += [(event.action, event.attributes.get("name", "")) for event in await subscription.receive_all()]
         assert seen == [("tag", "c:3"), *[("untag", image_id)] * 3, ("delete", image_id), ("prune", "")]
 
 

@@ -11,7 +11,7 @@ import anyio
 import attrs
 import pytest
 
-from actors import ActorCrashed
+from actors import ActorCrashed, Subscription
 from daemon.container import ContainerConfig, EndpointIpam, EndpointSettings, HostConfig, NetworkingConfig
 from daemon.create.network_changes import NetworkChanger
 from daemon.create.request import CreateRequest
@@ -20,7 +20,7 @@ from daemon.errors import Conflict, DaemonError, Forbidden, InvalidParameter, No
 from daemon.network import ConfigReference, NetworkRequest
 from daemon.network.table import NetworkTable
 from daemon.services.claims import REMOVAL, Claim
-from daemon.services.event_bus import Event, EventBus, Subscription
+from daemon.services.event_bus import Event, EventBus, new_subscription
 from daemon.services.networks import Networks
 from daemon.services.registrar import Registrar
 from daemon.storage.database import Database
@@ -35,7 +35,7 @@ OWN = ["bridge", "host", "none"]
 @attrs.frozen
 class House:
     engine: Engine
-    _subscription: Subscription
+    _subscription: Subscription[Event]
     _seen: list[Event] = attrs.field(factory=list)
 
     async def create(self, name: str, **fields: Any) -> str:
@@ -68,7 +68,7 @@ class House:
         """Of networks: action, id, name."""
         await self.engine.services.events.ask(EventBus.publish, END)
         while END not in self._seen:
-            self._seen.extend(await self._subscription.wait_events())
+            self._seen.extend(await self._subscription.receive_all())
         self._seen.remove(END)
         return [
             (event.action, event.actor_id, event.attributes.get("name", ""))
@@ -83,7 +83,7 @@ END = Event(type="test", action="end", actor_id="", attributes={}, time_ns=0)
 @asynccontextmanager
 async def house_at(root: Path) -> AsyncIterator[House]:
     async with engine_at(root) as engine:
-        subscription = Subscription()
+        subscription = new_subscription()
         await engine.services.events.ask(EventBus.subscribe, subscription)
         yield House(engine, subscription)
 

@@ -18,7 +18,7 @@ from daemon.create.request import CreateRequest
 from daemon.engine import Engine
 from daemon.errors import Cancelled, Conflict, DaemonError, InvalidParameter, NotFound
 from daemon.services.allocator import Allocator
-from daemon.services.event_bus import Event, EventBus, Subscription
+from daemon.services.event_bus import Event, EventBus, new_subscription
 from daemon.services.registrar import Registrar
 from daemon.storage.database import Database
 from tests.daemon.harness import Faults, Injected, State, crash, engine_at, faulty, state_of
@@ -92,12 +92,12 @@ async def test_a_created_container_is_on_disk_in_the_database_and_visible(tmp_pa
 
 async def test_a_create_is_told_as_an_event_after_its_volumes(tmp_path: Path) -> None:
     async with engine_at(tmp_path) as engine:
-        subscription = Subscription()
+        subscription = new_subscription()
         await engine.services.events.ask(EventBus.subscribe, subscription)
         created = await engine.create(REQUEST)
         events: list[Event] = []
         while len(events) < 3:
-            events += await subscription.wait_events()
+            events += await subscription.receive_all()
         assert [(event.type, event.action) for event in events] == [("volume", "create")] * 2 + [
             ("container", "create")
         ]

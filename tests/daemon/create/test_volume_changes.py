@@ -14,14 +14,14 @@ import anyio.lowlevel
 import attrs
 import pytest
 
-from actors import ActorCrashed, Ref
+from actors import ActorCrashed, Ref, Subscription
 from daemon.container import ContainerConfig, HostConfig, MountRequest, VolumeDriver, VolumeOptions
 from daemon.create.pipeline import Creator
 from daemon.create.request import CreateRequest
 from daemon.create.volume_changes import Pruned, VolumeChanger
 from daemon.engine import Engine
 from daemon.errors import Conflict, DaemonError, InvalidParameter, NotFound, System
-from daemon.services.event_bus import Event, EventBus, Subscription
+from daemon.services.event_bus import Event, EventBus, new_subscription
 from daemon.services.volumes import Volumes
 from daemon.storage.database import Database
 from daemon.storage.trees import VolumeTrees
@@ -47,20 +47,20 @@ def data_of(engine: Engine, name: str) -> Path:
     return engine.config.data_root / "volumes" / name / "_data"
 
 
-async def listening(engine: Engine) -> Subscription:
-    subscription = Subscription()
+async def listening(engine: Engine) -> Subscription[Event]:
+    subscription = new_subscription()
     await engine.services.events.ask(EventBus.subscribe, subscription)
     return subscription
 
 
-async def events_of(engine: Engine, subscription: Subscription) -> list[tuple[str, str, str]]:
+async def events_of(engine: Engine, subscription: Subscription[Event]) -> list[tuple[str, str, str]]:
     """All there have been, up to now: a last one marks the end."""
     await engine.services.events.ask(
         EventBus.publish, Event(type="test", action="end", actor_id="", attributes={}, time_ns=0)
     )
     events: list[Event] = []
     while not events or events[-1].type != "test":
-        events += await subscription.wait_events()
+        events += await subscription.receive_all()
     return [(event.type, event.action, event.actor_id) for event in events[:-1]]
 
 
@@ -189,7 +189,7 @@ async def test_a_prune_says_how_much_it_has_freed(tmp_path: Path) -> None:
         await engine.create_volume(VolumeRequest(name="vol"))
         (data_of(engine, "vol") / "file").write_bytes(b"x" * 100)
         await engine.prune_volumes(lambda _: True)
-        past = await engine.services.events.ask(EventBus.subscribe, Subscription())
+        past = await engine.services.events.ask(EventBus.subscribe, new_subscription())
         assert [(event.actor_id, dict(event.attributes)) for event in past if event.type == "volume"] == [
             ("vol", {"driver": "local"}),
             ("vol", {"driver": "local"}),
