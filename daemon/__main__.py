@@ -18,7 +18,7 @@ import anyio.abc
 from actors import ActorError
 from daemon.api.routes import Router
 from daemon.api.system import VERSION
-from daemon.config import BACKENDS, SOCKET_PATH_BYTES_MAX, Config
+from daemon.config import BACKENDS, READY_TREES_MAX, SOCKET_PATH_BYTES_MAX, Config
 from daemon.engine import Engine
 from daemon.errors import DaemonError
 from daemon.http.server import Server
@@ -105,12 +105,26 @@ def parse(arguments: Sequence[str] | None) -> Config:
     serve_parser.add_argument(
         "--backend", choices=BACKENDS, default="uvloop", help="the event loop (default: %(default)s)"
     )
+    serve_parser.add_argument(
+        "--ready-trees",
+        type=int,
+        default=READY_TREES_MAX,
+        metavar="N",
+        help="containers whose directories are made beforehand, so that a burst of as many is fast (default: %(default)s)",
+    )
     given = parser.parse_args(arguments)
+    if given.ready_trees < 0:
+        parser.error(f"--ready-trees is a number of containers, not {given.ready_trees}")
     if len(bytes(given.socket)) > SOCKET_PATH_BYTES_MAX:
         parser.error(f"the path of a socket has at most {SOCKET_PATH_BYTES_MAX} bytes: {given.socket}")
     if given.backend != "asyncio" and importlib.util.find_spec(given.backend) is None:
         parser.error(f"the backend {given.backend} is not installed: pip install 'boatyard[{given.backend}]'")
-    return Config(data_root=given.data_root.absolute(), socket=given.socket.absolute(), backend=given.backend)
+    return Config(
+        data_root=given.data_root.absolute(),
+        socket=given.socket.absolute(),
+        backend=given.backend,
+        ready_trees_max=given.ready_trees,
+    )
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ class Engine:
             stack.enter_context(locked(root))
             self.host = detect()
             self.id = read_engine_id(root)
-            stores = open_stores(root)
+            stores = open_stores(root, ready_trees_max=self.config.ready_trees_max)
             is_clean = take_clean_marker(root)
             stack.push(self._leave_marker)
             database = await stack.enter_async_context(database_tree(root / "boatyard.db"))

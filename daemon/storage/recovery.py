@@ -22,6 +22,7 @@ from daemon.image import Image
 from daemon.storage.content import ContentStore
 from daemon.storage.disk import disk, sync_directory, sync_file, sync_file_system
 from daemon.storage.layers import LayerStore
+from daemon.storage.ready import ReadyTrees
 from daemon.storage.trees import ContainerTrees, VolumeTrees, clear_staging
 from daemon.volume import Volume
 
@@ -80,11 +81,11 @@ def read_engine_id(root: Path) -> str:
         return path.read_text()
 
 
-def open_stores(root: Path) -> Stores:
+def open_stores(root: Path, *, ready_trees_max: int) -> Stores:
     return Stores(
         content=ContentStore(root / "content"),
         layers=LayerStore(root / "layers"),
-        containers=ContainerTrees(root),
+        containers=ContainerTrees(root, ReadyTrees(root, ready_trees_max)),
         volumes=VolumeTrees(root),
     )
 

@@ -1,6 +1,6 @@
 """The directories of containers and volumes: each appears whole, by one rename, and goes whole, by one rename.
 
-    containers/<id>/          0700    one container: three inodes
+    containers/<id>/          0700    one container: three inodes, made beforehand where there was time (ready.py)
       checkpoints/            0700
       diff/                   0755    its read-write layer, an overlay's upper directory; nothing is mounted at create
     volumes/<name>/_data/     0755
@@ -23,9 +23,8 @@ import attrs
 
 from daemon.errors import InvalidParameter
 from daemon.storage.disk import disk, remove_tree, size_of_tree, sync_directory
+from daemon.storage.ready import UPPER, ReadyTrees, make_tree
 from daemon.storage.rootfs import NodeKind, Rootfs
-
-UPPER = "diff"
 
 _PLAIN = (0o755, 0, 0)
 _PLANS_MAX = 256
@@ -68,14 +67,12 @@ class TreeStore:
             self.remove(name)
         return residue
 
-    def _begin(self, name: str) -> str:
+    def _aside(self, name: str) -> str:
+        """Where a tree of that name is made: nothing is there, or no more."""
         # Plain strings and system calls: this is the path of every create, and a Path costs as much as what is done with it.
         aside = f"{self._staging}/{self._kind}-{name}"
-        try:
-            os.mkdir(aside, 0o700)
-        except FileExistsError:  # of a create that was cut short
+        if os.path.lexists(aside):  # of a create that was cut short
             remove_tree(Path(aside))
-            os.mkdir(aside, 0o700)
         return aside
 
 
@@ -87,10 +84,17 @@ class _Plan:
     """Mode, owner and group of the image's root: an overlay shows its root as the upper directory's."""
     makes_working_dir: bool
 
+    @property
+    def is_plain(self) -> bool:
+        return self.root == _PLAIN and not self.makes_working_dir
+
 
 class ContainerTrees(TreeStore):
-    def __init__(self, root: Path) -> None:
+    """Of which `ready` may be made beforehand."""
+
+    def __init__(self, root: Path, ready: ReadyTrees) -> None:
         super().__init__(root, "containers")
+        self.ready = ready
         self._plan = functools.lru_cache(maxsize=_PLANS_MAX)(_plan)
 
     def upper(self, container_id: str) -> Path:
@@ -105,12 +109,15 @@ class ContainerTrees(TreeStore):
             InvalidParameter: the working directory is a file in the image.
         """
         plan = self._plan(layers, working_dir)
+        home = f"{self._home}/{container_id}"
         with disk("make the container's directories"):
-            aside = self._begin(container_id)
+            if plan.is_plain and self.ready.claim(home):
+                return
+            aside = self._aside(container_id)
             try:
-                os.mkdir(f"{aside}/checkpoints", 0o700)
+                if not self.ready.claim(aside):
+                    make_tree(aside)
                 upper = f"{aside}/{UPPER}"
-                os.mkdir(upper, 0o755)
                 if plan.root != _PLAIN:
                     mode, uid, gid = plan.root
                     os.chown(upper, uid, gid)
@@ -118,7 +125,7 @@ class ContainerTrees(TreeStore):
                 if plan.makes_working_dir:
                     # An image may have no layer at all; then the empty upper directory is all there is to look into.
                     Rootfs(layers or (Path(upper),)).make_directory(Path(upper), working_dir)
-                os.rename(aside, f"{self._home}/{container_id}")
+                os.rename(aside, home)
             except BaseException:
                 remove_tree(Path(aside))
                 raise
@@ -148,8 +155,9 @@ class VolumeTrees(TreeStore):
         with disk("make the volume's directory"):
             if self.data(name).is_dir():
                 return
-            aside = self._begin(secrets.token_hex(8))
+            aside = self._aside(secrets.token_hex(8))
             try:
+                os.mkdir(aside, 0o700)
                 os.mkdir(f"{aside}/_data", 0o755)
                 os.rename(aside, self.path(name))
             except BaseException:
@@ -173,8 +181,9 @@ class VolumeTrees(TreeStore):
                 return
             if found.kind is not NodeKind.DIRECTORY:
                 raise InvalidParameter(complaint)
-            aside = Path(self._begin(secrets.token_hex(8)))
+            aside = Path(self._aside(secrets.token_hex(8)))
             try:
+                os.mkdir(aside, 0o700)
                 rootfs.copy_directory(source, aside)
                 # Onto an empty directory, which gives way whole. A container that runs with it would keep the old one.
                 aside.rename(data)

@@ -52,8 +52,12 @@ def rootfs_tar() -> bytes:
     return buffer.getvalue()
 
 
+READY_TREES = 2
+"""Few: tests make one engine after the other. Creates beyond them take the long way."""
+
+
 def config_at(root: Path) -> Config:
-    return Config(data_root=root / "data", socket=root / "socket")
+    return Config(data_root=root / "data", socket=root / "socket", ready_trees_max=READY_TREES)
 
 
 @asynccontextmanager

@@ -48,7 +48,7 @@ class Daemon:
 @contextmanager
 def running(home: Path, backend: str = "uvloop") -> Iterator[Daemon]:
     """A daemon at `home`, ready; killed at the end if it still runs."""
-    command = [sys.executable, "-m", "daemon", "serve", "--backend", backend]
+    command = [sys.executable, "-m", "daemon", "serve", "--backend", backend, "--ready-trees", "16"]
     command += ["--data-root", str(home / "data"), "--socket", str(home / "socket")]
     with (home / "log").open("a") as log:
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

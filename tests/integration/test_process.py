@@ -52,6 +52,7 @@ def test_a_second_daemon_on_the_same_data_root_says_so(home: Path) -> None:
         ([], "required: command"),
         (["serve"], "required: --data-root, --socket"),
         (["serve", "--data-root", "x", "--socket", "/" + 120 * "s"], "at most 107 bytes"),
+        (["serve", "--data-root", "x", "--socket", "s", "--ready-trees", "-1"], "a number of containers, not -1"),
         (["serve", "--data-root", "x", "--socket", "s", "--backend", "twisted"], "invalid choice: 'twisted'"),
     ],
 )

@@ -94,7 +94,7 @@ NOTHING: tuple[list[str], list[str], list[str]] = ([], [], [])
 
 @asynccontextmanager
 async def house_at(root: Path) -> AsyncIterator[House]:
-    stores, database, events = open_stores(root), Database(root / "db"), list[Event]()
+    stores, database, events = open_stores(root, ready_trees_max=0), Database(root / "db"), list[Event]()
     async with Supervisor(on_event=events.append) as supervisor:
         database_ref = await supervisor.start(lambda: database, name="database")
         images = await supervisor.start(lambda: ImageStore(database_ref), name="images")
@@ -276,7 +276,7 @@ async def test_a_body_that_never_ends_does_not_keep_the_loader_from_stopping(tmp
             await anyio.sleep_forever()
             return b""
 
-    stores = open_stores(tmp_path)
+    stores = open_stores(tmp_path, ready_trees_max=0)
     async with Supervisor() as supervisor:
         database = await supervisor.start(lambda: Database(tmp_path / "db"), name="database")
         images = await supervisor.start(lambda: ImageStore(database), name="images")

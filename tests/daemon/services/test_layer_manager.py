@@ -1,21 +1,26 @@
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import attrs
 import pytest
 
 from actors import ActorCrashed, ChildCrashed, Event, Ref, Supervisor
 from daemon.errors import InvalidParameter
-from daemon.services.layer_manager import LayerManager, do_each
+from daemon.services.layer_manager import PREPARE_BATCH, LayerManager, do_each
 from daemon.storage.recovery import Stores, open_stores
 from tests.daemon.storage.making import names_in, write
 from tests.daemon.storage.records import id_of, layer
 
 LOW, HIGH = layer(b"low").chain_id, layer(b"high").chain_id
+
+READY = PREPARE_BATCH + 1
+"""More than one batch."""
 
 
 @attrs.frozen
@@ -38,7 +43,7 @@ class House:
 
 @asynccontextmanager
 async def house_at(root: Path) -> AsyncIterator[House]:
-    stores, events = open_stores(root), list[Event]()
+    stores, events = open_stores(root, ready_trees_max=READY), list[Event]()
     async with Supervisor(on_event=events.append) as supervisor:
         manager = await supervisor.start(lambda: LayerManager(stores.containers, stores.layers), name="layers")
         yield House(manager, stores, events)
@@ -149,3 +154,35 @@ def test_a_defect_ends_the_batch() -> None:
 
     with pytest.raises(ZeroDivisionError):
         do_each([lambda: None, fail])
+
+
+# Trees made beforehand -----------------------------------------------------------------------------------------------
+
+
+async def wait_ready(house: House, count: int) -> None:
+    with anyio.fail_after(20):
+        while len(house.stores.containers.ready) < count:
+            await anyio.lowlevel.checkpoint()
+
+
+@pytest.mark.anyio
+async def test_trees_are_made_beforehand_and_again_when_creates_have_claimed_them(tmp_path: Path) -> None:
+    async with house_at(tmp_path) as house:
+        await wait_ready(house, READY)
+        made = {os.lstat(path).st_ino for path in (tmp_path / "ready").iterdir()}
+        await house.manager.ask(LayerManager.create, id_of(1), (), "")
+        assert os.lstat(house.stores.containers.path(id_of(1))).st_ino in made
+        await wait_ready(house, READY)
+
+
+@pytest.mark.anyio
+async def test_a_disk_that_refuses_them_does_not_refuse_the_create(tmp_path: Path) -> None:
+    (tmp_path / "ready").mkdir()
+    (tmp_path / "ready" / "0").write_text("in the way")
+    async with house_at(tmp_path) as house:
+        await house.manager.ask(LayerManager.create, id_of(1), (), "")
+        (tmp_path / "ready" / "0").unlink()
+        await house.manager.ask(LayerManager.create, id_of(2), (), "")  # the time to try again
+        await wait_ready(house, READY)
+        assert house.containers() == [id_of(1), id_of(2)]
+        assert house.events == [event for event in house.events if not isinstance(event, ChildCrashed)]

@@ -65,7 +65,7 @@ class House:
 
 @asynccontextmanager
 async def house_at(root: Path) -> AsyncIterator[House]:
-    stores = open_stores(root)
+    stores = open_stores(root, ready_trees_max=0)
     async with Supervisor() as supervisor:
         database = await supervisor.start(lambda: Database(root / "db"), name="database")
         volumes = await supervisor.start(

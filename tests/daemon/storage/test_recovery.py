@@ -51,7 +51,7 @@ def disk(tmp_path: Path) -> Disk:
     """An image, a container of it and a volume, all in order."""
     root = tmp_path / "root"
     root.mkdir()
-    stores = open_stores(root)
+    stores = open_stores(root, ready_trees_max=1)
     blobs = []
     for content in (b"config", b"manifest", b"blob"):
         with stores.content.ingest() as ingest:
@@ -192,8 +192,8 @@ def test_a_data_root_keeps_its_id_for_good(tmp_path: Path) -> None:
 
 
 def test_stores_are_opened_where_there_are_none_and_where_there_are_some(tmp_path: Path) -> None:
-    open_stores(tmp_path)
+    open_stores(tmp_path, ready_trees_max=1)
     before = sorted(tmp_path.rglob("*"))
-    open_stores(tmp_path)
+    open_stores(tmp_path, ready_trees_max=1)
     assert sorted(tmp_path.rglob("*")) == before
-    assert names_in(tmp_path) == ["containers", "content", "layers", "staging", "volumes"]
+    assert names_in(tmp_path) == ["containers", "content", "layers", "ready", "staging", "volumes"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import InvalidParameter, System
+from daemon.storage.ready import ReadyTrees
 from daemon.storage.rootfs import Rootfs
 from daemon.storage.trees import ContainerTrees, VolumeTrees, clear_staging
 from daemon.volume import NAME_LENGTH_MAX
@@ -28,6 +29,13 @@ def layers(tmp_path: Path) -> Layers:
     return make_layers(tmp_path)
 
 
+def containers_at(root: Path, *, ready: int = 0) -> ContainerTrees:
+    """With so many trees made beforehand."""
+    trees = ContainerTrees(root, ReadyTrees(root, ready))
+    trees.ready.prepare(ready)
+    return trees
+
+
 def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
@@ -41,11 +49,18 @@ def is_tidy(root: Path) -> bool:
     return not any((root / "staging").iterdir())
 
 
+@pytest.fixture(params=[0, 1], ids=["none ready", "one ready"])
+def ready(request: pytest.FixtureRequest) -> int:
+    """How many trees are made beforehand: what comes of a create is the same."""
+    count: int = request.param
+    return count
+
+
 # Containers ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_container_is_three_directories(root: Path, layers: Layers) -> None:
-    trees = ContainerTrees(root)
+def test_a_container_is_three_directories(root: Path, layers: Layers, ready: int) -> None:
+    trees = containers_at(root, ready=ready)
     trees.create(ID, layers, "")
     assert mode_of(trees.path(ID)) == 0o700
     assert shape(trees.path(ID)) == {"checkpoints": 0o700, "diff": 0o755}
@@ -54,51 +69,55 @@ def test_a_container_is_three_directories(root: Path, layers: Layers) -> None:
 
 
 def test_only_root_may_look_into_the_directories(root: Path) -> None:
-    ContainerTrees(root)
+    containers_at(root)
     VolumeTrees(root)
-    assert shape(root) == {"containers": 0o700, "staging": 0o700, "volumes": 0o700}
+    assert shape(root) == {"containers": 0o700, "ready": 0o700, "staging": 0o700, "volumes": 0o700}
 
 
-def test_the_working_directory_is_made_where_the_image_has_none(root: Path, layers: Layers) -> None:
-    trees = ContainerTrees(root)
+def test_the_working_directory_is_made_where_the_image_has_none(root: Path, layers: Layers, ready: int) -> None:
+    trees = containers_at(root, ready=ready)
     trees.create(ID, layers, "/srv/app")
     assert shape(trees.path(ID) / "diff") == {"srv": 0o755, "srv/app": 0o755}
 
 
-def test_the_working_directory_of_the_image_is_not_made_again(root: Path, layers: Layers) -> None:
+def test_the_working_directory_of_the_image_is_not_made_again(root: Path, layers: Layers, ready: int) -> None:
     (layers[1] / "srv" / "app").mkdir(parents=True)
-    trees = ContainerTrees(root)
+    trees = containers_at(root, ready=ready)
     trees.create(ID, layers, "/srv/app")
     assert shape(trees.path(ID) / "diff") == {}
 
 
-def test_a_container_without_an_image_layer_gets_its_working_directory(root: Path) -> None:
-    trees = ContainerTrees(root)
+def test_a_container_without_an_image_layer_gets_its_working_directory(root: Path, ready: int) -> None:
+    trees = containers_at(root, ready=ready)
     trees.create(ID, (), "/srv")
     assert shape(trees.path(ID) / "diff") == {"srv": 0o755}
 
 
 @needs_root
-def test_the_root_of_the_container_is_owned_and_moded_as_that_of_the_image(root: Path, layers: Layers) -> None:
+def test_the_root_of_the_container_is_owned_and_moded_as_that_of_the_image(
+    root: Path, layers: Layers, ready: int
+) -> None:
     layers[0].chmod(0o1777)
     os.chown(layers[0], 12, 34)
-    trees = ContainerTrees(root)
+    trees = containers_at(root, ready=ready)
     trees.create(ID, layers, "")
     found = (trees.path(ID) / "diff").stat()
     assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o1777, 12, 34)
 
 
-def test_a_working_directory_that_is_a_file_is_refused_and_leaves_nothing(root: Path, layers: Layers) -> None:
+def test_a_working_directory_that_is_a_file_is_refused_and_leaves_nothing(
+    root: Path, layers: Layers, ready: int
+) -> None:
     write(layers[2], "etc/passwd")
-    trees = ContainerTrees(root)
+    trees = containers_at(root, ready=ready)
     with pytest.raises((System, InvalidParameter)):
         trees.create(ID, layers, "/etc/passwd")
     assert list(trees.names()) == []
     assert is_tidy(root)
 
 
-def test_a_container_that_is_there_is_not_made_again_and_stays(root: Path, layers: Layers) -> None:
-    trees = ContainerTrees(root)
+def test_a_container_that_is_there_is_not_made_again_and_stays(root: Path, layers: Layers, ready: int) -> None:
+    trees = containers_at(root, ready=ready)
     trees.create(ID, layers, "")
     write(trees.path(ID) / "diff", "precious")
     with pytest.raises(System, match=r"^cannot make the container's directories: Directory not empty$"):
@@ -108,7 +127,7 @@ def test_a_container_that_is_there_is_not_made_again_and_stays(root: Path, layer
 
 
 def test_what_is_left_of_a_create_that_was_cut_short_is_no_obstacle(root: Path, layers: Layers) -> None:
-    trees = ContainerTrees(root)
+    trees = containers_at(root)
     write(root / "staging" / f"containers-{ID}", "diff/half")
     trees.create(ID, layers, "")
     assert shape(trees.path(ID)) == {"checkpoints": 0o700, "diff": 0o755}
@@ -119,7 +138,7 @@ def test_what_is_left_of_a_create_that_was_cut_short_is_no_obstacle(root: Path, 
 
 
 def test_a_removed_tree_is_gone_and_may_be_removed_again(root: Path, layers: Layers) -> None:
-    trees = ContainerTrees(root)
+    trees = containers_at(root)
     trees.create(ID, layers, "/srv")
     write(trees.path(ID) / "diff", "file")
     for _ in range(2):
@@ -129,7 +148,7 @@ def test_a_removed_tree_is_gone_and_may_be_removed_again(root: Path, layers: Lay
 
 
 def test_what_is_left_of_a_removal_that_was_cut_short_is_no_obstacle(root: Path, layers: Layers) -> None:
-    trees = ContainerTrees(root)
+    trees = containers_at(root)
     write(root / "staging" / f"containers-{ID}.removed", "diff/half")
     trees.create(ID, layers, "")
     trees.remove(ID)
@@ -138,7 +157,7 @@ def test_what_is_left_of_a_removal_that_was_cut_short_is_no_obstacle(root: Path,
 
 
 def test_a_removal_finishes_the_one_that_was_cut_short_before(root: Path) -> None:
-    trees = ContainerTrees(root)
+    trees = containers_at(root)
     write(root / "staging" / f"containers-{ID}.removed", "diff/half")
     trees.remove(ID)
     assert is_tidy(root)
@@ -146,7 +165,7 @@ def test_a_removal_finishes_the_one_that_was_cut_short_before(root: Path) -> Non
 
 def test_links_in_a_tree_are_removed_and_not_followed(root: Path, layers: Layers, tmp_path: Path) -> None:
     write(tmp_path, "outside/precious")
-    trees = ContainerTrees(root)
+    trees = containers_at(root)
     trees.create(ID, layers, "")
     (trees.path(ID) / "diff" / "link").symlink_to(tmp_path / "outside")
     trees.remove(ID)
@@ -154,7 +173,7 @@ def test_links_in_a_tree_are_removed_and_not_followed(root: Path, layers: Layers
 
 
 def test_recovery_removes_what_is_not_to_be_kept(root: Path, layers: Layers) -> None:
-    trees = ContainerTrees(root)
+    trees = containers_at(root)
     for name in ("a", "b", "c"):
         trees.create(name, layers, "")
     assert trees.recover({"b", "d"}) == ("a", "c")
@@ -163,7 +182,7 @@ def test_recovery_removes_what_is_not_to_be_kept(root: Path, layers: Layers) -> 
 
 
 def test_clearing_counts_what_was_left(root: Path) -> None:
-    ContainerTrees(root)
+    containers_at(root)
     assert clear_staging(root) == 0
     write(root / "staging", "containers-a/diff/half")
     write(root / "staging", "file")
@@ -225,7 +244,7 @@ def test_a_volume_for_a_directory_that_the_image_does_not_have_stays_empty(root:
 
 def test_a_volume_is_filled_with_what_the_container_has_already_made_there(root: Path, layers: Layers) -> None:
     write(layers[0], "data/file")
-    containers = ContainerTrees(root)
+    containers = containers_at(root)
     containers.create(ID, layers, "/data/work/dir")
     trees = VolumeTrees(root)
     trees.create("v")

@@ -1,0 +1,93 @@
+"""Empty trees for containers, made beforehand: a create claims one by one rename instead of making three directories.
+
+    ready/<number>/           0700    as below containers/ (trees.py), and empty
+
+Directories cost a create more than anything else, and drag the journal's commit into the next fsync; so they are made while
+there is nothing better to do. Every number below the capacity is a slot, ready or to be filled. What an earlier daemon has left
+in a slot is taken over where it is whole: it is no residue, and recovery does not look at it.
+
+One thread calls what changes anything here.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from daemon.storage.disk import disk, remove_tree
+
+FREE_SHARE_MAX = 0.01
+"""Of the inodes and bytes that are free when the daemon starts."""
+
+UPPER = "diff"
+PARTS = (("checkpoints", 0o700), (UPPER, 0o755))
+"""The directories in a container's tree."""
+
+_INODES = 1 + len(PARTS)
+
+
+class ReadyTrees:
+    """At most `trees_max` of them below `root / "ready"`, fewer where there is little space."""
+
+    def __init__(self, root: Path, trees_max: int) -> None:
+        self._home = root / "ready"
+        self._ready: list[str] = []
+        with disk("open the directory of prepared trees"):
+            self._home.mkdir(mode=0o700, exist_ok=True)
+            self._to_fill = [str(number) for number in reversed(range(min(trees_max, _share_of(root))))]
+            for entry in set(os.listdir(self._home)).difference(self._to_fill):
+                remove_tree(self._home / entry)
+
+    def __len__(self) -> int:
+        """How many can be claimed at once."""
+        return len(self._ready)
+
+    def claim(self, target: str) -> bool:
+        """Move one to `target`; False when there is none. Raises OSError: there is something at `target`."""
+        if not self._ready:
+            return False
+        slot = self._ready[-1]
+        try:
+            os.rename(f"{self._home}/{slot}", target)
+        except FileNotFoundError:  # somebody has tidied up behind us
+            self._to_fill.append(self._ready.pop())
+            return False
+        self._to_fill.append(self._ready.pop())
+        return True
+
+    @property
+    def has_room(self) -> bool:
+        return bool(self._to_fill)
+
+    def prepare(self, count: int) -> None:
+        """Make at most `count` more. Raises System: the disk failed."""
+        with disk("prepare a container's directories"):
+            for _ in range(min(count, len(self._to_fill))):
+                _fill(f"{self._home}/{self._to_fill[-1]}")
+                self._ready.append(self._to_fill.pop())
+
+
+def make_tree(path: str) -> None:
+    """The directories of a container. Raises OSError."""
+    os.mkdir(path, 0o700)
+    for name, mode in PARTS:
+        os.mkdir(f"{path}/{name}", mode)
+
+
+def _fill(slot: str) -> None:
+    """A tree, unless there is one. What a crash has cut short is made anew. Raises OSError."""
+    try:
+        make_tree(slot)
+    except FileExistsError:
+        if set(os.listdir(slot)) == {name for name, _ in PARTS}:
+            return
+        remove_tree(Path(slot))
+        make_tree(slot)
+
+
+def _share_of(root: Path) -> int:
+    """How many trees the free space of the file system may be used for."""
+    found = os.statvfs(root)
+    by_bytes = found.f_bavail * found.f_frsize * FREE_SHARE_MAX / (_INODES * found.f_bsize)
+    by_inodes = found.f_favail * FREE_SHARE_MAX / _INODES if found.f_files else by_bytes  # btrfs makes them as needed
+    return int(min(by_bytes, by_inodes))
