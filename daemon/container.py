@@ -32,7 +32,7 @@ class Healthcheck:
     retries: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # for `evolve`
 class ContainerConfig:
     """What is independent of the host: the part that an image carries, too."""
 
@@ -173,7 +173,7 @@ class MountRequest:
     tmpfs_options: TmpfsOptions | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # for `evolve`
 class HostConfig:
     """What depends on the host: resources, mounts, networking, security. Sizes are bytes unless the name says otherwise."""
 

@@ -24,7 +24,15 @@ CORE_LINES_MAX = 1500
 """Of code in the core of `actors`, which who embeds it should be able to read in an afternoon."""
 
 # For each part of the house: what else of the house it may import, and which libraries. The longest prefix counts.
-NOUNS = {"daemon.errors", "daemon.container", "daemon.image", "daemon.network", "daemon.reference", "daemon.volume"}
+NOUNS = {
+    "daemon.errors",
+    "daemon.container",
+    "daemon.evolve",
+    "daemon.image",
+    "daemon.network",
+    "daemon.reference",
+    "daemon.volume",
+}
 MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "actors": (set(), {"anyio", "attrs"}),
     "actors._trio": ({"actors"}, {"trio"}),
@@ -34,6 +42,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "daemon": (set(), set()),
     "daemon.errors": ({"actors"}, set()),
     "daemon.container": (set(), {"attrs"}),
+    "daemon.evolve": (set(), {"attrs"}),
     "daemon.image": ({"daemon.container"}, {"attrs"}),
     "daemon.network": ({"daemon.container", "daemon.errors"}, {"attrs"}),
     "daemon.reference": ({"daemon.errors"}, {"attrs"}),

@@ -20,6 +20,7 @@ from daemon.container import Container, ContainerSummary, HostConfig, Networking
 from daemon.create.request import CreateRequest
 from daemon.create.update import UPDATABLE
 from daemon.errors import InvalidParameter, NotFound
+from daemon.evolve import evolve
 from daemon.http.message import Response
 from daemon.services import Services
 from daemon.services.allocator import link_name
@@ -83,7 +84,7 @@ def _decode_create(body: dict[str, Json], query: Query, version: tuple[int, int]
         api_version=version,
     )
     if host_config is not None and request.config.volumes is None:
-        request = attrs.evolve(request, config=attrs.evolve(request.config, volumes=()))
+        request = evolve(request, config=evolve(request.config, volumes=()))
     return request
 
 
@@ -155,7 +156,7 @@ async def _with_links_shown(container: Container, services: Services) -> Contain
         with contextlib.suppress(NotFound):
             linked = await services.registrar.ask(Registrar.find, link.container_id)
             shown.append(f"/{linked.name}:/{link_name(container.name, link.alias)}")
-    host_config = attrs.evolve(container.host_config, links=tuple(shown) or None)
+    host_config = evolve(container.host_config, links=tuple(shown) or None)
     return attrs.evolve(container, host_config=host_config)
 
 
@@ -175,11 +176,11 @@ def decode_update(raw: Json, version: tuple[int, int]) -> HostConfig:
     body = {key: value for key, value in raw.items() if key.lower() in _UPDATABLE} if isinstance(raw, dict) else raw
     limits = HOST_CONFIG.decode({} if body is None else body)
     if version >= KERNEL_MEMORY_UNTIL:
-        limits = attrs.evolve(limits, kernel_memory=0)
+        limits = evolve(limits, kernel_memory=0)
     if version < PIDS_LIMIT_IN_UPDATES_SINCE:
-        limits = attrs.evolve(limits, pids_limit=None)
+        limits = evolve(limits, pids_limit=None)
     elif limits.pids_limit is not None:
-        limits = attrs.evolve(limits, pids_limit=max(limits.pids_limit, 0))  # less than none is as good as none
+        limits = evolve(limits, pids_limit=max(limits.pids_limit, 0))  # less than none is as good as none
     return limits
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 
-import attrs
 import msgspec
 
 from daemon.create.request import CreateRequest, Idempotency
 from daemon.errors import InvalidParameter
+from daemon.evolve import evolve
 
 IDEMPOTENCY_HEADER = "idempotency-key"
 IDEMPOTENCY_LABEL = "com.boatyard.idempotency-key"
@@ -34,7 +34,7 @@ def with_idempotency(request: CreateRequest, header: str | None) -> CreateReques
     key = keys.pop()
     if not _KEY.fullmatch(key):
         raise InvalidParameter(f"an idempotency key is 1 to {KEY_LENGTH_MAX} printable ASCII characters without blanks")
-    return attrs.evolve(request, idempotency=Idempotency(key=key, fingerprint=fingerprint_of(request)))
+    return evolve(request, idempotency=Idempotency(key=key, fingerprint=fingerprint_of(request)))
 
 
 def fingerprint_of(request: CreateRequest) -> str:

@@ -13,6 +13,7 @@ import attrs
 from daemon.container import EndpointSettings, NetworkingConfig
 from daemon.create.request import CreateRequest
 from daemon.errors import InvalidParameter
+from daemon.evolve import evolve
 from daemon.network import BRIDGE, is_user_defined
 
 _MAC_WARNING = (
@@ -53,7 +54,7 @@ def _with_default_network(request: CreateRequest) -> CreateRequest:
     endpoints = dict(request.networking.endpoints_config or {})
     if "default" in endpoints:
         endpoints[BRIDGE] = endpoints.pop("default")
-    return attrs.evolve(_with(request, endpoints), host_config=attrs.evolve(request.host_config, network_mode=BRIDGE))
+    return evolve(_with(request, endpoints), host_config=evolve(request.host_config, network_mode=BRIDGE))
 
 
 def _with_mac_of_old(request: CreateRequest) -> CreateRequest:
@@ -86,7 +87,7 @@ def _with_mac(request: CreateRequest) -> tuple[CreateRequest, tuple[str, ...]]:
                 raise InvalidParameter(_MAC_MISMATCH)
             endpoint = attrs.evolve(endpoint, mac_address=mac_address)
         request = _with(request, {**endpoints, mode: endpoint})
-    return attrs.evolve(request, config=attrs.evolve(request.config, mac_address="")), (_MAC_WARNING,)
+    return evolve(request, config=evolve(request.config, mac_address="")), (_MAC_WARNING,)
 
 
 def _has_mac_address(request: CreateRequest) -> bool:
@@ -95,4 +96,4 @@ def _has_mac_address(request: CreateRequest) -> bool:
 
 
 def _with(request: CreateRequest, endpoints: Endpoints) -> CreateRequest:
-    return attrs.evolve(request, networking=NetworkingConfig(endpoints_config=endpoints))
+    return evolve(request, networking=NetworkingConfig(endpoints_config=endpoints))

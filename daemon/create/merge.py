@@ -5,11 +5,10 @@ Rules: moby v28 daemon/commit.go merge, daemon/create.go mergeAndVerifyConfig, d
 
 from __future__ import annotations
 
-import attrs
-
 from daemon.container import ContainerConfig, Healthcheck, LogConfig
 from daemon.create.log_drivers import log_complaint
 from daemon.errors import InvalidParameter
+from daemon.evolve import evolve
 
 
 def merge_config(user: ContainerConfig, image: ContainerConfig | None) -> ContainerConfig:
@@ -20,7 +19,7 @@ def merge_config(user: ContainerConfig, image: ContainerConfig | None) -> Contai
     """
     if image is not None and image != ContainerConfig():  # one that says nothing is not merged
         entrypoint, cmd = _merge_command(user, image)
-        user = attrs.evolve(
+        user = evolve(
             user,
             entrypoint=entrypoint,
             cmd=cmd,
@@ -36,7 +35,7 @@ def merge_config(user: ContainerConfig, image: ContainerConfig | None) -> Contai
     entrypoint = None if user.entrypoint == ("",) else user.entrypoint
     if not entrypoint and not user.cmd:
         raise InvalidParameter("no command specified")
-    return attrs.evolve(user, entrypoint=entrypoint)
+    return evolve(user, entrypoint=entrypoint)
 
 
 def path_and_args(config: ContainerConfig) -> tuple[str, tuple[str, ...]]:

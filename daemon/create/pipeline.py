@@ -30,6 +30,7 @@ from daemon.create.undo import Undo
 from daemon.create.validate import validate_options, verify
 from daemon.create.versions import for_api_version
 from daemon.errors import Cancelled, InvalidParameter, NotFound, Unavailable
+from daemon.evolve import evolve
 from daemon.host import Host
 from daemon.image import Image
 from daemon.network import is_user_defined
@@ -129,7 +130,7 @@ class Creator:
         validate_options(request, host)
         platform = parse_platform(request.platform, host) if request.platform else None
         request, notes = for_api_version(request, host)
-        request = attrs.evolve(request, bad_sources=await bad_sources(request.host_config))
+        request = evolve(request, bad_sources=await bad_sources(request.host_config))
         request, warnings = verify(request, host)
         image, mismatch = await self._image(request) if platform is None else (None, ())
         networks = await self._networks(request)
@@ -139,8 +140,8 @@ class Creator:
             image = await self._image_for(request, platform)
         config = merge_config(request.config, image.config if image else None)
         log_config = merge_log_config(request.host_config.log_config, self.config.default_log_driver)
-        host_config = attrs.evolve(request.host_config, log_config=log_config)
-        request = attrs.evolve(request, config=config, host_config=host_config)
+        host_config = evolve(request.host_config, log_config=log_config)
+        request = evolve(request, config=config, host_config=host_config)
         return Draft(request=request, image=image, networks=networks, warnings=(*warnings, *mismatch, *notes))
 
     async def _image(self, request: CreateRequest) -> tuple[Image | None, tuple[str, ...]]:
@@ -178,13 +179,13 @@ class Creator:
         if not any(map(is_container_mode, (given.pid_mode, given.ipc_mode, given.network_mode))):
             return request
         is_wanted = shares_labels(given)
-        host_config = attrs.evolve(
+        host_config = evolve(
             given,
             ipc_mode=await self._resolved(given.ipc_mode, is_wanted=is_wanted),
             pid_mode=await self._resolved(given.pid_mode, is_wanted=is_wanted),
             network_mode=await self._resolved(given.network_mode, is_wanted=False),
         )
-        return attrs.evolve(request, host_config=host_config)
+        return evolve(request, host_config=host_config)
 
     async def _resolved(self, mode: str, *, is_wanted: bool) -> str:
         name = mode.removeprefix("container:")

@@ -18,7 +18,7 @@ class Idempotency:
     """Of all that is asked for: the same key with another is a mistake."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # for `evolve`
 class CreateRequest:
     name: str = ""
     """As given, perhaps with a leading slash; empty for a generated one."""

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import attrs
-
 from daemon.create.checks import config, conflicts, host_config, platform
 from daemon.create.checks.resources import fit_limits
 from daemon.create.request import CreateRequest
 from daemon.errors import InvalidParameter
+from daemon.evolve import evolve
 from daemon.host import Host
 
 Check = Callable[[CreateRequest, Host], str | None]
@@ -70,7 +69,7 @@ def verify(request: CreateRequest, host: Host) -> tuple[CreateRequest, tuple[str
     _refuse(request, host, SETTINGS)
     fitted, warnings = fit_limits(request.host_config, host)
     if fitted is not request.host_config:
-        request = attrs.evolve(request, host_config=fitted)
+        request = evolve(request, host_config=fitted)
     _refuse(request, host, PLATFORM)
     return request, (*host_config.warnings(request), *warnings, *platform.warnings(request, host))
 

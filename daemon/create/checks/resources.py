@@ -14,6 +14,7 @@ import attrs
 
 from daemon.container import HostConfig
 from daemon.errors import InvalidParameter
+from daemon.evolve import evolve
 from daemon.host import CPUS_MAX, Host, parse_number_list
 
 MEMORY_BYTES_MIN = 6 << 20
@@ -81,7 +82,7 @@ def fit_limits(limits: HostConfig, host: Host) -> tuple[HostConfig, tuple[str, .
             if (text := rule.complain(limits, host)) is not None:
                 raise InvalidParameter(text)
         elif rule.applies(limits, host):
-            limits = attrs.evolve(limits, **rule.changes)
+            limits = evolve(limits, **rule.changes)
             if rule.warning:
                 warnings.append(rule.warning)
     return limits, tuple(warnings)
