@@ -13,6 +13,9 @@ BACKENDS: tuple[Backend, ...] = get_args(Backend)
 SOCKET_PATH_BYTES_MAX = 107
 """What fits into `sockaddr_un` (unix(7)); a longer one cannot be bound."""
 
+LOG_BYTES_MAX = 20 << 20
+"""What the database's log has before it is copied into the database (storage/schema.py), and a large batch."""
+
 READY_TREES_MAX = 2048
 """A burst of so many creates finds its directories made; 24 MB on ext4, where a directory takes a block of 4 KB."""
 
@@ -38,5 +41,7 @@ class Config:
     events_kept_max: int = 256
     """Past events for `since`, as in Docker."""
     connections_max: int = 1024
+    log_bytes_max: int = LOG_BYTES_MAX
+    """Of the database's log, made before the first commit; beyond that it grows as it needs to."""
     ready_trees_max: int = READY_TREES_MAX
     """Containers whose directories are made beforehand."""

@@ -46,10 +46,13 @@ STOP_TIMEOUT_S = 10.0
 
 
 @asynccontextmanager
-async def database_tree(path: Path) -> AsyncIterator[Ref[Database]]:
+async def database_tree(path: Path, *, log_bytes_max: int) -> AsyncIterator[Ref[Database]]:
     async with Supervisor("one_for_one", intensity=(0, 1.0), name="storage", on_event=_log_event) as supervisor:
         yield await supervisor.start(
-            lambda: Database(path), name="database", mailbox_capacity=MAILBOX_CAPACITY, stop_timeout_s=STOP_TIMEOUT_S
+            lambda: Database(path, log_bytes_max=log_bytes_max),
+            name="database",
+            mailbox_capacity=MAILBOX_CAPACITY,
+            stop_timeout_s=STOP_TIMEOUT_S,
         )
 
 

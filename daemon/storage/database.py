@@ -43,7 +43,7 @@ from daemon.errors import (
 )
 from daemon.image import Image
 from daemon.network import Network
-from daemon.storage.schema import container_of, open_database, open_for_reading, volumes_of
+from daemon.storage.schema import container_of, grow_log, open_database, open_for_reading, volumes_of
 from daemon.volume import Volume, no_such_volume
 
 COMMIT_BATCH_MAX = 256
@@ -85,8 +85,10 @@ class Write:
 class Database:
     """The actor that owns the file. Every method answers when the thing is done, and a write when it is durable."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, log_bytes_max: int = 0) -> None:
+        """`log_bytes_max` is the size that the log is given before it is used, where there is space enough."""
         self._path = path
+        self._log_bytes_max = log_bytes_max
         self._removed_images: set[str] = set()
         """No container comes to have one of these: creates that found one before it was removed are under way."""
 
@@ -101,6 +103,7 @@ class Database:
             self._reader = await stack.enter_async_context(
                 BatchThread(self._read, name="database reader", batch_max=READ_BATCH_MAX)
             )
+            await self._submit_read(lambda _: grow_log(self._path, self._log_bytes_max))
             self._stack = stack.pop_all()
         return self
 

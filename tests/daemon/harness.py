@@ -57,7 +57,7 @@ READY_TREES = 2
 
 
 def config_at(root: Path) -> Config:
-    return Config(data_root=root / "data", socket=root / "socket", ready_trees_max=READY_TREES)
+    return Config(data_root=root / "data", socket=root / "socket", ready_trees_max=READY_TREES, log_bytes_max=0)
 
 
 @asynccontextmanager

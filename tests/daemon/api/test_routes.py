@@ -84,7 +84,9 @@ class Asker:
 
 @asynccontextmanager
 async def asking(root: Path) -> AsyncIterator[Asker]:
-    async with Engine(Config(data_root=root / "data", socket=root / "socket", ready_trees_max=0)) as engine:
+    async with Engine(
+        Config(data_root=root / "data", socket=root / "socket", ready_trees_max=0, log_bytes_max=0)
+    ) as engine:
         yield Asker(Router(engine))
 
 

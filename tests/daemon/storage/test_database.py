@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
+import shutil
 import sqlite3
 import stat
 import struct
@@ -21,7 +23,7 @@ from daemon.errors import Conflict, DaemonError, NotFound, System
 from daemon.image import Image
 from daemon.network import Network
 from daemon.storage.database import COMMIT_BATCH_MAX, Database, KeptKey, Write
-from daemon.storage.schema import SCHEMA_VERSION, open_database
+from daemon.storage.schema import SCHEMA, SCHEMA_VERSION, open_database
 from daemon.volume import Volume
 from tests.daemon.storage.making import needs_root
 from tests.daemon.storage.records import container, filled, id_of, image, volume
@@ -539,6 +541,56 @@ async def test_any_other_error_of_the_disk_ends_the_actor_and_what_was_answered_
             with pytest.raises(ActorStopped):
                 await database.ask(Database.insert_container, container(3, "c"))
     assert names_in(path) == ["a"]
+
+
+# The log made beforehand ---------------------------------------------------------------------------------------------
+
+
+async def test_the_log_has_its_size_before_the_first_commit_and_keeps_it(path: Path) -> None:
+    log = path.with_name("db-wal")
+    async with Database(path, log_bytes_max=2 << 20) as database:
+        size = log.stat().st_size
+        assert size == 2 << 20
+        inode = log.stat().st_ino
+        for number in range(50):
+            await database.insert_container(container(number))
+        assert (log.stat().st_size, log.stat().st_ino) == (size, inode)
+    assert not log.exists()
+
+
+async def test_a_log_made_beforehand_is_recovered_from_like_any_other(path: Path, tmp_path: Path) -> None:
+    async with Database(path, log_bytes_max=1 << 20) as database:
+        await database.insert_container(container(1, "a"))
+        for file in (path, path.with_name("db-wal")):  # as a power cut leaves them
+            shutil.copy(file, tmp_path / f"copy{file.name.removeprefix('db')}")
+    async with Database(tmp_path / "copy", log_bytes_max=1 << 20) as database:
+        assert (tmp_path / "copy-wal").stat().st_size == 1 << 20
+        await database.insert_container(container(2, "b"))
+        assert await database.container_names() == ((id_of(1), "a"), (id_of(2), "b"))
+
+
+async def test_a_log_made_beforehand_takes_a_hundredth_of_what_is_free(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = os.statvfs(path.parent)
+    small = os.statvfs_result((free.f_bsize, 4096, *free[2:4], 5000, *free[5:]))
+    monkeypatch.setattr(os, "statvfs", lambda _: small)
+    async with Database(path, log_bytes_max=1 << 20) as database:
+        assert path.with_name("db-wal").stat().st_size == 50 * 4096
+        await database.insert_container(container(1, "a"))
+
+
+def test_the_first_databases_had_containers_in_the_order_of_their_ids_and_are_read_as_well(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        old = SCHEMA.replace("id TEXT NOT NULL PRIMARY KEY", "id TEXT PRIMARY KEY")
+        head, rest = old.split("record BLOB NOT NULL);", 1)
+        connection.executescript(f"{head}record BLOB NOT NULL) WITHOUT ROWID;{rest} PRAGMA user_version = 1;")
+    with closing(open_database(path)) as connection:
+        connection.execute("INSERT INTO containers VALUES ('i', 'n', 'r')")
+        connection.execute("INSERT INTO volumes VALUES ('v', 'r')")
+        connection.execute("INSERT INTO volume_users VALUES ('i', 'v')")
+        connection.execute("DELETE FROM containers")
+        assert connection.execute("SELECT * FROM volume_users").fetchall() == []
 
 
 def test_a_file_that_is_no_database_is_told_as_such(tmp_path: Path) -> None:
