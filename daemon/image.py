@@ -5,6 +5,8 @@ The id is the digest of the image's configuration, as in Docker; content lives i
 
 from __future__ import annotations
 
+import functools
+
 import attrs
 
 from daemon.container import ContainerConfig
@@ -57,7 +59,7 @@ class Image:
     def size_bytes(self) -> int:
         return sum(layer.unpacked_bytes for layer in self.layers)
 
-    @property
+    @functools.cached_property
     def chain_ids(self) -> tuple[str, ...]:
         """Lowest first."""
         return tuple(layer.chain_id for layer in self.layers)

@@ -6,6 +6,7 @@ database.go, compare.go), as moby v28 uses it (daemon/images/image.go OnlyPlatfo
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 
@@ -47,6 +48,9 @@ _VARIANTS = {
     ("arm", "8"): "v8",
 }
 """Other ways to write a variant. The plain one of an architecture is left unsaid, but for 32-bit ARM."""
+
+_PAIRS_MAX = 256
+"""Of a host and an image, whose answer is remembered: every create asks."""
 
 _ARM64_MINORS = {"v8": 9, "v9": 7}
 """The highest minor version there is of each."""
@@ -156,6 +160,7 @@ def mismatch_warning(image: Image, host: Host) -> str | None:
     )
 
 
+@functools.lru_cache(maxsize=_PAIRS_MAX)
 def runs(platform: Platform, image: Platform) -> bool:
     """Whether `platform` runs the programs of `image`; an image that does not say its variant is taken at its word."""
     wanted, given = _normalized(platform), _normalized(image)
