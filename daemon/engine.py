@@ -22,6 +22,7 @@ from daemon.container import ContainerSummary, HostConfig
 from daemon.create.changes import Changer
 from daemon.create.files import ContainerFiles
 from daemon.create.image_changes import ImageChanger
+from daemon.create.image_intake import ImageIntake
 from daemon.create.image_saver import ImageSaver
 from daemon.create.network_changes import NetworkChanger
 from daemon.create.pipeline import Creator
@@ -34,6 +35,7 @@ from daemon.host_subnets import subnets_in_use
 from daemon.network.plan import Surroundings
 from daemon.network.pools import unique_local_block
 from daemon.services import Services
+from daemon.services.intake_process import WorkerHost
 from daemon.storage.database import Database
 from daemon.storage.recovery import (
     Stores,
@@ -83,11 +85,13 @@ class Engine:
             if not is_clean:
                 await self._recover(stores, database)
             services = service_tree(self.config, database, stores, SystemRandom(), self._surroundings, self._note_crash)
+            host = await stack.enter_async_context(WorkerHost())
             self.services = await stack.enter_async_context(services)
             self._creator = Creator(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
             self._changer = Changer(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
             reading = Reading()
             self.files = ContainerFiles(services=self.services, stores=stores, reading=reading, now_ns=self.now_ns)
+            self.intake = ImageIntake(loader=self.services.loader, stores=stores, host=host)
             self.images = ImageChanger(services=self.services, now_ns=self.now_ns)
             self.saver = ImageSaver(services=self.services, content=stores.content, reading=reading, now_ns=self.now_ns)
             self.networks = NetworkChanger(services=self.services, now_ns=self.now_ns)

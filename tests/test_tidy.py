@@ -64,6 +64,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         | NOUNS,
         {"anyio", "attrs"},
     ),
+    "daemon.create.image_intake": ({"actors", "daemon.services", "daemon.storage"} | NOUNS, {"anyio", "attrs"}),
     "daemon.create.image_saver": (
         {"actors", "daemon.create.events", "daemon.create.streaming", "daemon.services", "daemon.storage"} | NOUNS,
         {"attrs"},

@@ -13,10 +13,9 @@ from daemon.container import ContainerConfig
 from daemon.create.events import publish
 from daemon.errors import InvalidParameter, NotImplementedHere
 from daemon.http.message import Response
-from daemon.image import Image, LoadedImage
+from daemon.image import Image
 from daemon.reference import parse_reference
 from daemon.services.event_bus import Event
-from daemon.services.image_loader import ImageLoader
 from daemon.services.image_store import ImageStore
 
 FILTER_PARAMETER_UNTIL = (1, 41)
@@ -31,7 +30,7 @@ _JSON = ("Content-Type", "application/json")
 async def load(call: Call) -> Response:
     if not call.request.has_body:
         raise InvalidParameter("images/load needs an archive as its body")
-    loaded = await call.engine.services.loader.ask(ImageLoader.load, call.request.body)
+    loaded = await call.engine.intake.load(call.request.body)
     lines = []
     for item in loaded:
         await _publish(call, item.image, "load")
@@ -60,8 +59,7 @@ async def create(call: Call) -> Response:
         raise NotImplementedHere("docker import --change is not supported yet")
     reference = _reference(query.text("repo"), query.text("tag"))
     now = datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
-    loaded: LoadedImage = await call.engine.services.loader.ask(
-        ImageLoader.import_rootfs,
+    loaded = await call.engine.intake.import_rootfs(
         call.request.body,
         config=ContainerConfig(),
         created=now,

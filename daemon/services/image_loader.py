@@ -1,35 +1,25 @@
-"""Takes in archives, one after another: the content store and the layer store are changed by this actor alone.
+"""Makes what has been unpacked part of the stores: the content store and the layer store are changed by this actor alone.
 
-The work is done in a thread, which reads the client's bytes as they come. What was stored for an image that could not be
-recorded is taken back.
+An intake is checked and unpacked in its turn here, because it leaves out the layers that are there already; it is received before
+that, at its client's pace, beside others. What was stored for an image that could not be recorded is taken back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import anyio
-import anyio.from_thread
 import anyio.to_thread
 
 from actors import Ref
-from daemon.container import ContainerConfig
 from daemon.image import Image, LoadedImage
 from daemon.reference import parse_reference
 from daemon.services.image_store import ImageStore, NamedImage
-from daemon.storage.archive import import_rootfs, load_archive
+from daemon.services.intake_process import IntakeProcess
 from daemon.storage.content import ContentStore
 from daemon.storage.layers import LayerStore
 from daemon.storage.oci import Descriptor, IndexEntry, Platform
-
-
-class ByteStream(Protocol):
-    """A body that is still arriving."""
-
-    async def receive(self) -> bytes:
-        """The next bytes, empty at the end. Raises a DaemonError if the client goes away."""
-        ...
+from daemon.storage.staged import commit
 
 
 class ImageLoader:
@@ -38,35 +28,19 @@ class ImageLoader:
         self._content = content
         self._layers = layers
 
-    async def load(self, body: ByteStream) -> tuple[LoadedImage, ...]:
-        """The images of an archive as `docker save` writes it, durable, under the names it gives them.
+    async def take(self, intake: IntakeProcess) -> tuple[LoadedImage, ...]:
+        """The images of an archive that has been fed to a worker, durable, under the names that it gives them.
 
         Raises:
             InvalidParameter: the archive is damaged, hostile or too large.
-            System: the disk failed.
+            Cancelled: whoever asked has gone.
+            System: the disk failed, or the worker died.
         """
-        loaded = await anyio.to_thread.run_sync(lambda: load_archive(BlockingReader(body), self._content, self._layers))
-        await self._record(loaded)
-        return loaded
-
-    async def import_rootfs(
-        self, body: ByteStream, *, config: ContainerConfig, created: str, message: str, reference: str
-    ) -> LoadedImage:
-        """An image of one layer from the tar of a root file system; `reference` may be empty. Raises as `load`."""
-        references = (reference,) if reference else ()
-        loaded = await anyio.to_thread.run_sync(
-            lambda: import_rootfs(
-                BlockingReader(body),
-                self._content,
-                self._layers,
-                config=config,
-                created=created,
-                message=message,
-                references=references,
-            )
-        )
-        await self._record((loaded,))
-        return loaded
+        async with intake.turn():
+            staged = await intake.staged()
+            await anyio.to_thread.run_sync(commit, staged, intake.area, self._content, self._layers)
+            await self._record(staged.images)
+            return staged.images
 
     async def discard(self, image: Image) -> tuple[str, ...]:
         """Remove the content of an image that has no record any more, but for what others share.
@@ -111,20 +85,6 @@ class ImageLoader:
             self._layers.recover({chain_id for named in known for chain_id in named.image.chain_ids})
 
         await anyio.to_thread.run_sync(sweep)
-
-
-class BlockingReader:
-    """A body as a file, for the worker thread that unpacks it."""
-
-    def __init__(self, body: ByteStream) -> None:
-        self._body = body
-        self._left = b""
-
-    def read(self, size: int, /) -> bytes:
-        if not self._left:
-            self._left = anyio.from_thread.run(self._body.receive)
-        data, self._left = self._left[:size], self._left[size:]
-        return data
 
 
 def index_entries(images: Sequence[NamedImage]) -> list[IndexEntry]:

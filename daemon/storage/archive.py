@@ -1,15 +1,12 @@
-"""`docker load` and `docker import`: a stream of a stranger's bytes becomes images that are stored, unpacked and durable.
+"""`docker load` and `docker import`: a stream of a stranger's bytes becomes images that are checked, unpacked, to be committed.
 
-Two phases. Receiving reads the stream once into ingests and takes as long as the client does (`received.py`). Then everything is
-checked, each digest and each diff id, and unpacked aside; only what has passed is committed (`intake.py`). A failure anywhere
-leaves the stores as they were: what was committed by then and was not there before is taken back.
+Receiving reads the stream once into the area and takes as long as the client does (`received.py`). After that, at the turn of
+this intake, everything is checked, each digest and each diff id, and unpacked aside (`intake.py`). The stores are looked at and
+not touched: the daemon, in whose process none of this runs (`worker.py`), commits what has passed (`staged.py`).
 
 Reads the OCI image layout (also within what Docker 25 and newer save, where it is preferred because it keeps the manifest's
 digest) and the docker-archive with its `manifest.json`. An image without a manifest gets one made here.
 Texts are Moby's where it has one (image/tarexport/load.go). Unlike Moby: a file that is named by a digest has to match it.
-
-Commits follow the stores' rule of one thread at a time, until the returned images are recorded as well: the image store's actor
-runs loads, imports and removals one after another.
 """
 
 from __future__ import annotations
@@ -37,6 +34,7 @@ from daemon.storage.oci import (
     machine_platform,
 )
 from daemon.storage.received import ReceivedFiles
+from daemon.storage.staged import Area, Staged
 from daemon.storage.streams import STREAM_BYTES_MAX, Source
 from daemon.storage.unpack import Limits
 
@@ -46,57 +44,59 @@ INDEX_DEPTH_MAX = 4
 _NAMED_BY_DIGEST = re.compile(r"(?:blobs/sha256/)?([0-9a-f]{64})(?:\.json)?")
 
 
-def load_archive(
-    stream: Source, store: ContentStore, layers: LayerStore, *, limits: Limits | None = None
-) -> tuple[LoadedImage, ...]:
-    """The images of an archive as `docker save`, `podman save`, skopeo or buildx write it, plain, gzip or zstd.
+@attrs.frozen(kw_only=True)
+class Rootfs:
+    """What a root file system that comes without an image's metadata is to become."""
+
+    config: ContainerConfig
+    created: str
+    """RFC 3339."""
+    message: str
+    references: tuple[str, ...] = ()
+
+
+def receive_archive(stream: Source, content: ContentStore, area: Area) -> ReceivedFiles:
+    """The files of an archive, plain, gzip or zstd. Raises InvalidParameter, System."""
+    files = ReceivedFiles(content, area.blobs)
+    files.receive(stream)
+    return files
+
+
+def receive_rootfs(stream: Source, content: ContentStore, area: Area) -> tuple[ReceivedFiles, Ingest]:
+    """A whole stream as one file, the layer to be. Raises InvalidParameter, System."""
+    files = ReceivedFiles(content, area.blobs)
+    return files, files.add_stream(stream, bytes_max=STREAM_BYTES_MAX)
+
+
+def stage_archive(files: ReceivedFiles, layers: LayerStore, area: Area, limits: Limits | None = None) -> Staged:
+    """The images of an archive as `docker save`, `podman save`, skopeo or buildx write it.
 
     In the archive's order, each image once with all its names. Raises InvalidParameter for an archive that is damaged, hostile or
-    too large, System where the disk fails; the stores are then as before.
+    too large, System where the disk fails.
     """
-    with ReceivedFiles(store) as files:
-        files.receive(stream)
-        with Intake(files, store, layers, limits) as intake:
-            images = [intake.take(found) for found in _found_images(files)]
-            intake.commit()
-    return _merged(images)
+    intake = Intake(files, layers, area, limits)
+    return intake.staged(_merged([intake.take(found) for found in _found_images(files)]))
 
 
-def import_rootfs(
-    stream: Source,
-    store: ContentStore,
-    layers: LayerStore,
-    *,
-    config: ContainerConfig,
-    created: str,
-    message: str = "Imported from -",
-    references: Sequence[str] = (),
-    limits: Limits | None = None,
-) -> LoadedImage:
-    """An image of one layer from the tar of a root file system, compressed or not, for the platform of this machine.
+def stage_rootfs(
+    files: ReceivedFiles, rootfs: Ingest, into: Rootfs, layers: LayerStore, area: Area, limits: Limits | None = None
+) -> Staged:
+    """An image of one layer from the tar of a root file system, for the platform of this machine.
 
-    `created` is an RFC 3339 time. Raises as `load_archive`. Fields as in Moby's ImportImage (daemon/images/image_import.go).
+    Raises as `stage_archive`. Fields as in Moby's ImportImage (daemon/images/image_import.go).
     """
-    with ReceivedFiles(store) as files:
-        rootfs = files.add_stream(stream, bytes_max=STREAM_BYTES_MAX)
-        with Intake(files, store, layers, limits) as intake:
-            platform = machine_platform()
-            image_config = ImageConfig(
-                created=created,
-                architecture=platform.architecture,
-                os=platform.os,
-                comment=message,
-                config=config,
-                diff_ids=(intake.unpack_root(rootfs).diff_id,),
-                history=(History(created=created, comment=message),),
-            )
-            image = intake.take(
-                FoundImage(
-                    config=files.add(encode_config(image_config)), layers=(rootfs,), references=tuple(references)
-                )
-            )
-            intake.commit()
-    return image
+    intake, platform = Intake(files, layers, area, limits), machine_platform()
+    image_config = ImageConfig(
+        created=into.created,
+        architecture=platform.architecture,
+        os=platform.os,
+        comment=into.message,
+        config=into.config,
+        diff_ids=(intake.unpack_root(rootfs).diff_id,),
+        history=(History(created=into.created, comment=into.message),),
+    )
+    config = files.add(encode_config(image_config))
+    return intake.staged([intake.take(FoundImage(config=config, layers=(rootfs,), references=into.references))])
 
 
 def _found_images(files: ReceivedFiles) -> Iterator[FoundImage]:

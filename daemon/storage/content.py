@@ -49,9 +49,27 @@ class ContentStore:
             if not (root / "index.json").exists():
                 self._replace("index.json", encode_index(()))
 
-    def ingest(self) -> Ingest:
-        """A writer of one new blob. Use it as a context manager: left without a commit, nothing stays."""
-        return Ingest(self._ingests, self._blobs)
+    @property
+    def root(self) -> Path:
+        return self._root
+
+    def ingest(self, directory: Path | None = None) -> Ingest:
+        """A writer of one new blob, in a directory of its own if one is given.
+
+        Use it as a context manager: left without a commit, nothing stays.
+        """
+        return Ingest(directory or self._ingests, self._blobs)
+
+    def adopt(self, path: Path, digest: str) -> None:
+        """Move a file that has been synced, and is what the digest names, into the store. Durable after `sync`. Raises System."""
+        target = self._path(digest)
+        with disk("commit content"):
+            path.rename(target)
+
+    def sync(self) -> None:
+        """Make the names of the blobs durable. Raises System."""
+        with disk("commit content"):
+            sync_directory(self._blobs)
 
     def open(self, digest: str) -> BinaryIO:
         """The blob for reading. Raises System when it is not there: the record that led here says that it is."""
@@ -153,6 +171,11 @@ class Ingest:
         with disk("write content"):
             self._file.close()
         return Descriptor(f"sha256:{self._hash.hexdigest()}", self._size)
+
+    @property
+    def name(self) -> str:
+        """Of the file, until it is committed."""
+        return self._path.name
 
     def open(self) -> BinaryIO:
         """What has been written, for reading."""

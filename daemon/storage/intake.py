@@ -1,19 +1,18 @@
-"""What one load or import brings in, all or nothing: checked and unpacked aside first, committed together at the end.
+"""What one load or import brings in, all or nothing: checked and unpacked into an area, for the commit (`staged.py`).
 
-Owns the order of the checks and of the commit, blobs before layers, and the way back. Knows what an image consists of,
-not how an archive says so (`archive.py`).
+Owns the checks of an image's parts against one another. Knows what an image consists of, not how an archive says so
+(`archive.py`).
 """
 
 from __future__ import annotations
 
-import contextlib
-from typing import Self
+from collections.abc import Iterable
 
 import attrs
 
 from daemon.errors import InvalidParameter
 from daemon.image import Image, Layer, LoadedImage
-from daemon.storage.content import ContentStore, Descriptor, Ingest
+from daemon.storage.content import Descriptor, Ingest
 from daemon.storage.image_config import ImageConfig, decode_config
 from daemon.storage.layers import LayerBuild, LayerStore
 from daemon.storage.oci import (
@@ -25,6 +24,7 @@ from daemon.storage.oci import (
     encode_manifest,
 )
 from daemon.storage.received import ReceivedFiles
+from daemon.storage.staged import Area, Staged
 from daemon.storage.streams import Plain
 from daemon.storage.unpack import ENTRIES_MAX, FILE_BYTES_MAX, Limits, Unpacked, measure_layer, unpack_layer
 
@@ -46,27 +46,18 @@ class FoundImage:
 
 
 class Intake:
-    """A context manager: what is not committed when it is left is removed."""
+    """The images of one archive. What it makes is in `area`; in the stores it only looks."""
 
-    def __init__(
-        self, files: ReceivedFiles, store: ContentStore, layers: LayerStore, limits: Limits | None = None
-    ) -> None:
+    def __init__(self, files: ReceivedFiles, layers: LayerStore, area: Area, limits: Limits | None = None) -> None:
         self._files = files
-        self._store = store
         self._layers = layers
+        self._area = area
         self._limits = limits or Limits()
         self._left = Limits(entries=INTAKE_ENTRIES_MAX, file_bytes=INTAKE_FILE_BYTES_MAX)
-        self._work = contextlib.ExitStack()
         self._blobs: dict[str, Ingest] = {}
         self._builds: dict[str, LayerBuild] = {}
         self._unpacked: dict[Ingest, Unpacked] = {}
         self._media_types: dict[Ingest, str] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._work.close()
 
     def take(self, found: FoundImage) -> LoadedImage:
         """Check an image and unpack its layers aside. Raises InvalidParameter, System."""
@@ -89,29 +80,24 @@ class Intake:
 
     def unpack_root(self, blob: Ingest) -> Unpacked:
         """Unpack a layer that nothing else tells about, and that has none below it. Raises InvalidParameter, System."""
-        build = self._work.enter_context(self._layers.build())
+        build = self._layers.build(self._area.layers)
         unpacked = self._unpack(blob, build, is_end_required=True)
-        # A layer of its own is its own chain. If the store has it already, this one is discarded on the way out.
+        # A layer of its own is its own chain. If the store has it already, this one goes with the area.
         if not self._layers.contains(unpacked.diff_id):
             self._builds[unpacked.diff_id] = build
         return unpacked
 
-    def commit(self) -> None:
-        """Make everything taken part of the stores, durably; or nothing. Raises System."""
-        with contextlib.ExitStack() as undo:
-            for digest, blob in self._blobs.items():
-                if not self._store.contains(digest):
-                    undo.callback(self._store.delete, digest)
-                blob.commit(digest)
-            for chain_id, build in self._builds.items():
-                if not self._layers.contains(chain_id):
-                    undo.callback(self._layers.delete, chain_id)
-                build.commit(chain_id)
-            undo.pop_all()
+    def staged(self, images: Iterable[LoadedImage]) -> Staged:
+        """Everything taken, for the commit."""
+        return Staged(
+            images=tuple(images),
+            blobs={digest: blob.name for digest, blob in self._blobs.items()},
+            layers={chain_id: build.name for chain_id, build in self._builds.items()},
+        )
 
     def _layer(self, number: int, blob: Ingest, *, diff_id: str, chain_id: str) -> Layer:
         if chain_id not in self._builds and not self._layers.contains(chain_id):
-            build = self._work.enter_context(self._layers.build())
+            build = self._layers.build(self._area.layers)
             self._unpack(blob, build, is_end_required=False)
             self._builds[chain_id] = build
         elif blob not in self._unpacked:

@@ -34,6 +34,10 @@ class LayerStore:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             root.chmod(0o700)
 
+    @property
+    def root(self) -> Path:
+        return self._root
+
     def path(self, chain_id: str) -> Path:
         """Where the layer is, whether it exists or not. Raises InvalidParameter for what is no digest."""
         return self._home(chain_id) / _DIFF
@@ -41,9 +45,23 @@ class LayerStore:
     def contains(self, chain_id: str) -> bool:
         return self._home(chain_id).is_dir()
 
-    def build(self) -> LayerBuild:
-        """A place to unpack one layer. Use it as a context manager: left without a commit, nothing stays."""
-        return LayerBuild(self._root)
+    def build(self, directory: Path | None = None) -> LayerBuild:
+        """A place to unpack one layer, in a directory of its own if one is given.
+
+        Use it as a context manager: left without a commit, nothing stays.
+        """
+        return LayerBuild(directory or self._root, self._root)
+
+    def adopt(self, path: Path, chain_id: str) -> None:
+        """Move a layer that has been built and synced into the store. Durable after `sync`. Raises System."""
+        home = self._home(chain_id)
+        with disk("commit a layer"):
+            path.rename(home)
+
+    def sync(self) -> None:
+        """Make the names of the layers durable. Raises System."""
+        with disk("commit a layer"):
+            sync_directory(self._root)
 
     def delete(self, chain_id: str) -> None:
         """Remove the layer; harmless when there is none. It is moved aside first, so that it is never there in part."""
@@ -72,10 +90,10 @@ class LayerStore:
 class LayerBuild:
     """One layer that is being unpacked into `target`, an empty directory."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, directory: Path, root: Path) -> None:
         self._root = root
         with disk("begin a layer"):
-            self._home = Path(tempfile.mkdtemp(prefix=_INGEST, dir=root))
+            self._home = Path(tempfile.mkdtemp(prefix=_INGEST, dir=directory))
             self.target = self._home / _DIFF
             self.target.mkdir(mode=0o755)
             # The root of a layer without an entry for it; mkdir's mode is subject to the umask.
@@ -88,6 +106,11 @@ class LayerBuild:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.discard()
+
+    @property
+    def name(self) -> str:
+        """Of its directory, until it is committed."""
+        return self._home.name
 
     def commit(self, chain_id: str) -> None:
         """Make what is in `target` the layer, durably. One that is there already is the same, and is kept.

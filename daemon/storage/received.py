@@ -1,15 +1,16 @@
 """The files of an image archive, received in one pass: each goes into an ingest of the content store while it is hashed.
 
 The entries of such an archive come in any order, and what one of them means may be known only after the last. So everything is
-kept aside until then, on the disk and in flat memory; what no image turns out to need is discarded. Links exist as names only.
+kept aside until then, on the disk and in flat memory; what no image turns out to need goes with the area that it is in. Links
+exist as names only.
 Knows tar and files, not images.
 """
 
 from __future__ import annotations
 
-import contextlib
 import posixpath
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from daemon.errors import InvalidParameter
 from daemon.storage.content import ContentStore, Descriptor, Ingest
@@ -29,20 +30,14 @@ LINKS_MAX = 8
 
 
 class ReceivedFiles:
-    """The files of an archive, by name. A context manager: what is not committed when it is left is removed."""
+    """The files of an archive, by name, in `directory`."""
 
-    def __init__(self, store: ContentStore) -> None:
+    def __init__(self, store: ContentStore, directory: Path) -> None:
         self._store = store
+        self._directory = directory
         self._files: dict[str, Ingest] = {}
         self._links: dict[str, str] = {}
         self._contents: dict[Ingest, Descriptor] = {}
-        self._ingests = contextlib.ExitStack()
-
-    def __enter__(self) -> ReceivedFiles:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ingests.close()
 
     def receive(self, stream: Source) -> None:
         """Read a tar, which may be compressed, to its end. Raises InvalidParameter for a bad one, System if the disk fails."""
@@ -96,10 +91,14 @@ class ReceivedFiles:
             return opened.read(JSON_BYTES_MAX)
 
     def _keep(self, content: Iterable[bytes]) -> Ingest:
-        file = self._ingests.enter_context(self._store.ingest())
-        for data in content:
-            file.write(data)
-        self._contents[file] = file.seal()
+        file = self._store.ingest(self._directory)
+        try:
+            for data in content:
+                file.write(data)
+            self._contents[file] = file.seal()
+        except BaseException:
+            file.discard()
+            raise
         return file
 
 

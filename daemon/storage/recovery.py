@@ -34,6 +34,7 @@ _CLEAN = "stopped-cleanly"
 class Stores:
     """Everything below the data root but the database."""
 
+    root: Path
     content: ContentStore
     layers: LayerStore
     containers: ContainerTrees
@@ -83,6 +84,7 @@ def read_engine_id(root: Path) -> str:
 
 def open_stores(root: Path, *, ready_trees_max: int) -> Stores:
     return Stores(
+        root=root,
         content=ContentStore(root / "content"),
         layers=LayerStore(root / "layers"),
         containers=ContainerTrees(root, ReadyTrees(root, ready_trees_max)),

@@ -19,9 +19,11 @@ from daemon.container import ContainerConfig
 from daemon.engine import Engine
 from daemon.errors import System
 from daemon.services import Services
-from daemon.services.image_loader import ImageLoader
+from daemon.services.image_store import ImageStore
 from daemon.services.registrar import Registrar
+from daemon.storage.archive import Rootfs
 from daemon.storage.database import Database
+from tests.daemon.storage.making import stores_in
 
 IMAGE = "docker.io/library/busybox:latest"
 
@@ -64,14 +66,10 @@ def config_at(root: Path) -> Config:
 async def engine_at(root: Path) -> AsyncIterator[Engine]:
     """An engine that has the image `busybox`."""
     async with Engine(config_at(root)) as engine:
-        await engine.services.loader.ask(
-            ImageLoader.import_rootfs,
-            cast("Any", Bytes(rootfs_tar())),  # a body needs no more than `receive` to be loaded from
-            config=ContainerConfig(),
-            created="2026-01-01T00:00:00Z",
-            message="",
-            reference=IMAGE,
-        )
+        # As an import would leave it, without the process that an import starts.
+        into = Rootfs(config=ContainerConfig(), created="2026-01-01T00:00:00Z", message="", references=(IMAGE,))
+        loaded = stores_in(engine.config.data_root).import_rootfs(rootfs_tar(), into)
+        await engine.services.images.ask(ImageStore.add, loaded.image, loaded.references)
         yield engine
 
 

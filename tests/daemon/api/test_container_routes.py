@@ -19,7 +19,6 @@ from daemon.api.routes import Router
 from daemon.container import ContainerConfig
 from daemon.engine import Engine
 from daemon.http.message import Request
-from daemon.services.image_loader import ImageLoader
 from tests.daemon.harness import IMAGE, Bytes, engine_at, rootfs_tar
 
 pytestmark = pytest.mark.anyio
@@ -88,9 +87,8 @@ async def a_client(root: Path) -> AsyncIterator[Client]:
 
 
 async def import_busybox(engine: Engine, **labels: str) -> str:
-    loaded = await engine.services.loader.ask(
-        ImageLoader.import_rootfs,
-        cast("Any", Bytes(rootfs_tar())),
+    loaded = await engine.intake.import_rootfs(
+        Bytes(rootfs_tar()),
         config=ContainerConfig(labels=labels),
         created="2026-01-02T00:00:00Z",
         message="",

@@ -18,7 +18,6 @@ from daemon.create.request import CreateRequest
 from daemon.engine import Engine
 from daemon.errors import Cancelled, Conflict, NotFound
 from daemon.services.event_bus import EventBus, new_subscription
-from daemon.services.image_loader import ImageLoader
 from daemon.services.image_store import ImageStore
 from daemon.storage.database import Database
 from tests.daemon.harness import Bytes, engine_at, state_of
@@ -30,8 +29,7 @@ pytestmark = pytest.mark.anyio
 
 async def load(engine: Engine, files: dict[str, bytes] | None = None) -> str:
     """The id of an image of two layers, `a:1` and `b:2`."""
-    archive = cast("Any", Bytes(tar_of(files or docker_archive())))
-    (loaded,) = await engine.services.loader.ask(ImageLoader.load, archive)
+    (loaded,) = await engine.intake.load(Bytes(tar_of(files or docker_archive())))
     return loaded.image.id
 
 
@@ -228,7 +226,7 @@ async def test_what_is_saved_is_loaded_again_with_the_same_ids_digests_and_names
         assert archive == await saved(engine, "base:1", "a:1", "b:2")
         images = {named.image.id: named for named in await engine.services.images.ask(ImageStore.list)}
     async with engine_at(tmp_path / "two") as engine:
-        await engine.services.loader.ask(ImageLoader.load, cast("Any", Bytes(archive)))
+        await engine.intake.load(Bytes(archive))
         again = {named.image.id: named for named in await engine.services.images.ask(ImageStore.list)}
         assert len(again) == 3  # with busybox, which is in both
         assert {image_id: again[image_id] for image_id in images if image_id in again} == {

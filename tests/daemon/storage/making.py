@@ -18,7 +18,7 @@ import pytest
 
 from daemon.container import ContainerConfig
 from daemon.image import LoadedImage
-from daemon.storage.archive import load_archive
+from daemon.storage.archive import Rootfs, receive_archive, receive_rootfs, stage_archive, stage_rootfs
 from daemon.storage.attributes import make_opaque, make_whiteout
 from daemon.storage.content import ContentStore
 from daemon.storage.layers import LayerStore
@@ -31,6 +31,7 @@ from daemon.storage.oci import (
     digest_of,
     machine_platform,
 )
+from daemon.storage.staged import Area, commit
 from daemon.storage.unpack import Limits
 
 Layers = tuple[Path, Path, Path]
@@ -219,7 +220,30 @@ class Stores:
     layers: LayerStore
 
     def load(self, archive: bytes, limits: Limits | None = None) -> tuple[LoadedImage, ...]:
-        return load_archive(io.BytesIO(archive), self.content, self.layers, limits=limits)
+        """What the daemon and its worker do between them, in one process."""
+        with self.area() as area:
+            files = receive_archive(io.BytesIO(archive), self.content, area)
+            staged = stage_archive(files, self.layers, area, limits)
+            commit(staged, area, self.content, self.layers)
+        return staged.images
+
+    def import_rootfs(self, rootfs: bytes, into: Rootfs, limits: Limits | None = None) -> LoadedImage:
+        """The same for a root file system."""
+        with self.area() as area:
+            files, layer = receive_rootfs(io.BytesIO(rootfs), self.content, area)
+            staged = stage_rootfs(files, layer, into, self.layers, area, limits)
+            commit(staged, area, self.content, self.layers)
+        (loaded,) = staged.images
+        return loaded
+
+    @contextlib.contextmanager
+    def area(self) -> Iterator[Area]:
+        (self.root / "staging").mkdir(exist_ok=True)
+        area = Area.made_in(self.root)
+        try:
+            yield area
+        finally:
+            area.remove()
 
     def files(self) -> list[str]:
         return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if not path.is_dir())

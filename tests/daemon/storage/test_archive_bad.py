@@ -12,8 +12,8 @@ import pytest
 
 from daemon.errors import InvalidParameter, System
 from daemon.storage import intake
-from daemon.storage import layers as layers_module
-from daemon.storage.archive import load_archive
+from daemon.storage import staged as staged_module
+from daemon.storage.archive import receive_archive
 from daemon.storage.oci import (
     JSON_BYTES_MAX,
     digest_of,
@@ -186,7 +186,7 @@ def test_a_failed_sync_is_not_tried_again(stores: Stores, monkeypatch: pytest.Mo
         calls.append(path)
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(layers_module, "sync_file_system", fail)
+    monkeypatch.setattr(staged_module, "sync_file_system", fail)
     with pytest.raises(System, match="Input/output error"):
         stores.load(tar_of(docker_archive()))
     assert len(calls) == 1
@@ -210,8 +210,8 @@ def test_a_stream_that_breaks_off_leaves_nothing(stores: Stores) -> None:
                 raise ConnectionResetError(104, "Connection reset by peer")
             return data
 
-    with pytest.raises(ConnectionResetError):
-        load_archive(Broken(), stores.content, stores.layers)
+    with pytest.raises(ConnectionResetError), stores.area() as area:
+        receive_archive(Broken(), stores.content, area)
     assert stores.files() == EMPTY
 
 
