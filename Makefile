@@ -10,7 +10,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 endif
 INSTALL_BENCH := $(subst $(BIN),.venv-bench/bin,$(INSTALL))
 
-.PHONY: demo test lint types unit simulate faults bench bench-actors lock clean
+.PHONY: demo test lint types unit simulate faults bench bench-actors bench-load lock clean
 
 demo: .venv/run.stamp  ## start a daemon, create 2,000 containers, kill it, prove that nothing was lost
 	$(BIN)/python -m examples.demo
@@ -29,6 +29,9 @@ unit: .venv/dev.stamp
 
 bench-actors: .venv-bench/stamp  ## measure the actors beside pykka, xoscar, thespian and triotp; BENCH_ARGS='--help'
 	.venv-bench/bin/python -m contrib.bench_actors $(BENCH_ARGS)
+
+bench-load: .venv/run.stamp  ## load a large image, beside dockerd if it is there; BENCH_ARGS='--help'
+	$(BIN)/python -m contrib.bench_load $(BENCH_ARGS)
 
 simulate: .venv/dev.stamp  ## run the actors' scenarios under SEEDS seeds, others than last time; FIRST=n repeats a run
 	$(BIN)/python -m tests.actors.simulate --seeds $(or $(SEEDS),1000) $(if $(FIRST),--first $(FIRST))

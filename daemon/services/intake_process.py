@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 from daemon.errors import Cancelled, InvalidParameter, System
@@ -113,6 +114,8 @@ class IntakeProcess:
     async def feed(self, body: ByteStream) -> None:
         """Give the worker all of the body, or as much as it wants. Raises what `body` raises."""
         while data := await body.receive():
+            # A client that is fast, and a worker that is, never have to be waited for: everybody else has to be thought of.
+            await anyio.lowlevel.checkpoint()
             if not await self.send(encode_frame(data)):
                 return  # it has refused: `staged` says why
         await self.send(_END)

@@ -103,7 +103,9 @@ class Intake:
         elif blob not in self._unpacked:
             # Unpacked under another name, or long ago: still, this blob has to be that layer.
             with blob.open() as opened:
-                self._remember(blob, plain := Plain(opened), measure_layer(plain, limits=self._limits))
+                plain = Plain(opened)
+                unpacked = measure_layer(plain, limits=self._limits, known=self._known(blob, plain))
+                self._remember(blob, plain, unpacked)
         unpacked = self._unpacked[blob]
         if unpacked.diff_id != diff_id:
             raise InvalidParameter(f'invalid diffID for layer {number}: expected "{diff_id}", got "{unpacked.diff_id}"')
@@ -124,12 +126,18 @@ class Intake:
         )
         with blob.open() as opened:
             plain = Plain(opened)
-            unpacked = unpack_layer(plain, build.target, limits=limits, is_end_required=is_end_required)
+            unpacked = unpack_layer(
+                plain, build.target, limits=limits, is_end_required=is_end_required, known=self._known(blob, plain)
+            )
         self._left = Limits(
             entries=self._left.entries - unpacked.entries, file_bytes=self._left.file_bytes - unpacked.file_bytes
         )
         self._remember(blob, plain, unpacked)
         return unpacked
+
+    def _known(self, blob: Ingest, plain: Plain) -> Descriptor | None:
+        """A tar that is not compressed has been hashed as it arrived."""
+        return None if plain.compression else self._files.content(blob)
 
     def _remember(self, blob: Ingest, plain: Plain, unpacked: Unpacked) -> None:
         self._unpacked[blob] = unpacked

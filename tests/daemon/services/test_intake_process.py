@@ -253,6 +253,27 @@ print(json.dumps(dict(
     assert names_in(outside) == ["secret"]
 
 
+async def test_a_client_that_never_has_to_be_waited_for_lets_others_have_their_turn(stores: Stores) -> None:
+    class Ready(Body):
+        async def receive(self) -> bytes:
+            return self._pieces.pop(0) if self._pieces else b""
+
+    async def tick() -> None:
+        while True:
+            ticks.append(None)
+            await anyio.lowlevel.checkpoint()
+
+    ticks: list[None] = []
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with ours, theirs:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(tick)
+            await IntakeProcess(ours, Area(stores.root)).feed(Ready(*[b"x"] * 100))
+            tasks.cancel_scope.cancel()
+    assert len(ticks) >= 50
+
+
 async def test_what_is_no_answer_is_an_error(stores: Stores) -> None:
     for answer in (b"A\0\0\0\2{]", b"A\xff\xff\xff\xff", b"A\0\0\0\2{}", b"x", b"", b"A\0\0\0\x05{"):
         ours, theirs = socket.socketpair()
