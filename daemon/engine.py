@@ -38,6 +38,7 @@ from daemon.services import Services
 from daemon.services.intake_process import WorkerHost
 from daemon.storage.database import Database
 from daemon.storage.recovery import (
+    Records,
     Stores,
     leave_clean_marker,
     locked,
@@ -171,11 +172,13 @@ class Engine:
             raise
 
     async def _recover(self, stores: Stores, database: Ref[Database]) -> None:
-        containers = await database.ask(Database.containers)
-        images = await database.ask(Database.images)
-        volumes = await database.ask(Database.volumes)
-        root = self.config.data_root
-        done = await anyio.to_thread.run_sync(lambda: recover(root, stores, containers, images, volumes))
+        records = Records(
+            containers=await database.ask(Database.containers),
+            images=await database.ask(Database.images),
+            references=await database.ask(Database.image_references),
+            volumes=await database.ask(Database.volumes),
+        )
+        done = await anyio.to_thread.run_sync(recover, self.config.data_root, stores, records)
         if done.removed or done.remade:
             _log.warning("recovered: %d leftovers removed, %d directories made again", done.removed, done.remade)
 

@@ -36,6 +36,11 @@ async def load(call: Call) -> Response:
         await _publish(call, item.image, "load")
         # An archive may say a name twice, in full and as people write it.
         names = dict.fromkeys(parse_reference(text).tagged().familiar for text in item.references)
+        # moby image/tarexport/load.go setLoadedTag
+        lines += [
+            f"The image {parse_reference(name).familiar} already exists, renaming the old one with ID {old} to empty string"
+            for name, old in item.replaced
+        ]
         lines += [f"Loaded image: {name}" for name in names] or [f"Loaded image ID: {item.image.id}"]
     return stream_response(_streamed(lines))
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import anyio
 import anyio.to_thread
+import attrs
 
 from actors import Ref
 from daemon.image import Image, LoadedImage
@@ -18,7 +19,8 @@ from daemon.services.image_store import ImageStore, NamedImage
 from daemon.services.intake_process import IntakeProcess
 from daemon.storage.content import ContentStore
 from daemon.storage.layers import LayerStore
-from daemon.storage.oci import Descriptor, IndexEntry, Platform
+from daemon.storage.oci import IndexEntry
+from daemon.storage.recovery import index_entry
 from daemon.storage.staged import commit
 
 
@@ -39,8 +41,7 @@ class ImageLoader:
         async with intake.turn():
             staged = await intake.staged()
             await anyio.to_thread.run_sync(commit, staged, intake.area, self._content, self._layers)
-            await self._record(staged.images)
-            return staged.images
+            return await self._record(staged.images)
 
     async def discard(self, image: Image) -> tuple[str, ...]:
         """Remove the content of an image that has no record any more, but for what others share.
@@ -63,12 +64,14 @@ class ImageLoader:
         await anyio.to_thread.run_sync(remove)
         return gone
 
-    async def _record(self, loaded: Sequence[LoadedImage]) -> None:
+    async def _record(self, loaded: Sequence[LoadedImage]) -> tuple[LoadedImage, ...]:
+        recorded = []
         try:
             # All names before the first record: an archive with a bad one is refused as a whole.
             names = [tuple(str(parse_reference(text).tagged()) for text in item.references) for item in loaded]
             for item, references in zip(loaded, names, strict=True):
-                await self._images.ask(ImageStore.add, item.image, references)
+                replaced = await self._images.ask(ImageStore.add, item.image, references)
+                recorded.append(attrs.evolve(item, replaced=replaced))
         except BaseException:
             with anyio.CancelScope(shield=True):  # short: it removes what was just written
                 await self._take_back()
@@ -76,6 +79,7 @@ class ImageLoader:
         await anyio.to_thread.run_sync(
             self._content.write_index, index_entries(await self._images.ask(ImageStore.list))
         )
+        return tuple(recorded)
 
     async def _take_back(self) -> None:
         known = await self._images.ask(ImageStore.list)
@@ -88,11 +92,4 @@ class ImageLoader:
 
 
 def index_entries(images: Sequence[NamedImage]) -> list[IndexEntry]:
-    return [
-        IndexEntry(
-            manifest=Descriptor(named.image.manifest_digest, named.image.manifest_bytes),
-            references=named.references,
-            platform=Platform(os=named.image.os, architecture=named.image.architecture, variant=named.image.variant),
-        )
-        for named in images
-    ]
+    return [index_entry(named.image, named.references) for named in images]

@@ -43,6 +43,11 @@ class ImageIndex:
         self._images[image.id] = image
         self._ids.update(dict.fromkeys(references, image.id))
 
+    def held_by_others(self, image_id: str, references: Iterable[str]) -> tuple[tuple[str, str], ...]:
+        """Those of the references that point at another image, each with its id."""
+        held = ((reference, self._ids.get(reference, image_id)) for reference in references)
+        return tuple((reference, holder) for reference, holder in held if holder != image_id)
+
     def remove(self, removal: ImageRemoval) -> None:
         for reference in removal.untagged:
             self._ids.pop(reference, None)
@@ -211,14 +216,16 @@ class ImageStore:
     async def list(self) -> tuple[NamedImage, ...]:
         return self._index.all()
 
-    async def add(self, image: Image, references: tuple[str, ...]) -> None:
-        """Durable when it returns. A reference that pointed elsewhere points here now.
+    async def add(self, image: Image, references: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+        """Durable when it returns. The references that pointed elsewhere until now, each with the id of that image.
 
         Raises:
             System: the disk is full.
         """
+        replaced = self._index.held_by_others(image.id, references)
         await self._database.ask(Database.insert_image, image, references)
         self._index.add(image, references)
+        return replaced
 
     async def tag(self, text: str, reference: str) -> Image:
         """Point a reference in full at the image that `text` means; durable. Raises NotFound, System."""

@@ -22,6 +22,7 @@ from daemon.image import Image
 from daemon.storage.content import ContentStore
 from daemon.storage.disk import disk, sync_directory, sync_file, sync_file_system
 from daemon.storage.layers import LayerStore
+from daemon.storage.oci import Descriptor, IndexEntry, Platform
 from daemon.storage.ready import ReadyTrees
 from daemon.storage.trees import ContainerTrees, VolumeTrees, clear_staging
 from daemon.volume import Volume
@@ -110,10 +111,29 @@ def leave_clean_marker(root: Path) -> None:
         sync_directory(root)
 
 
-def recover(
-    root: Path, stores: Stores, containers: Sequence[Container], images: Sequence[Image], volumes: Sequence[Volume]
-) -> Recovered:
+@attrs.frozen(kw_only=True)
+class Records:
+    """What the database says there is."""
+
+    containers: Sequence[Container]
+    images: Sequence[Image]
+    references: Sequence[tuple[str, str]]
+    """Reference, image id."""
+    volumes: Sequence[Volume]
+
+
+def index_entry(image: Image, references: Sequence[str]) -> IndexEntry:
+    """What other tools are to find of an image."""
+    return IndexEntry(
+        manifest=Descriptor(image.manifest_digest, image.manifest_bytes),
+        references=tuple(references),
+        platform=Platform(os=image.os, architecture=image.architecture, variant=image.variant),
+    )
+
+
+def recover(root: Path, stores: Stores, records: Records) -> Recovered:
     """Remove residue, make again what is missing. Its cost is per record and per name in a directory, not per file."""
+    containers, images, volumes = records.containers, records.images, records.volumes
     chains = {image.id: image.chain_ids for image in images}
     removed = clear_staging(root)
     removed += len(stores.content.recover({digest for image in images for digest in image.digests}))
@@ -132,4 +152,15 @@ def recover(
         if volume.name not in present:
             stores.volumes.create(volume.name)
             remade += 1
+    _write_index(stores.content, records)
     return Recovered(removed=removed, remade=remade)
+
+
+def _write_index(content: ContentStore, records: Records) -> None:
+    """A crash between a record and the index leaves an image without a name there, or a name without an image."""
+    names: dict[str, list[str]] = {image.id: [] for image in records.images}
+    for reference, image_id in sorted(records.references):
+        names.setdefault(image_id, []).append(reference)
+    # On a full disk it stays as it is: it is for other tools, and no reason not to start.
+    with contextlib.suppress(System):
+        content.write_index([index_entry(image, names[image.id]) for image in records.images])

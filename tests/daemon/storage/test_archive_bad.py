@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from daemon.storage import staged as staged_module
 from daemon.storage.archive import receive_archive
 from daemon.storage.oci import (
     JSON_BYTES_MAX,
+    MANIFEST_TYPE,
     digest_of,
 )
 from daemon.storage.unpack import Limits
@@ -117,6 +119,15 @@ BAD: dict[str, tuple[bytes, str]] = {
     "a name that leads out": (tar_of({"../evil": b"x"}), "'..'"),
     "a link that leads out": (tar_of({}, {"manifest.json": "../../etc/passwd"}), "out of the archive"),
     "an absolute link": (tar_of({}, {"manifest.json": "/etc/passwd"}), "out of the archive"),
+    "a layer that is compressed twice": (
+        changed(lambda files: files.update({"x/layer.tar": gzip.compress(gzip.compress(BASE))})),
+        "invalid archive: it is truncated",
+    ),
+    "a digest that is a path": (
+        tar_of(layout({}, {"mediaType": MANIFEST_TYPE, "digest": "sha256:../../x", "size": 0})),
+        "invalid digest 'sha256:../../x'",
+    ),
+    "noise": (random.Random(1).randbytes(20_000), "invalid archive: damaged header"),
     "links in a circle": (tar_of({}, {"manifest.json": "b", "b": "manifest.json"}), "too many links"),
     "a layout with other content": (bad_layout(flip_blobs), "in place of sha256:"),
     "a layout without its content": (bad_layout(drop_blobs), "is missing"),

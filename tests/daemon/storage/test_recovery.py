@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import uuid
@@ -12,6 +13,7 @@ from daemon.container import Container, ContainerConfig
 from daemon.errors import System
 from daemon.image import Image
 from daemon.storage.recovery import (
+    Records,
     Recovered,
     Stores,
     leave_clean_marker,
@@ -40,7 +42,9 @@ class Disk:
     volumes: tuple[Volume, ...] = ()
 
     def recover(self) -> Recovered:
-        return recover(self.root, self.stores, self.containers, self.images, self.volumes)
+        references = [("docker.io/library/a:1", image.id) for image in self.images]
+        records = Records(containers=self.containers, images=self.images, references=references, volumes=self.volumes)
+        return recover(self.root, self.stores, records)
 
     def files(self) -> set[str]:
         return {str(path.relative_to(self.root)) for path in self.root.rglob("*")}
@@ -131,6 +135,15 @@ def test_a_container_whose_image_has_no_record_is_made_again_all_the_same(disk: 
     disk.stores.containers.remove(id_of(1))
     assert orphan.recover() == Recovered(removed=4, remade=1)
     assert names_in(disk.stores.containers.path(id_of(1)) / "diff") == ["srv"]
+
+
+def test_the_index_is_as_the_records_are_whatever_a_crash_has_left_in_it(disk: Disk) -> None:
+    index = disk.root / "content/index.json"
+    for images, names in ((disk.images, ["docker.io/library/a:1"]), ((), [])):
+        index.write_text("{")
+        attrs.evolve(disk, images=images).recover()
+        found = json.loads(index.read_text())["manifests"]
+        assert [entry["annotations"]["io.containerd.image.name"] for entry in found] == names
 
 
 def test_nothing_of_an_empty_database_is_kept(disk: Disk) -> None:
