@@ -36,6 +36,7 @@ from daemon.network.plan import Surroundings
 from daemon.network.pools import unique_local_block
 from daemon.services import Services
 from daemon.services.intake_process import WorkerHost
+from daemon.storage.confine import LANDLOCK_ABI_MIN, landlock_abi
 from daemon.storage.database import Database
 from daemon.storage.recovery import (
     Records,
@@ -49,6 +50,10 @@ from daemon.storage.recovery import (
 )
 from daemon.supervision import database_tree, service_tree
 from daemon.volume import Volume, VolumeRequest
+
+NO_LANDLOCK = (
+    "WARNING: no Landlock in this kernel: what unpacks archives is held to its limits and to careful paths only"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +71,8 @@ class Engine:
     id: str
     """Of this data root, for good."""
     networks: NetworkChanger
+    warnings: tuple[str, ...]
+    """What of this machine an operator should know."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -77,6 +84,7 @@ class Engine:
         async with AsyncExitStack() as stack:
             stack.enter_context(locked(root))
             self.host = detect()
+            self.warnings = () if landlock_abi() >= LANDLOCK_ABI_MIN else (NO_LANDLOCK,)
             self.id = read_engine_id(root)
             stores = open_stores(root, ready_trees_max=self.config.ready_trees_max)
             is_clean = take_clean_marker(root)
