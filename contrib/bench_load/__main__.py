@@ -71,10 +71,11 @@ def _company(archive: Path, home: Path, rate: int, seconds: int) -> tuple[dict[s
     with boatyard(home / "company") as engine:
         engine.load(archive)  # what is needed once, such as the process that starts workers
         engine.remove()
-        quiet = _creates(engine, home, rate, seconds)
+        with watching(engine) as rested:
+            quiet = _creates(engine, home, rate, seconds)
         with watching(engine) as seen, _loading(engine, archive):
             busy = _creates(engine, home, rate, seconds)
-    return quiet, busy, seen
+    return quiet | _pings(rested), busy | _pings(seen), seen
 
 
 @contextlib.contextmanager
@@ -108,6 +109,10 @@ def _creates(engine: Engine, home: Path, rate: int, seconds: int) -> dict[str, f
     return {"creates a second": found["creates_per_s"], **percentiles, "longest, ms": response["max_ns"] / 1e6}
 
 
+def _pings(seen: Seen) -> dict[str, float]:
+    return {f"ping, {share:.1%} below, ms": seen.ping_s(share) * 1000 for share in (0.5, 0.99, 0.999, 1.0)}
+
+
 def _race_table(times: dict[str, list[Load]], mib: int, *, is_compressed: bool) -> Table:
     table = Table(title=f"docker load, a layer of {mib} MiB, {'gzip' if is_compressed else 'plain'}")
     for heading in ("engine", "median s", "fastest s", "MiB/s", "CPU s"):
@@ -125,8 +130,6 @@ def _company_table(quiet: dict[str, float], busy: dict[str, float], seen: Seen, 
         table.add_column(heading, justify="left" if not heading else "right")
     for key in quiet:
         table.add_row(key, f"{quiet[key]:.1f}", f"{busy[key]:.1f}")
-    for share in (0.5, 0.99, 0.999, 1.0):
-        table.add_row(f"ping, {share:.1%} below, ms", "", f"{seen.ping_s(share) * 1000:.1f}")
     table.add_row("daemon's memory grows by, MiB", "", f"{seen.grown_bytes / MIB:.0f}")
     table.add_row("largest process below it, MiB", "", f"{seen.worker_bytes / MIB:.0f}")
     return table

@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from daemon.errors import InvalidParameter, System
-from daemon.storage.disk import WRITING_BYTES, disk, start_writing, sync_directory, sync_file
+from daemon.storage.disk import WRITING_BYTES, disk, sync_directory, sync_file, write_out
 from daemon.storage.oci import LAYOUT_FILE, Descriptor, IndexEntry, checked_digest, encode_index, is_digest
 
 __all__ = ["ContentStore", "Descriptor", "Ingest"]
@@ -143,8 +143,7 @@ class Ingest:
         self._blobs = blobs
         self._hash = hashlib.sha256()
         self._size = 0
-        self._begun = 0
-        """How much is being written out already."""
+        self._written_out = 0
         self._is_committed = False
         with disk("begin an ingest"):
             descriptor, name = tempfile.mkstemp(dir=ingests)
@@ -167,9 +166,9 @@ class Ingest:
         with disk("write content"):
             while rest:
                 rest = rest[self._file.write(rest) :]
-            if self._size - self._begun >= WRITING_BYTES:
-                start_writing(self._file.fileno(), self._begun, self._size - self._begun)
-                self._begun = self._size
+            if self._size - self._written_out >= WRITING_BYTES:
+                self._written_out += WRITING_BYTES
+                write_out(self._file.fileno(), self._written_out)
 
     def seal(self) -> Descriptor:
         """Close the file to further writes: what has been written. Many sealed ingests cost no file descriptor."""

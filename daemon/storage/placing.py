@@ -22,7 +22,6 @@ from daemon.storage.attributes import (
     write_attributes,
     write_attributes_at,
 )
-from daemon.storage.disk import WRITING_BYTES, start_writing
 from daemon.storage.tar import Entry, Kind, bad_entry
 
 PATH_BYTES_MAX = 4095
@@ -39,8 +38,6 @@ def place_file(parent: int, name: str, entry: Entry, content: Iterator[bytes], *
         try:
             for data in content:
                 _write_all(file, data)
-            if entry.size >= WRITING_BYTES:
-                start_writing(file, 0, entry.size)
             write_attributes(file, attributes_of(entry))
             if is_synced:
                 os.fsync(file)

@@ -31,7 +31,7 @@ from daemon.storage.attributes import (
     make_whiteout,
     write_attributes,
 )
-from daemon.storage.disk import disk
+from daemon.storage.disk import disk, sync_file_system_of
 from daemon.storage.oci import Descriptor
 from daemon.storage.openat import open_beneath
 from daemon.storage.placing import (
@@ -52,6 +52,9 @@ ENTRIES_MAX = 1_000_000
 
 FILE_BYTES_MAX = 64 * 1024**3
 """Content of one layer's files: as much as its tar may have (`streams.STREAM_BYTES_MAX`)."""
+
+UNSYNCED_BYTES_MAX = 32 * 1024**2
+"""What may wait to be written: it goes to the disk in one go, and every create waits behind it for its own sync."""
 
 PATH_DEPTH_MAX = 128
 """Components of a name. The deepest trees, of JavaScript packages, have 40; removing a tree takes a descriptor per level."""
@@ -172,9 +175,14 @@ class _Unpacker(Budget):
     def __init__(self, root: int, limits: Limits) -> None:
         super().__init__(limits)
         self._root = root
+        self._synced_bytes = 0
 
     def place(self, entry: Entry, content: Iterator[bytes]) -> None:
         super().place(entry, content)
+        if self.file_bytes - entry.size - self._synced_bytes >= UNSYNCED_BYTES_MAX:
+            self._synced_bytes = self.file_bytes - entry.size
+            with disk("unpack a layer"):
+                sync_file_system_of(self._root)
         components = components_of(entry.name)
         try:
             if components:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import InvalidParameter, System
+from daemon.storage import content as content_module
 from daemon.storage.content import ContentStore, Descriptor
 from daemon.storage.oci import IndexEntry, Platform, digest_of
 
@@ -72,6 +73,18 @@ def test_other_content_than_expected_is_refused_and_leaves_nothing(store: Conten
         ingest.write(b"hellO")
         ingest.commit(HELLO)
     assert files(tmp_path / "content") == EMPTY
+
+
+def test_large_content_is_written_out_as_it_comes_unchanged(
+    store: ContentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(content_module, "WRITING_BYTES", 4096)
+    large = bytes(range(256)) * 100
+    with store.ingest() as ingest:
+        for at in range(0, len(large), 1000):
+            ingest.write(large[at : at + 1000])
+        digest = ingest.commit(digest_of(large)).digest
+    assert store.read(digest, bytes_max=len(large)) == large
 
 
 def test_an_abandoned_ingest_leaves_nothing(store: ContentStore, tmp_path: Path) -> None:
