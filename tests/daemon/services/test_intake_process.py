@@ -74,7 +74,7 @@ def sockets_of(pid: int) -> set[str]:
 
 @pytest.fixture
 def stores(tmp_path: Path) -> Stores:
-    return open_stores(tmp_path)
+    return open_stores(tmp_path, ready_trees_max=0)
 
 
 ARCHIVE = tar_of(docker_archive())
@@ -194,7 +194,7 @@ async def test_workers_do_not_have_each_others_connections(stores: Stores) -> No
 
 async def test_a_daemon_that_dies_takes_host_and_workers_along(tmp_path: Path) -> None:
     """As a killed daemon does, close every end at once, and nothing more."""
-    stores = open_stores(tmp_path)
+    stores = open_stores(tmp_path, ready_trees_max=0)
     host = WorkerHost()
     worker = await host.start()
     assert host._control is not None
