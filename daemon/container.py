@@ -8,6 +8,7 @@ Owns the nouns and nothing else; `api/schema` knows what Docker calls each field
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 
 import attrs
@@ -325,6 +326,11 @@ class Link:
     container_id: str
 
 
+def link_name(name: str, alias: str) -> str:
+    """What a link is called in the table of all names: `web/db`, without the leading slash, as Go's path.Join makes it."""
+    return posixpath.normpath(f"/{name}/{alias}").lstrip("/")
+
+
 @attrs.frozen(kw_only=True)
 class Container:
     """One created container: what its record on disk says and what inspect shows. It changes by rename and removal only."""
@@ -365,6 +371,9 @@ class ContainerSummary:
     annotations: Mapping[str, str] | None
     networks: Mapping[str, EndpointSettings]
     mounts: tuple[Mount, ...]
+    links: tuple[Link, ...] = ()
+    linked_as: tuple[str, ...] = ()
+    """Names by which others link to it, sorted. The registrar's to fill in: no record of this container has them."""
 
 
 def summary_of(container: Container) -> ContainerSummary:
@@ -381,4 +390,5 @@ def summary_of(container: Container) -> ContainerSummary:
         annotations=container.host_config.annotations,
         networks=container.networks,
         mounts=container.mounts,
+        links=container.links,
     )

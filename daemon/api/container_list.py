@@ -116,7 +116,7 @@ def _plain_tests(filters: Filters) -> dict[str, Test]:
 
 
 def _is_named(patterns: tuple[str, ...]) -> Test:
-    """With or without the slash that is before a name."""
+    """With or without the slash that is before a name; its own, not those that others link to it by."""
     exact, is_found = frozenset(patterns), any_found(patterns)
 
     def test(summary: ContainerSummary) -> bool:

@@ -16,14 +16,13 @@ from daemon.api.moments import parse_moment
 from daemon.api.network_views import with_network_history
 from daemon.api.schema import CONFIG, HOST_CONFIG, HOST_CONFIG_KEY, NETWORKING, NETWORKING_KEY
 from daemon.api.views import inspect_view, summary_view
-from daemon.container import Container, ContainerSummary, HostConfig, NetworkingConfig
+from daemon.container import Container, ContainerSummary, HostConfig, NetworkingConfig, link_name
 from daemon.create.request import CreateRequest
 from daemon.create.update import UPDATABLE
 from daemon.errors import InvalidParameter, NotFound
 from daemon.evolve import evolve
 from daemon.http.message import Response
 from daemon.services import Services
-from daemon.services.allocator import link_name
 from daemon.services.image_store import ImageStore
 from daemon.services.registrar import Registrar
 from daemon.storage.database import Database

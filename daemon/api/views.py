@@ -126,7 +126,7 @@ def summary_view(
         host_config["Annotations"] = dict(summary.annotations)
     view: dict[str, Json] = {
         "Id": summary.id,
-        "Names": [f"/{summary.name}"],
+        "Names": sorted(f"/{name}" for name in (summary.name, *summary.linked_as)),
         "Image": image,
         "ImageID": summary.image_id,
         "Command": _command(summary.path, summary.args),

@@ -14,7 +14,7 @@ import attrs
 
 from actors import ActorError
 from daemon.config import Config
-from daemon.container import ContainerSummary, HostConfig
+from daemon.container import ContainerSummary, HostConfig, link_name, summary_of
 from daemon.create.events import container_event, insist, publish, volume_event
 from daemon.create.turns import released, turn_to_change
 from daemon.create.undo import Undo
@@ -77,14 +77,25 @@ class Changer:
                 await insist(partial(services.layers.ask, LayerManager.remove, summary.id))
 
     async def remove_link(self, name: str) -> None:
-        """Links of `--link` are not kept as names yet, so there is none to find.
+        """The name by which one container links to another is free, durably; both containers stay.
 
         Raises:
-            Conflict: it is the container's own name.
+            Conflict: it is a container's own name or id, or the one that has the link is being removed.
             NotFound: there is no such name.
+            System: the disk is full; nothing has changed.
         """
-        await self.services.registrar.ask(Registrar.find, name)
-        raise Conflict("Conflict, cannot remove the default link name of the container")
+        services = self.services
+        linking = await services.registrar.ask(Registrar.linking, name)
+        async with turn_to_change(services.registrar, linking.id, "removal of a link") as summary:
+            container = await services.database.ask(Database.container, summary.id)
+            if container is None:
+                raise NotFound(f"No such container: {name}")
+            removed = name.removeprefix("/")
+            left = tuple(link for link in container.links if link_name(container.name, link.alias) != removed)
+            container = attrs.evolve(container, links=left)
+            await services.database.ask(Database.update_container, container)
+            await insist(partial(services.registrar.ask, Registrar.register, summary_of(container)))
+            await insist(partial(services.allocator.ask, Allocator.keep_links, summary.id, summary.name, left))
 
     async def rename(self, name_or_id: str, new_name: str) -> None:
         """Raises NotFound, Conflict (the name is taken), InvalidParameter, System."""

@@ -13,30 +13,42 @@ import anyio
 import attrs
 
 from actors import Deferred, Ref
-from daemon.container import ContainerSummary, summary_of
+from daemon.container import ContainerSummary, link_name, summary_of
 from daemon.errors import Conflict, InvalidParameter, NotFound
 from daemon.services.claims import Claim, Claims
 from daemon.storage.database import Database
 
 
 class ContainerIndex:
-    """The synchronous core: summaries by id, ids by name."""
+    """The synchronous core: summaries by id, ids by name. The names by which others link to a container are its names, too."""
 
     def __init__(self, summaries: Iterable[ContainerSummary] = ()) -> None:
         self._summaries = {summary.id: summary for summary in summaries}
         self._ids = {summary.name: summary.id for summary in self._summaries.values()}
+        for summary in tuple(self._summaries.values()):
+            self._link(summary)
 
     def __len__(self) -> int:
         return len(self._summaries)
 
     def add(self, summary: ContainerSummary) -> None:
+        """A new container, or another state of one that there is."""
+        if (known := self._summaries.get(summary.id)) is not None:
+            self._unlink(known)
+            if self._ids.get(known.name) == known.id:
+                del self._ids[known.name]
+            summary = attrs.evolve(summary, linked_as=self._summaries[known.id].linked_as)
         self._summaries[summary.id] = summary
         self._ids[summary.name] = summary.id
+        self._link(summary)
 
     def discard(self, container_id: str) -> None:
-        summary = self._summaries.pop(container_id, None)
-        if summary is not None and self._ids.get(summary.name) == container_id:
-            del self._ids[summary.name]
+        if (known := self._summaries.get(container_id)) is not None:
+            self._unlink(known)
+            del self._summaries[container_id]
+            for name in (known.name, *known.linked_as):
+                if self._ids.get(name) == container_id:
+                    del self._ids[name]
 
     def get(self, container_id: str) -> ContainerSummary | None:
         return self._summaries.get(container_id)
@@ -65,11 +77,35 @@ class ContainerIndex:
         return tuple(self._summaries.values())
 
     def rename(self, container_id: str, name: str) -> None:
-        summary = self._summaries.get(container_id)
-        if summary is not None:
-            if self._ids.get(summary.name) == container_id:
-                del self._ids[summary.name]
+        if (summary := self._summaries.get(container_id)) is not None:
             self.add(attrs.evolve(summary, name=name))
+
+    def linking(self, name: str) -> ContainerSummary | None:
+        """The container that has a link of that name."""
+        name = name.removeprefix("/")
+        return next(
+            (
+                summary
+                for summary in self._summaries.values()
+                if any(link_name(summary.name, link.alias) == name for link in summary.links)
+            ),
+            None,
+        )
+
+    def _link(self, summary: ContainerSummary) -> None:
+        for link in summary.links:
+            name, linked = link_name(summary.name, link.alias), self._summaries.get(link.container_id)
+            if linked is not None and name not in self._ids:
+                self._ids[name] = linked.id
+                self._summaries[linked.id] = attrs.evolve(linked, linked_as=tuple(sorted((*linked.linked_as, name))))
+
+    def _unlink(self, summary: ContainerSummary) -> None:
+        for link in summary.links:
+            name, linked = link_name(summary.name, link.alias), self._summaries.get(link.container_id)
+            if linked is not None and name in linked.linked_as:
+                del self._ids[name]
+                left = tuple(each for each in linked.linked_as if each != name)
+                self._summaries[linked.id] = attrs.evolve(linked, linked_as=left)
 
 
 class RemovalWatch:
@@ -109,6 +145,19 @@ class Registrar:
 
     async def find(self, name_or_id: str) -> ContainerSummary:
         return self._index.find(name_or_id)
+
+    async def linking(self, name: str) -> ContainerSummary:
+        """The container that has a link of that name.
+
+        Raises:
+            Conflict: it is no link's, but a container's own.
+            NotFound, InvalidParameter: as `find`.
+        """
+        self._index.find(name)
+        summary = self._index.linking(name)
+        if summary is None:
+            raise Conflict("Conflict, cannot remove the default link name of the container")
+        return summary
 
     async def list(self) -> tuple[ContainerSummary, ...]:
         """A snapshot, oldest first."""

@@ -232,6 +232,22 @@ def test_a_link_is_shown_by_the_names_of_today(docker: Docker) -> None:
     assert json.loads(docker.output(*links)) is None
 
 
+def test_a_container_is_shown_and_found_by_its_links_until_they_are_removed(docker: Docker) -> None:
+    db = docker.output("create", "--name", "db", *COMMAND)
+    docker.output("create", "--name", "web", "--link", "db:data", *COMMAND)
+    names = ["ps", "-a", "--no-trunc", "--format", "{{.Names}}"]
+    assert docker.output(*names).split() == ["web", "db,web/data"]
+    assert (
+        docker.output(*names, "--filter", "name=web/data") == ""
+    )  # it is the own name that is looked at, as in Docker
+    assert docker.output("inspect", "--format", "{{.Id}}", "web/data") == db
+    assert docker.output("rm", "--link", "web/data") == "web/data"
+    assert docker.output(*names).split() == ["web", "db"]
+    assert json.loads(docker.output("inspect", "--format", "{{json .HostConfig.Links}}", "web")) is None
+    again = docker.run("rm", "--link", "web/data")
+    assert (again.returncode, again.stderr.strip()) == (1, "Error response from daemon: No such container: web/data")
+
+
 def test_what_this_kernel_cannot_limit_is_given_up_with_a_warning(docker: Docker) -> None:
     able = detect().abilities
     done = docker.run("create", "--blkio-weight", "500", "--oom-kill-disable", "-m", "64m", *COMMAND)
