@@ -25,9 +25,9 @@ from daemon.create.image_changes import ImageChanger
 from daemon.create.image_saver import ImageSaver
 from daemon.create.network_changes import NetworkChanger
 from daemon.create.pipeline import Creator
-from daemon.create.request import Created, CreateRequest
+from daemon.create.request import Created, CreateRequest, Pruned
 from daemon.create.streaming import Reading
-from daemon.create.volume_changes import Pruned, VolumeChanger
+from daemon.create.volume_changes import VolumeChanger
 from daemon.errors import System
 from daemon.host import Host, detect
 from daemon.host_subnets import subnets_in_use
@@ -146,10 +146,10 @@ class Engine:
         """See `Changer.update`."""
         return await self._changer.update(name_or_id, limits)
 
-    async def prune(self, is_wanted: Callable[[ContainerSummary], bool]) -> tuple[str, ...]:
+    async def prune(self, is_wanted: Callable[[ContainerSummary], bool]) -> Pruned:
         """See `Changer.prune`."""
         with self._noting_residue():
-            return await self._changer.prune(is_wanted)
+            return await self._changer.prune(is_wanted, sizes=self.files.sizes)
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(reserved=subnets_in_use(), ipv6_block=unique_local_block(self.id))

@@ -203,8 +203,8 @@ async def prune(call: Call) -> Response:
             return False
         return has_labels(filters, summary.labels)
 
-    deleted = await call.engine.prune(is_wanted)
-    return json_response({"ContainersDeleted": list(deleted) or None, "SpaceReclaimed": 0})
+    pruned = await call.engine.prune(is_wanted)
+    return json_response({"ContainersDeleted": list(pruned.removed) or None, "SpaceReclaimed": pruned.freed_bytes})
 
 
 def _until_ns(values: tuple[str, ...] | None, now_ns: int) -> int | None:

@@ -6,7 +6,7 @@ One change of a container at a time, in the order they came (moby holds the cont
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 import anyio
@@ -15,7 +15,8 @@ import attrs
 from actors import ActorError
 from daemon.config import Config
 from daemon.container import ContainerSummary, HostConfig, link_name, summary_of
-from daemon.create.events import container_event, insist, publish, volume_event
+from daemon.create.events import container_event, insist, prune_event, publish, volume_event
+from daemon.create.request import Pruned
 from daemon.create.turns import released, turn_to_change
 from daemon.create.undo import Undo
 from daemon.create.update import check_update, updated
@@ -24,7 +25,6 @@ from daemon.host import Host
 from daemon.services import Services
 from daemon.services.allocator import Allocator
 from daemon.services.claims import REMOVAL, Claim
-from daemon.services.event_bus import Event
 from daemon.services.idempotency import IdempotencyKeys
 from daemon.services.layer_manager import LayerManager
 from daemon.services.registrar import Registrar
@@ -36,6 +36,9 @@ _log = logging.getLogger(__name__)
 
 PRUNED_AT_ONCE_MAX = 16
 """Removals that a prune has under way: enough to share their commits, few enough to leave others their turn."""
+
+Sizes = Callable[[Sequence[str]], Awaitable[Mapping[str, int]]]
+"""Bytes in the files of each container's own layer, by id."""
 
 
 @attrs.frozen(kw_only=True)
@@ -134,17 +137,19 @@ class Changer:
             raise type(error)(f"Cannot update container {found.id}: {error}") from error
         return warnings
 
-    async def prune(self, is_wanted: Callable[[ContainerSummary], bool]) -> tuple[str, ...]:
-        """The ids of the containers that are gone, newest first: all that are not running and wanted by the caller.
+    async def prune(self, is_wanted: Callable[[ContainerSummary], bool], *, sizes: Sizes) -> Pruned:
+        """What is gone, newest first, and how much was in it: all containers that are not running and wanted by the caller.
 
         Raises:
-            Conflict: another prune is under way.
+            Conflict: another prune, of containers or networks, is under way.
+            System: what is to go cannot be measured; nothing has changed.
         """
         services, gone = self.services, set[str]()
         claim = Claim("pruning")
         async with released(services.registrar, claim):
             await services.registrar.ask(Registrar.claim_pruning, claim)
             summaries = [summary for summary in await services.registrar.ask(Registrar.list) if is_wanted(summary)]
+            own_bytes = await sizes([summary.id for summary in summaries])
             left = iter(summaries)
 
             async def remove_some() -> None:
@@ -158,9 +163,10 @@ class Changer:
             async with anyio.create_task_group() as tasks:
                 for _ in range(PRUNED_AT_ONCE_MAX):
                     tasks.start_soon(remove_some)
-            await publish(services.events, _pruned(self.now_ns()))
+            freed_bytes = sum(own_bytes.get(container_id, 0) for container_id in gone)
+            await publish(services.events, prune_event("container", freed_bytes, self.now_ns()))
         summaries.sort(key=lambda summary: summary.created_ns, reverse=True)
-        return tuple(summary.id for summary in summaries if summary.id in gone)
+        return Pruned(removed=tuple(summary.id for summary in summaries if summary.id in gone), freed_bytes=freed_bytes)
 
     async def _rename(self, summary: ContainerSummary, requested: str) -> str:
         services = self.services
@@ -206,8 +212,3 @@ class Changer:
 def _owner(summary: ContainerSummary) -> str:
     """Of the volumes that are removed with a container; the container itself owns those that it uses."""
     return f"removal of {summary.id}"
-
-
-def _pruned(time_ns: int) -> Event:
-    """Nothing that was written is given back: a container that never ran has written nothing."""
-    return Event(type="container", action="prune", actor_id="", attributes={"reclaimed": "0"}, time_ns=time_ns)

@@ -52,15 +52,9 @@ def image_event(image: Image, action: str, time_ns: int, *, name: str) -> Event:
     return Event(type="image", action=action, actor_id=image.id, attributes=attributes, time_ns=time_ns)
 
 
-def images_pruned(freed_bytes: int, time_ns: int) -> Event:
-    return Event(type="image", action="prune", actor_id="", attributes={"reclaimed": str(freed_bytes)}, time_ns=time_ns)
-
-
 def volume_event(volume: Volume, action: str, time_ns: int) -> Event:
     return Event(type="volume", action=action, actor_id=volume.name, attributes={"driver": LOCAL}, time_ns=time_ns)
 
 
-def volumes_pruned(freed_bytes: int, time_ns: int) -> Event:
-    return Event(
-        type="volume", action="prune", actor_id="", attributes={"reclaimed": str(freed_bytes)}, time_ns=time_ns
-    )
+def prune_event(kind: str, freed_bytes: int, time_ns: int) -> Event:
+    return Event(type=kind, action="prune", actor_id="", attributes={"reclaimed": str(freed_bytes)}, time_ns=time_ns)

@@ -13,7 +13,7 @@ from functools import partial
 import anyio
 import attrs
 
-from daemon.create.events import image_event, images_pruned, insist, publish
+from daemon.create.events import image_event, insist, prune_event, publish
 from daemon.errors import Conflict, DaemonError, NotFound
 from daemon.image import Image
 from daemon.reference import parse_reference
@@ -89,7 +89,7 @@ class ImageChanger:
                 except DaemonError as error:
                     _log.warning("cannot prune image %s: %s", named.image.id, error)
         freed_bytes = sum(each.freed_bytes for each in removed)
-        await publish(self.services.events, images_pruned(freed_bytes, self.now_ns()))
+        await publish(self.services.events, prune_event("image", freed_bytes, self.now_ns()))
         return tuple(removed)
 
     async def _publish(self, image: Image, action: str, name: str) -> None:

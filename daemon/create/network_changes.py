@@ -14,13 +14,14 @@ import attrs
 
 from actors import ActorCrashed
 from daemon.container import Container, EndpointSettings, summary_of
-from daemon.create.events import insist, publish
-from daemon.create.turns import turn_to_change
+from daemon.create.events import insist, prune_event, publish
+from daemon.create.turns import released, turn_to_change
 from daemon.errors import Forbidden, NotFound
 from daemon.network import Network, NetworkRequest
 from daemon.network.endpoints import connected, disconnected
 from daemon.network.table import NetworkTable, network_not_found
 from daemon.services import Services
+from daemon.services.claims import Claim
 from daemon.services.event_bus import Event
 from daemon.services.networks import Networks, new_network_id
 from daemon.services.registrar import Registrar
@@ -49,7 +50,16 @@ class NetworkChanger:
                 raise network_not_found(term)
 
     async def prune(self, is_wanted: Callable[[Network], bool]) -> tuple[str, ...]:
-        """The names of the networks that were removed: of those that are wanted, all that can be."""
+        """The names of the networks that were removed: of those that are wanted, all that can be.
+
+        Raises Conflict: another prune, of networks or containers, is under way.
+        """
+        registrar, claim = self.services.registrar, Claim("pruning")
+        async with released(registrar, claim):
+            await registrar.ask(Registrar.claim_pruning, claim)
+            return await self._prune(is_wanted)
+
+    async def _prune(self, is_wanted: Callable[[Network], bool]) -> tuple[str, ...]:
         pruned = []
         with anyio.CancelScope(shield=True):  # bounded: as above, once for each network there is
             for network in await self._table():
@@ -60,10 +70,7 @@ class NetworkChanger:
                         pruned.append(network.name)
                 except Forbidden:
                     continue  # one of Docker's own
-            event = Event(
-                type="network", action="prune", actor_id="", attributes={"reclaimed": "0"}, time_ns=self.now_ns()
-            )
-            await publish(self.services.events, event)
+            await publish(self.services.events, prune_event("network", 0, self.now_ns()))
         return tuple(pruned)
 
     async def connect(self, term: str, name_or_id: str, endpoint: EndpointSettings) -> None:

@@ -186,7 +186,7 @@ class Registrar:
         return answer
 
     async def claim_pruning(self, claim: Claim) -> None:
-        """Raises Conflict while another prune is under way. `release` must follow."""
+        """Of containers or networks: one at a time. Raises Conflict; `release` must follow."""
         if self._pruner is not None:
             raise Conflict("a prune operation is already running")
         self._pruner = claim

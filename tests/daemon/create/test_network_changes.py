@@ -152,6 +152,18 @@ async def test_prune_takes_what_it_may_and_tells_of_it(tmp_path: Path) -> None:
         assert await house.engine.networks.prune(lambda network: network.name != "spared") == ()
 
 
+async def test_networks_are_not_pruned_while_networks_or_containers_are(tmp_path: Path) -> None:
+    """As in Docker: one flag for both."""
+    async with house_at(tmp_path) as house:
+        await house.create("net")
+        claim = Claim("pruning")
+        await house.engine.services.registrar.ask(Registrar.claim_pruning, claim)
+        with pytest.raises(Conflict, match=r"^a prune operation is already running$"):
+            await house.engine.networks.prune(lambda _: True)
+        await house.engine.services.registrar.ask(Registrar.release, claim)
+        assert await house.engine.networks.prune(lambda _: True) == ("net",)
+
+
 # Containers ------------------------------------------------------------------------------------------------------------
 
 
