@@ -282,16 +282,16 @@ class Creator:
     async def _commit(self, built: Built, undo: Undo) -> None:
         services, container, made = self.services, built.container, built.volumes
         summary = summary_of(container)
-        await services.database.ask(Database.insert_container, container, made, built.key)
+        new = await services.database.ask(Database.insert_container, container, made, built.key)
         undo.commit()
         await insist(partial(services.registrar.ask, Registrar.register, summary))
         await insist(partial(services.allocator.ask, Allocator.keep, container.id, container.name, container.links))
         if built.key is not None:
             await insist(partial(services.keys.ask, IdempotencyKeys.keep, built.key))
         if names := tuple(mount.name for mount in container.mounts if mount.type == "volume"):
-            # A volume that several creates have made together is new once.
-            for volume in await insist(partial(services.volumes.ask, Volumes.keep, container.id, names, made)):
-                await publish(services.events, volume_event(volume, "create", self.now_ns()))
+            await insist(partial(services.volumes.ask, Volumes.keep, container.id, names, made))
+        for volume in new:  # of several creates that have made it together it is new with the first
+            await publish(services.events, volume_event(volume, "create", self.now_ns()))
         await publish(services.events, container_event(summary, "create", self.now_ns()))
 
 

@@ -429,7 +429,8 @@ async def test_warnings_are_the_checks_then_the_images_then_the_versions(tmp_pat
     limits = HostConfig(cpu_percent=1, volume_driver="local", mounts=mounts)
     async with engine_at(tmp_path) as engine:
         creator = creator_with(engine, Faults())
-        elsewhere = attrs.evolve(creator, host=attrs.evolve(engine.host, architecture="s390x", variant=""))
+        host = attrs.evolve(engine.host, architecture="s390x", variant="", is_ipv4_forwarding=True)
+        elsewhere = attrs.evolve(creator, host=host)
         created = await elsewhere.create(attrs.evolve(plain(), host_config=limits))
         assert [warning[:24] for warning in created.warnings] == [
             "linux does not support C",

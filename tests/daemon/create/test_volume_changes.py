@@ -392,6 +392,23 @@ async def test_a_volume_that_64_creates_want_at_once_is_made_once(tmp_path: Path
         assert len(await engine.services.database.ask(Database.volume_users)) == 64
 
 
+async def test_a_volume_that_a_create_makes_is_told_of_once_whatever_crashes_after_the_commit(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        subscription, faults = await listening(engine), Faults()
+        creator = Creator(
+            services=faulty(engine.services, faults), host=engine.host, config=engine.config, now_ns=engine.now_ns
+        )
+        await creator.create(asking_for("rehearsed:/full", name="rehearsal"))
+        steps = faults.steps
+        moments = (("database.insert_container", "after"), ("volumes.keep", "before"), ("volumes.keep", "after"))
+        for number, (step, moment) in enumerate(moments):
+            faults.plan(steps.index(step), moment, lambda _: crash(engine.services.volumes))
+            await creator.create(asking_for(f"vol{number}:/full", name=f"name{number}"))
+        # The actor has forgotten who made what; the database knows what was new.
+        told = Counter(name for kind, action, name in await events_of(engine, subscription) if kind == "volume")
+        assert told == dict.fromkeys(("rehearsed", "vol0", "vol1", "vol2"), 1)
+
+
 async def test_a_volume_of_creates_of_which_all_but_one_are_undone_stays_with_that_one(tmp_path: Path) -> None:
     """They want one name, too: 63 are refused, after some of them have made the volume."""
     async with engine_at(tmp_path) as engine:

@@ -361,8 +361,8 @@ async def test_what_is_kept_is_known_even_if_it_was_acquired_before_a_crash(tmp_
     async with house_at(tmp_path) as house:
         made: tuple[Volume, ...] = await house.volumes.ask(Volumes.acquire, A, uses_of("v"), 1)
         crash(house.volumes)
-        assert await house.volumes.ask(Volumes.keep, A, ("v",), made) == made
-        assert await house.volumes.ask(Volumes.keep, A, ("v",), made) == ()
+        for _ in range(2):
+            await house.volumes.ask(Volumes.keep, A, ("v",), made)
         assert await house.users() == {"v": (A,)}
 
 

@@ -155,8 +155,9 @@ async def test_a_reference_points_at_the_image_that_claimed_it_last(path: Path) 
 async def test_a_volume_that_is_there_stays_as_it_is(path: Path) -> None:
     first = attrs.evolve(volume("v"), labels={"made": "first"})
     async with started(path) as database:
-        await database.ask(Database.insert_container, container(1), (first,))
-        await database.ask(Database.insert_container, container(2), (volume("v"), volume("w")))
+        assert await database.ask(Database.insert_container, container(1), (first,)) == (first,)
+        again = await database.ask(Database.insert_container, container(2), (volume("v"), volume("w")))
+        assert again == (volume("w"),)  # what is new with it
         assert {each.name: each.labels for each in await database.ask(Database.volumes)} == {
             "v": first.labels,
             "w": None,
@@ -234,7 +235,7 @@ async def test_of_a_use_and_a_deletion_in_one_batch_the_first_wins(path: Path) -
         await database.insert_volume(volume("v"))
         await database.insert_volume(volume("w"))
         with writes_held_back(path):
-            answers = [
+            answers: list[Awaitable[object]] = [
                 database.delete_volume("v"),
                 database.insert_container(container(1, volumes=("v",))),
                 database.insert_container(container(2, volumes=("w",))),
@@ -287,7 +288,7 @@ async def test_a_write_is_undone_whichever_of_its_statements_is_refused(path: Pa
     async with Database(path) as database:
         await database.insert_container(container(1, "a"))
         with writes_held_back(path):
-            answers = [
+            answers: list[Awaitable[object]] = [
                 database._writer.submit(Write((make_volume, take_name), name="a")),
                 database.insert_container(container(3), (volume("w"),)),
             ]
@@ -340,7 +341,7 @@ async def test_writes_that_come_together_share_a_commit_and_a_refused_one_leaves
         await database.insert_container(container(1, "a"))
         before = commits_in(path)
         with writes_held_back(path):
-            answers = [
+            answers: list[Awaitable[object]] = [
                 *(database.insert_container(container(number)) for number in range(2, 100)),
                 database.insert_container(container(100, "a"), (volume("v"),)),
                 database.rename_container(id_of(101), "b"),
