@@ -1,7 +1,7 @@
 """`docker network create`, `rm`, `prune`, `connect`, `disconnect`, with their events.
 
 Containers do not run yet, so connecting one changes its record and nothing else, and is no event: Docker, too, tells of a
-connection when it is made, and of a removal when there was one (moby v28 daemon/container_operations.go).
+connection when it is made. To disconnect one is an event all the same (moby v28 daemon/container_operations.go).
 """
 
 from __future__ import annotations
@@ -82,14 +82,18 @@ class NetworkChanger:
         """Raises as `connect`."""
         table = await self._table()
         try:
-            await self._change(name_or_id, lambda container: disconnected(container, term, table))
+            await self._change(
+                name_or_id, lambda container: disconnected(container, term, table), left=table.lookup(term)
+            )
         except NotFound as error:
             if force:  # then it is an endpoint that is meant, whatever has become of its container
                 table.find(term)
                 raise NotFound(f"endpoint {name_or_id} not found") from error
             raise
 
-    async def _change(self, name_or_id: str, change: Callable[[Container], Container]) -> None:
+    async def _change(
+        self, name_or_id: str, change: Callable[[Container], Container], *, left: Network | None = None
+    ) -> None:
         services = self.services
         async with turn_to_change(services.registrar, name_or_id, "networking") as summary:
             container = await services.database.ask(Database.container, summary.id)
@@ -99,6 +103,8 @@ class NetworkChanger:
             if changed is not container:
                 await services.database.ask(Database.update_container, changed)
                 await insist(partial(services.registrar.ask, Registrar.register, summary_of(changed)))
+            if left is not None:
+                await self._tell(left, "disconnect", container=container.id)
 
     async def _remove(self, network: Network) -> bool:
         """Whether it was there. If the actor has crashed nobody knows, and it is gone."""
@@ -112,8 +118,8 @@ class NetworkChanger:
             await self._tell(network, "destroy")
         return was_there
 
-    async def _tell(self, network: Network, action: str) -> None:
-        attributes = {"name": network.name, "type": network.driver}
+    async def _tell(self, network: Network, action: str, **attributes: str) -> None:
+        attributes |= {"name": network.name, "type": network.driver}
         event = Event(type="network", action=action, actor_id=network.id, attributes=attributes, time_ns=self.now_ns())
         await publish(self.services.events, event)
 
