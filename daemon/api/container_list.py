@@ -72,10 +72,22 @@ async def _tests(summaries: Sequence[ContainerSummary], filters: Filters, servic
         tests.append(lambda summary: summary.image_id in image_ids)
     # Unlike Moby: by time, and not by place in a list from which other filters may have taken the border away.
     for value in filters.get("before", ()):
-        tests.append(_is_before((await services.registrar.ask(Registrar.find, value)).created_ns))
+        tests.append(_is_before((await _called(value, services)).created_ns))
     for value in filters.get("since", ()):
-        tests.append(_is_since((await services.registrar.ask(Registrar.find, value)).created_ns))
+        tests.append(_is_since((await _called(value, services)).created_ns))
     return tests
+
+
+async def _called(name: str, services: Services) -> ContainerSummary:
+    """The container with that whole id, or one of whose names it is: a prefix of the id does not do here. Raises NotFound."""
+    not_found = NotFound(f"No such container: {name}")
+    try:
+        found = await services.registrar.ask(Registrar.find, name)
+    except InvalidParameter as error:
+        raise not_found from error
+    if name != found.id and name.removeprefix("/") not in (found.name, *found.linked_as):
+        raise not_found
+    return found
 
 
 def _check(filters: Filters) -> None:

@@ -268,7 +268,8 @@ async def test_a_container_is_older_or_younger_than_another(tmp_path: Path) -> N
     async with services_at(tmp_path) as services:
         for filters, chosen in (
             ({"before": ("db",)}, [WEB, WEB2]),
-            ({"before": (WEB.id[:5],)}, []),
+            ({"before": (WEB.id,)}, []),
+            ({"before": ("/db",)}, [WEB, WEB2]),
             ({"since": ("web-2",)}, [DB, NIL]),
             ({"since": ("web",), "before": ("nil",)}, [WEB2, DB]),
             ({"before": ("nil", "web-2")}, [WEB]),
@@ -276,5 +277,6 @@ async def test_a_container_is_older_or_younger_than_another(tmp_path: Path) -> N
             ({"since": ("web",), "name": ("d",)}, [DB]),
         ):
             assert await matching(ALL, cast("Any", filters), services) == chosen, filters
-        with pytest.raises(NotFound, match="No such container: nobody"):
-            await matching(ALL, {"before": ("nobody",)}, services)
+        for unknown in ("nobody", WEB.id[:12], ""):
+            with pytest.raises(NotFound, match=f"^No such container: {unknown}$"):
+                await matching(ALL, {"before": (unknown,)}, services)
