@@ -9,7 +9,6 @@ import os
 import re
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 
 import anyio
 import attrs
@@ -21,7 +20,7 @@ from daemon.engine import Engine
 from daemon.errors import Conflict
 from daemon.services.registrar import Registrar
 from daemon.storage.database import Database
-from tests.daemon.harness import engine_at
+from tests.daemon.harness import engine_at, in_memory
 
 DRAWN_AT_ONCE = int(os.environ.get("NAMES", "1000"))
 PATIENCE_S = 600.0
@@ -64,9 +63,8 @@ def test_creates_at_once_draw_names_of_their_own() -> None:
         odd = [name for name in names if not re.fullmatch(r"[a-z]+_[a-z]+[0-9]?|[0-9a-f]{12}", name)]
         assert not odd
 
-    memory = Path("/dev/shm")
-    with TemporaryDirectory(prefix="by-", dir=memory if memory.is_mount() else None) as home:
-        anyio.run(run, Path(home), backend_options={"use_uvloop": True})
+    with in_memory() as home:
+        anyio.run(run, home, backend_options={"use_uvloop": True})
 
 
 @pytest.mark.anyio
