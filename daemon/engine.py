@@ -18,7 +18,7 @@ import anyio.to_thread
 
 from actors import Ref
 from daemon.config import Config
-from daemon.container import ContainerSummary, HostConfig
+from daemon.container import HostConfig
 from daemon.create.changes import Changer
 from daemon.create.files import ContainerFiles
 from daemon.create.image_changes import ImageChanger
@@ -44,6 +44,7 @@ from daemon.storage.recovery import (
     recover,
     take_clean_marker,
 )
+from daemon.summary import ContainerSummary
 from daemon.supervision import database_tree, service_tree
 from daemon.volume import Volume, VolumeRequest
 

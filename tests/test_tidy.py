@@ -31,6 +31,7 @@ NOUNS = {
     "daemon.image",
     "daemon.network",
     "daemon.reference",
+    "daemon.summary",
     "daemon.volume",
 }
 MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
@@ -43,6 +44,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "daemon.errors": ({"actors"}, set()),
     "daemon.container": (set(), {"attrs"}),
     "daemon.evolve": (set(), {"attrs"}),
+    "daemon.summary": ({"daemon.container"}, {"attrs"}),
     "daemon.image": ({"daemon.container"}, {"attrs"}),
     "daemon.network": ({"daemon.container", "daemon.errors"}, {"attrs"}),
     "daemon.reference": ({"daemon.errors"}, {"attrs"}),

@@ -14,6 +14,7 @@ from daemon.api import gojson
 from daemon.api.codec import Json, WrongType
 from daemon.api.content_type import check_is_json
 from daemon.api.filters import Filters, decode_filters
+from daemon.api.listed import ListedViews
 from daemon.api.numbers import parse_integer
 from daemon.config import Config
 from daemon.engine import Engine
@@ -61,6 +62,7 @@ class Call:
     """One request to one route."""
 
     engine: Engine
+    listed: ListedViews
     request: Request
     version: tuple[int, int]
     """Of the API, as the client wants it spoken."""

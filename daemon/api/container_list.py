@@ -14,11 +14,11 @@ import anyio.lowlevel
 from daemon.api.filters import Filters, boolean, has_labels, is_one_of
 from daemon.api.numbers import parse_integer, unsigned_complaint
 from daemon.api.patterns import any_found
-from daemon.container import ContainerSummary
 from daemon.errors import InvalidParameter, NotFound
 from daemon.services import Services
 from daemon.services.image_store import ImageStore
 from daemon.services.registrar import Registrar
+from daemon.summary import ContainerSummary
 
 LIST_FILTERS = frozenset(
     "ancestor before exited expose health id is-task isolation label name network publish since status volume".split()

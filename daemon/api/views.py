@@ -11,10 +11,11 @@ import attrs
 
 from daemon.api.codec import Json
 from daemon.api.schema import CONFIG, ENDPOINT, HOST_CONFIG
-from daemon.container import Container, ContainerSummary, EndpointSettings, Mount
+from daemon.container import Container, EndpointSettings, Mount
 from daemon.image import Image
 from daemon.reference import parse_reference
 from daemon.services.image_store import NamedImage
+from daemon.summary import ContainerSummary
 from daemon.volume import LOCAL, Volume
 
 NEVER = "0001-01-01T00:00:00Z"

@@ -14,7 +14,7 @@ import attrs
 
 from actors import ActorError
 from daemon.config import Config
-from daemon.container import ContainerSummary, HostConfig, link_name, summary_of
+from daemon.container import HostConfig, link_name
 from daemon.create.events import container_event, insist, prune_event, publish, volume_event
 from daemon.create.request import Pruned
 from daemon.create.turns import released, turn_to_change
@@ -30,6 +30,7 @@ from daemon.services.layer_manager import LayerManager
 from daemon.services.registrar import Registrar
 from daemon.services.volumes import Volumes
 from daemon.storage.database import Database
+from daemon.summary import ContainerSummary, summary_of
 from daemon.volume import Volume
 
 _log = logging.getLogger(__name__)

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from actors import ActorCrashed, MailboxFull, Ref
-from daemon.container import ContainerSummary
 from daemon.image import Image
 from daemon.services.event_bus import Event, EventBus
+from daemon.summary import ContainerSummary
 from daemon.volume import LOCAL, Volume
 
 T = TypeVar("T")

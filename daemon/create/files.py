@@ -18,7 +18,7 @@ import anyio
 import anyio.to_thread
 import attrs
 
-from daemon.container import Container, ContainerSummary, Mount
+from daemon.container import Container, Mount
 from daemon.create.events import container_event, publish
 from daemon.create.streaming import Reading
 from daemon.create.turns import released
@@ -39,6 +39,7 @@ from daemon.storage.recovery import Stores
 from daemon.storage.streams import Plain
 from daemon.storage.tar_out import tar_of_tree
 from daemon.storage.users import owner_of
+from daemon.summary import ContainerSummary
 from daemon.volume import is_mounted_from_elsewhere
 
 WRITERS_MAX = 16

@@ -13,7 +13,7 @@ import anyio
 import attrs
 
 from actors import ActorCrashed
-from daemon.container import Container, EndpointSettings, summary_of
+from daemon.container import Container, EndpointSettings
 from daemon.create.events import insist, prune_event, publish
 from daemon.create.turns import released, turn_to_change
 from daemon.errors import Forbidden, NotFound
@@ -26,6 +26,7 @@ from daemon.services.event_bus import Event
 from daemon.services.networks import Networks, new_network_id
 from daemon.services.registrar import Registrar
 from daemon.storage.database import Database
+from daemon.summary import summary_of
 
 
 @attrs.frozen(kw_only=True)

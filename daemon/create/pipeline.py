@@ -14,7 +14,7 @@ import anyio
 import attrs
 
 from daemon.config import Config
-from daemon.container import Container, EndpointSettings, HostConfig, Mount, summary_of
+from daemon.container import Container, EndpointSettings, HostConfig, Mount
 from daemon.create.checks.conflicts import is_container_mode
 from daemon.create.events import container_event, insist, publish, volume_event
 from daemon.create.links import resolve_links
@@ -46,6 +46,7 @@ from daemon.services.registrar import Registrar
 from daemon.services.volume_index import VolumeUse
 from daemon.services.volumes import Volumes
 from daemon.storage.database import Database, KeptKey
+from daemon.summary import summary_of
 from daemon.volume import Volume
 
 

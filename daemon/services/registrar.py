@@ -13,10 +13,11 @@ import anyio
 import attrs
 
 from actors import Deferred, Ref
-from daemon.container import ContainerSummary, link_name, summary_of
+from daemon.container import link_name
 from daemon.errors import Conflict, InvalidParameter, NotFound
 from daemon.services.claims import Claim, Claims
 from daemon.storage.database import Database
+from daemon.summary import ContainerSummary
 
 
 class ContainerIndex:
@@ -131,7 +132,7 @@ class Registrar:
         self._watches: dict[str, set[RemovalWatch]] = {}
 
     async def __aenter__(self) -> Self:
-        self._index = ContainerIndex(map(summary_of, await self._database.ask(Database.containers)))
+        self._index = ContainerIndex(await self._database.ask(Database.summaries))
         return self
 
     async def __aexit__(self, *_: object) -> None:

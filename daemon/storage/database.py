@@ -43,7 +43,8 @@ from daemon.errors import (
 )
 from daemon.image import Image
 from daemon.network import Network
-from daemon.storage.schema import container_of, grow_log, open_database, open_for_reading, volumes_of
+from daemon.storage.schema import container_of, grow_log, open_database, open_for_reading, outline_of, volumes_of
+from daemon.summary import ContainerSummary, summary_of
 from daemon.volume import Volume, no_such_volume
 
 COMMIT_BATCH_MAX = 256
@@ -235,6 +236,15 @@ class Database:
         return self._submit_read(
             lambda connection: tuple(
                 container_of(*row) for row in connection.execute("SELECT name, record FROM containers")
+            )
+        )
+
+    def summaries(self) -> Deferred[tuple[ContainerSummary, ...]]:
+        """Of every container."""
+        return self._submit_read(
+            lambda connection: tuple(
+                summary_of(outline_of(record), name)
+                for name, record in connection.execute("SELECT name, record FROM containers")
             )
         )
 

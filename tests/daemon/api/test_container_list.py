@@ -12,13 +12,14 @@ import pytest
 
 from actors import Supervisor
 from daemon.api.container_list import LIST_FILTERS, matching
-from daemon.container import ContainerConfig, ContainerSummary, EndpointSettings, Mount
+from daemon.container import ContainerConfig, EndpointSettings, Mount
 from daemon.errors import InvalidParameter, NotFound
 from daemon.image import Image, Layer
 from daemon.services import Services
 from daemon.services.image_store import ImageStore
 from daemon.services.registrar import Registrar
 from daemon.storage.database import Database
+from daemon.summary import ContainerSummary
 
 pytestmark = pytest.mark.anyio
 

@@ -30,10 +30,10 @@ from daemon.container import (
     LogConfig,
     Mount,
     SecurityOptions,
-    summary_of,
 )
 from daemon.image import Image, Layer
 from daemon.services.image_store import NamedImage
+from daemon.summary import summary_of
 
 ROOT = Path("/data")
 ZERO = -62_135_596_800

@@ -24,6 +24,7 @@ from daemon.image import Image
 from daemon.network import Network
 from daemon.storage.database import COMMIT_BATCH_MAX, Database, KeptKey, Write
 from daemon.storage.schema import SCHEMA, SCHEMA_VERSION, open_database
+from daemon.summary import summary_of
 from daemon.volume import Volume
 from tests.daemon.storage.making import needs_root
 from tests.daemon.storage.records import container, filled, id_of, image, volume
@@ -82,6 +83,8 @@ async def test_what_is_written_is_read_and_is_there_after_a_restart(path: Path) 
         assert await database.ask(Database.container, rich.id) == rich
         assert await database.ask(Database.container, "none") is None
         assert sorted(await database.ask(Database.containers), key=lambda each: each.id) == [poor, rich]
+        summaries = sorted(await database.ask(Database.summaries), key=lambda each: each.id)
+        assert summaries == [summary_of(poor), summary_of(rich)]
         assert await contents(database) == ({rich.id: rich.name, poor.id: poor.name}, {filled(Volume).name})
         assert await database.ask(Database.volumes) == (filled(Volume),)
         assert await database.ask(Database.images) == (filled(Image),)
@@ -334,6 +337,24 @@ def commits_in(path: Path) -> int:
     page_bytes, salt = struct.unpack_from(">I", log, 8)[0], log[16:24]
     frames = [log[at : at + 24] for at in range(32, len(log), 24 + page_bytes)]
     return sum(1 for frame in frames if frame[8:16] == salt and frame[4:8] != bytes(4))
+
+
+async def test_summaries_of_containers_share_what_they_have_in_common(path: Path) -> None:
+    networks = {"bridge": EndpointSettings()}
+    async with started(path) as database:
+        for number in (1, 2):
+            made = container(number, args=("-c", "true"), networks=networks)
+            await database.ask(Database.insert_container, made)
+        one, other = await database.ask(Database.summaries)
+    for field in ("image", "image_id", "path", "args", "labels", "network_mode", "networks"):
+        assert getattr(one, field) is getattr(other, field), field
+
+
+async def test_a_network_with_options_of_its_own_is_in_the_summary_as_it_is(path: Path) -> None:
+    made = container(1, networks={"net": EndpointSettings(driver_opts={"a": "b"})})
+    async with started(path) as database:
+        await database.ask(Database.insert_container, made)
+        assert await database.ask(Database.summaries) == (summary_of(made),)
 
 
 async def test_writes_that_come_together_share_a_commit_and_a_refused_one_leaves_the_others(path: Path) -> None:
