@@ -20,6 +20,7 @@ from actors import Ref
 from daemon.config import Config
 from daemon.container import ContainerSummary, HostConfig
 from daemon.create.changes import Changer
+from daemon.create.commit import Committer
 from daemon.create.files import ContainerFiles
 from daemon.create.image_changes import ImageChanger
 from daemon.create.image_saver import ImageSaver
@@ -89,6 +90,7 @@ class Engine:
             reading = Reading()
             self.files = ContainerFiles(services=self.services, stores=stores, reading=reading, now_ns=self.now_ns)
             self.images = ImageChanger(services=self.services, now_ns=self.now_ns)
+            self.committer = Committer(services=self.services, containers=stores.containers, now_ns=self.now_ns)
             self.saver = ImageSaver(services=self.services, content=stores.content, reading=reading, now_ns=self.now_ns)
             self.networks = NetworkChanger(services=self.services, now_ns=self.now_ns)
             self._volume_changer = VolumeChanger(services=self.services, config=self.config, now_ns=self.now_ns)

@@ -5,13 +5,12 @@ Rules: moby v28 api/server/router/system/system_routes.go getDiskUsage, daemon/d
 
 from __future__ import annotations
 
-from collections import Counter
 from urllib.parse import parse_qsl
 
 from daemon.api.calls import Call, json_response
 from daemon.api.codec import Json
 from daemon.api.containers import sizes_of
-from daemon.api.image_list import shared_bytes
+from daemon.api.image_list import is_only_parent, shared_bytes
 from daemon.api.views import image_summary_view, summary_view, volume_view
 from daemon.errors import InvalidParameter
 from daemon.http.message import Response
@@ -51,7 +50,7 @@ def _wanted(call: Call) -> frozenset[str]:
 async def _images(call: Call) -> dict[str, Json]:
     services = call.engine.services
     images = await services.images.ask(ImageStore.list)
-    users = Counter(summary.image_id for summary in await services.registrar.ask(Registrar.list))
+    users = await services.registrar.ask(Registrar.users_by_image)
     shared = shared_bytes(images)
     layers = {layer.chain_id: layer.unpacked_bytes for named in images for layer in named.image.layers}
     return {
@@ -60,10 +59,11 @@ async def _images(call: Call) -> dict[str, Json]:
             image_summary_view(
                 named,
                 shared_bytes=shared[named.image.id],
-                containers=users[named.image.id],
+                containers=users.get(named.image.id, 0),
                 api_version=call.version,
             )
             for named in images
+            if not is_only_parent(named)
         ],
     }
 
