@@ -90,8 +90,11 @@ def inspect_view(
 
 def _graph_driver(container: Container, image: Image | None, root: Path) -> dict[str, Json]:
     home = root / "containers" / container.id
-    chain_ids = reversed(image.chain_ids) if image else ()
-    lower = [str(root / "layers" / chain_id.removeprefix("sha256:") / "diff") for chain_id in chain_ids]
+    homes = [chain_id.removeprefix("sha256:") for chain_id in reversed(image.chain_ids if image else ())]
+    lower = [
+        str(root / "layers" / path)
+        for path in (f"{(homes or ['scratch'])[0]}/init", *(f"{home}/diff" for home in homes))
+    ]
     return {
         "Data": {
             "ID": container.id,

@@ -114,6 +114,7 @@ class ImageLoader:
         try:
             # All names before the first record: an archive with a bad one is refused as a whole.
             names = [tuple(str(parse_reference(text).tagged()) for text in item.references) for item in loaded]
+            await anyio.to_thread.run_sync(self._make_inits, [item.image.chain_ids for item in loaded])
             for item, references in zip(loaded, names, strict=True):
                 await self._images.ask(ImageStore.add, item.image, references)
         except BaseException:
@@ -123,6 +124,10 @@ class ImageLoader:
         await anyio.to_thread.run_sync(
             self._content.write_index, index_entries(await self._images.ask(ImageStore.list))
         )
+
+    def _make_inits(self, chains: Sequence[tuple[str, ...]]) -> None:
+        for chain_ids in chains:
+            self._layers.make_init(chain_ids)
 
     async def _take_back(self) -> None:
         known = await self._images.ask(ImageStore.list)
