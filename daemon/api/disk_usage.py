@@ -1,6 +1,7 @@
-"""`docker system df`: what images, containers and volumes take on the disk.
+"""`docker system df`: what images, containers and volumes take on the disk; and a build cache in which there is nothing.
 
-Rules: moby v28 api/server/router/system/system_routes.go getDiskUsage, daemon/disk_usage.go.
+Rules: moby v28 api/server/router/system/system_routes.go getDiskUsage, daemon/disk_usage.go, api/server/router/build
+build_routes.go postPrune.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from daemon.services.registrar import Registrar
 from daemon.services.volumes import Volumes
 
 TYPES_SINCE = (1, 42)
+BUILD_CACHE_LIMITS_SINCE = (1, 48)
+_BUILD_CACHE_LIMITS = ("reserved-space", "keep-storage", "max-used-space", "min-free-space")
 _TYPES = ("container", "image", "volume", "build-cache")
 
 
@@ -34,6 +37,19 @@ async def usage(call: Call) -> Response:
     if "build-cache" in wanted:
         view["BuildCache"] = []  # nothing is built here
     return json_response(view)
+
+
+async def prune_build_cache(call: Call) -> Response:
+    """Part of `docker system prune`."""
+    query = call.query()
+    query.filters()
+    for key in _BUILD_CACHE_LIMITS if call.version >= BUILD_CACHE_LIMITS_SINCE else ("keep-storage",):
+        try:
+            query.integer(key)
+        except InvalidParameter as error:
+            text = f"{key} is in bytes and expects an integer, got {query.text(key)}: {error}"
+            raise InvalidParameter(text) from None
+    return json_response({"CachesDeleted": None, "SpaceReclaimed": 0})
 
 
 def _wanted(call: Call) -> frozenset[str]:

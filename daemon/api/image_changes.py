@@ -27,6 +27,8 @@ async def tag(call: Call) -> Response:
 
 
 async def remove(call: Call) -> Response:
+    if not call.name.strip():
+        raise InvalidParameter("image name cannot be blank")
     query = call.query()
     removed = await call.engine.images.remove(
         call.name, force=query.flag("force"), with_parents=not query.flag("noprune")

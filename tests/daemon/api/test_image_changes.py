@@ -86,6 +86,11 @@ async def test_a_removal_says_what_has_gone(tmp_path: Path) -> None:
         )
 
 
+async def test_a_removal_of_nothing_is_refused(tmp_path: Path) -> None:
+    async with client_at(tmp_path) as client:
+        assert await client.call("DELETE", "/images/%20") == (400, {"message": "image name cannot be blank"})
+
+
 async def test_a_prune_says_what_has_gone_and_how_much(tmp_path: Path) -> None:
     async with client_at(tmp_path) as client:
         assert await client.call("POST", "/images/prune") == (200, {"ImagesDeleted": None, "SpaceReclaimed": 0})
