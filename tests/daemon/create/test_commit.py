@@ -157,7 +157,7 @@ async def test_an_image_that_others_were_committed_on_stays_until_the_last_of_th
         assert [named.references for named in await engine.services.images.ask(ImageStore.list)] == [(IMAGE,)]
 
 
-@pytest.mark.parametrize("spared", ["by noprune", "by a name", "by a container"])
+@pytest.mark.parametrize("spared", ["by noprune", "by a name", "by a container", "by another child"])
 async def test_a_parent_that_is_needed_does_not_go_along(spared: str, tmp_path: Path) -> None:
     async with engine_at(tmp_path) as engine:
         await make_container(engine)
@@ -165,6 +165,8 @@ async def test_a_parent_that_is_needed_does_not_go_along(spared: str, tmp_path: 
         await engine.remove("web")
         await make_container(engine, image="first")
         await commit(engine, reference="docker.io/library/second:latest")
+        if spared == "by another child":
+            await commit(engine, reference="docker.io/library/third:latest", comment="another")
         if spared != "by a container":
             await engine.remove("web")
         if spared != "by a name":
