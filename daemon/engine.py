@@ -20,6 +20,7 @@ from actors import Ref
 from daemon.config import Config
 from daemon.container import HostConfig
 from daemon.create.changes import Changer
+from daemon.create.commit import Committer
 from daemon.create.files import ContainerFiles
 from daemon.create.image_changes import ImageChanger
 from daemon.create.image_saver import ImageSaver
@@ -83,6 +84,7 @@ class Engine:
             database = await stack.enter_async_context(tree)
             if not is_clean:
                 await self._recover(stores, database)
+            await self._make_inits(stores, database)
             services = service_tree(self.config, database, stores, SystemRandom(), self._surroundings, self._note_crash)
             self.services = await stack.enter_async_context(services)
             self._creator = Creator(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
@@ -90,6 +92,7 @@ class Engine:
             reading = Reading()
             self.files = ContainerFiles(services=self.services, stores=stores, reading=reading, now_ns=self.now_ns)
             self.images = ImageChanger(services=self.services, now_ns=self.now_ns)
+            self.committer = Committer(services=self.services, containers=stores.containers, now_ns=self.now_ns)
             self.saver = ImageSaver(services=self.services, content=stores.content, reading=reading, now_ns=self.now_ns)
             self.networks = NetworkChanger(services=self.services, now_ns=self.now_ns)
             self._volume_changer = VolumeChanger(services=self.services, config=self.config, now_ns=self.now_ns)
@@ -175,6 +178,19 @@ class Engine:
         done = await anyio.to_thread.run_sync(lambda: recover(root, stores, containers, images, volumes))
         if done.removed or done.remade:
             _log.warning("recovered: %d leftovers removed, %d directories made again", done.removed, done.remade)
+
+    async def _make_inits(self, stores: Stores, database: Ref[Database]) -> None:
+        """An image that an older version took in has no init layer yet, and what has no layer is no image."""
+        chains = {(), *(image.chain_ids for image in await database.ask(Database.images))}
+
+        def make() -> None:
+            for chain_ids in chains:
+                try:
+                    stores.layers.make_init(chain_ids)
+                except System as error:  # of one image: no reason not to serve the others
+                    _log.error("layers cannot be used: %s", error)
+
+        await anyio.to_thread.run_sync(make)
 
     def _leave_marker(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -60,6 +60,10 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"actors", "daemon.config", "daemon.host", "daemon.services", "daemon.storage.database"} | NOUNS,
         {"anyio", "attrs"},
     ),
+    "daemon.create.commit": (
+        {"actors", "daemon.create", "daemon.services", "daemon.storage"} | NOUNS,
+        {"anyio", "attrs"},
+    ),
     "daemon.create.files": (
         {"actors", "daemon.create.events", "daemon.create.streaming", "daemon.create.turns"}
         | {"daemon.services", "daemon.storage"}

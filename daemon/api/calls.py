@@ -80,8 +80,8 @@ class Call:
         """The body, which must be one JSON document. Raises as `read_json`."""
         return await self.read_json(lambda document: document)
 
-    async def read_json(self, read: Callable[[Json], T]) -> T:
-        """What `read` makes of the body, which must be one JSON document.
+    async def read_json(self, read: Callable[[Json], T], *, may_be_empty: bool = False) -> T:
+        """What `read` makes of the body, which must be one JSON document; if it may be empty, that is null then.
 
         Raises:
             InvalidParameter, in Docker's words, of `read`, too; TooLarge.
@@ -90,6 +90,8 @@ class Call:
         if self.request.has_body or content_type:
             check_is_json(content_type)
         content = await self.request.body.read(self.config.body_bytes_max)
+        if may_be_empty and not content.strip(BLANKS):
+            return read(None)
         try:
             return read(msgspec.json.decode(content))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, WrongType):
@@ -101,12 +103,17 @@ class Query:
     """The query string: of a key that comes twice, the first, as Go's `Form.Get`."""
 
     def __init__(self, text: str) -> None:
+        self._pairs = parse_qsl(text, keep_blank_values=True) if text else []
         self._values: dict[str, str] = {}
-        for key, value in parse_qsl(text, keep_blank_values=True) if text else ():
+        for key, value in self._pairs:
             self._values.setdefault(key, value)
 
     def text(self, key: str) -> str:
         return self._values.get(key, "")
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(value for name, value in self._pairs if name == key)
 
     def has(self, key: str) -> bool:
         return key in self._values

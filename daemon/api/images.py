@@ -1,16 +1,22 @@
-"""The image endpoints: load, import, list, inspect."""
+"""The image endpoints: load, import, commit, list, inspect."""
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import AsyncGenerator, Sequence
 
+import anyio.to_thread
+
 from daemon.api.calls import Call, encode_json, json_response, stream_response
+from daemon.api.containers import decode_create
+from daemon.api.image_changes import tagged_if_named
 from daemon.api.image_list import LIST_FILTERS, created_of, matching_images, shared_bytes
 from daemon.api.schema import CONFIG
-from daemon.api.views import image_summary_view, image_view
+from daemon.api.views import image_summary_view, image_view, rfc3339
 from daemon.container import ContainerConfig
+from daemon.create.commit import CommitRequest
 from daemon.create.events import publish
+from daemon.create.image_config_changes import changed
+from daemon.create.platforms import parse_platform
 from daemon.errors import InvalidParameter, NotImplementedHere
 from daemon.http.message import Response
 from daemon.image import Image, LoadedImage
@@ -21,6 +27,8 @@ from daemon.services.image_store import ImageStore
 
 FILTER_PARAMETER_UNTIL = (1, 41)
 SHARED_SIZE_SINCE = (1, 42)
+
+IMPORT_PLATFORM_SINCE = (1, 32)
 
 CONTAINER_CONFIG_UNTIL = (1, 45)
 VIRTUAL_SIZE_UNTIL = (1, 44)
@@ -56,17 +64,18 @@ async def create(call: Call) -> Response:
         raise NotImplementedHere(f"cannot pull {name}: pulling is not supported yet, use docker load or docker import")
     if source != "-":
         raise NotImplementedHere("docker import reads standard input or a local file; a URL is not supported yet")
-    if query.has("changes") and query.text("changes"):
-        raise NotImplementedHere("docker import --change is not supported yet")
-    reference = _reference(query.text("repo"), query.text("tag"))
-    now = datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")
+    architecture, variant = _import_platform(query.text("platform"), call)
+    reference = tagged_if_named(query.text("repo"), query.text("tag"))
+    config = await anyio.to_thread.run_sync(changed, ContainerConfig(), query.texts("changes"))
     loaded: LoadedImage = await call.engine.services.loader.ask(
         ImageLoader.import_rootfs,
         call.request.body,
-        config=ContainerConfig(),
-        created=now,
+        config=config,
+        created=rfc3339(call.engine.now_ns()),
         message=query.text("message") or "Imported from -",
         reference=reference,
+        architecture=architecture,
+        variant=variant,
     )
     if reference:
         await _publish(call, loaded.image, "tag", parse_reference(reference).familiar)
@@ -74,14 +83,39 @@ async def create(call: Call) -> Response:
     return Response(status=200, headers=(_JSON,), body=encode_json({"status": loaded.image.id}))
 
 
+def _import_platform(text: str, call: Call) -> tuple[str, str]:
+    """Architecture and variant, empty where they are the machine's own. Raises InvalidParameter."""
+    if not text or call.version < IMPORT_PLATFORM_SINCE:
+        return "", ""
+    platform = parse_platform(text, call.engine.host)
+    if platform.os != "linux":
+        raise InvalidParameter("operating system is not supported")
+    return platform.architecture, platform.variant
+
+
+async def commit(call: Call) -> Response:
+    query = call.query()
+    body = await call.read_json(lambda document: decode_create(document, query, call.version), may_be_empty=True)
+    request = CommitRequest(
+        container=query.text("container"),
+        reference=tagged_if_named(query.text("repo"), query.text("tag")),
+        author=query.text("author"),
+        comment=query.text("comment"),
+        config=body.config if body is not None else None,
+        changes=query.texts("changes"),
+    )
+    image = await call.engine.committer.commit(request, created=rfc3339(call.engine.now_ns()))
+    return json_response({"Id": image.id}, 201)
+
+
 async def list_images(call: Call) -> Response:
     query, version = call.query(), call.version
     filters = query.filters(LIST_FILTERS)
     if version < FILTER_PARAMETER_UNTIL and (pattern := query.text("filter")):
         filters = {**filters, "reference": (*filters.get("reference", ()), pattern)}
-    services = call.engine.services
+    services, are_all_wanted = call.engine.services, query.flag("all")
     images = await services.images.ask(ImageStore.list)
-    chosen = await matching_images(images, filters, services, call.engine.now_ns())
+    chosen = await matching_images(images, filters, services, call.engine.now_ns(), with_parents=are_all_wanted)
     chosen.sort(key=lambda named: created_of(named.image) or 0, reverse=True)
     is_shared_told = version >= SHARED_SIZE_SINCE and query.flag("shared-size")
     shared = shared_bytes(images) if is_shared_told else {}
@@ -104,13 +138,3 @@ async def _publish(call: Call, image: Image, action: str, name: str = "") -> Non
     attributes = {**(image.config.labels or {}), "name": name or image.id}
     event = Event(type="image", action=action, actor_id=image.id, attributes=attributes, time_ns=call.engine.now_ns())
     await publish(call.engine.services.events, event)
-
-
-def _reference(repository: str, tag: str) -> str:
-    """The full reference that an import is to have, or an empty one. Raises InvalidParameter."""
-    if not repository:
-        return ""
-    reference = parse_reference(f"{repository}:{tag}" if tag else repository)
-    if reference.digest:
-        raise InvalidParameter("cannot import digest reference")
-    return str(reference.tagged())

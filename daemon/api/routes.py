@@ -45,8 +45,10 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("GET", "/info", system.info),
     ("GET", "/events", events.events),
     ("GET", "/system/df", disk_usage.usage),
+    ("POST", "/build/prune", disk_usage.prune_build_cache),
     ("POST", "/images/load", images.load),
     ("POST", "/images/create", images.create),
+    ("POST", "/commit", images.commit),
     ("GET", "/images/json", images.list_images),
     ("POST", "/images/prune", image_changes.prune),
     ("GET", "/images/{name}/json", images.inspect),
@@ -102,8 +104,6 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
 
 NOT_YET: tuple[tuple[str, str, str], ...] = (
     ("GET", "/containers/{name}/attach/ws", "running a container"),
-    ("POST", "/build/prune", "pruning"),
-    ("POST", "/commit", "committing a container"),
     ("POST", "/build", "building an image"),
     ("POST", "/images/{name}/push", "pushing an image"),
     ("GET", "/images/search|/distribution/{name}/json", "this request for images"),

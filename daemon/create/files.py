@@ -169,11 +169,10 @@ class ContainerFiles:
         chain_ids: tuple[str, ...] = ()
         if container.image_id:
             chain_ids = (await services.images.ask(ImageStore.find, container.image_id)).chain_ids
-        lower = (self.stores.layers.path(chain_id) for chain_id in reversed(chain_ids))
         return _Target(
             summary=summary,
             container=container,
-            layers=(self.stores.containers.upper(container.id), *lower),
+            layers=(self.stores.containers.upper(container.id), *self.stores.layers.lower(chain_ids)),
             mountings=tuple([await self._mounting(mount) for mount in container.mounts if mount.type != "tmpfs"]),
         )
 

@@ -7,6 +7,7 @@ recorded is taken back.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import anyio
@@ -20,6 +21,7 @@ from daemon.reference import parse_reference
 from daemon.services.image_store import ImageStore, NamedImage
 from daemon.storage.archive import import_rootfs, load_archive
 from daemon.storage.content import ContentStore
+from daemon.storage.layer_commit import Draft, commit_layer
 from daemon.storage.layers import LayerStore
 from daemon.storage.oci import Descriptor, IndexEntry, Platform
 
@@ -50,9 +52,21 @@ class ImageLoader:
         return loaded
 
     async def import_rootfs(
-        self, body: ByteStream, *, config: ContainerConfig, created: str, message: str, reference: str
+        self,
+        body: ByteStream,
+        *,
+        config: ContainerConfig,
+        created: str,
+        message: str,
+        reference: str,
+        architecture: str = "",
+        variant: str = "",
     ) -> LoadedImage:
-        """An image of one layer from the tar of a root file system; `reference` may be empty. Raises as `load`."""
+        """An image of one layer from the tar of a root file system. Raises as `load`.
+
+        `reference` may be empty, and `architecture`, where it is this machine's.
+        """
+        platform = Platform(os="linux", architecture=architecture, variant=variant) if architecture else None
         references = (reference,) if reference else ()
         loaded = await anyio.to_thread.run_sync(
             lambda: import_rootfs(
@@ -63,10 +77,17 @@ class ImageLoader:
                 created=created,
                 message=message,
                 references=references,
+                platform=platform,
             )
         )
         await self._record((loaded,))
         return loaded
+
+    async def commit(self, upper: Path, draft: Draft, references: tuple[str, ...]) -> Image:
+        """The image of a draft and what is in `upper`, durable, under these full references. See `commit_layer`."""
+        image = await anyio.to_thread.run_sync(lambda: commit_layer(upper, draft, self._content, self._layers))
+        await self._record((LoadedImage(image=image, references=references),))
+        return image
 
     async def discard(self, image: Image) -> tuple[str, ...]:
         """Remove the content of an image that has no record any more, but for what others share.
@@ -93,6 +114,7 @@ class ImageLoader:
         try:
             # All names before the first record: an archive with a bad one is refused as a whole.
             names = [tuple(str(parse_reference(text).tagged()) for text in item.references) for item in loaded]
+            await anyio.to_thread.run_sync(self._make_inits, [item.image.chain_ids for item in loaded])
             for item, references in zip(loaded, names, strict=True):
                 await self._images.ask(ImageStore.add, item.image, references)
         except BaseException:
@@ -102,6 +124,10 @@ class ImageLoader:
         await anyio.to_thread.run_sync(
             self._content.write_index, index_entries(await self._images.ask(ImageStore.list))
         )
+
+    def _make_inits(self, chains: Sequence[tuple[str, ...]]) -> None:
+        for chain_ids in chains:
+            self._layers.make_init(chain_ids)
 
     async def _take_back(self) -> None:
         known = await self._images.ask(ImageStore.list)

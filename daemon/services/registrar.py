@@ -21,13 +21,16 @@ from daemon.summary import ContainerSummary
 
 
 class ContainerIndex:
-    """The synchronous core: summaries by id, ids by name. The names by which others link to a container are its names, too."""
+    """The synchronous core: summaries by id, ids by name, links included, and by image."""
 
     def __init__(self, summaries: Iterable[ContainerSummary] = ()) -> None:
         self._summaries = {summary.id: summary for summary in summaries}
         self._ids = {summary.name: summary.id for summary in self._summaries.values()}
+        self._users: dict[str, dict[str, None]] = {}
+        """Of each image, oldest first."""
         for summary in tuple(self._summaries.values()):
             self._link(summary)
+            self._users.setdefault(summary.image_id, {})[summary.id] = None
 
     def __len__(self) -> int:
         return len(self._summaries)
@@ -41,6 +44,7 @@ class ContainerIndex:
             summary = attrs.evolve(summary, linked_as=self._summaries[known.id].linked_as)
         self._summaries[summary.id] = summary
         self._ids[summary.name] = summary.id
+        self._users.setdefault(summary.image_id, {})[summary.id] = None
         self._link(summary)
 
     def discard(self, container_id: str) -> None:
@@ -50,6 +54,10 @@ class ContainerIndex:
             for name in (known.name, *known.linked_as):
                 if self._ids.get(name) == container_id:
                     del self._ids[name]
+            users = self._users[known.image_id]
+            del users[container_id]
+            if not users:
+                del self._users[known.image_id]
 
     def get(self, container_id: str) -> ContainerSummary | None:
         return self._summaries.get(container_id)
@@ -76,6 +84,14 @@ class ContainerIndex:
 
     def all(self) -> tuple[ContainerSummary, ...]:
         return tuple(self._summaries.values())
+
+    def user_of_image(self, image_id: str) -> str | None:
+        """The container that has had it longest."""
+        return next(iter(self._users.get(image_id, ())), None)
+
+    def users_by_image(self) -> dict[str, int]:
+        """How many containers have each image that is in use."""
+        return {image_id: len(users) for image_id, users in self._users.items()}
 
     def rename(self, container_id: str, name: str) -> None:
         if (summary := self._summaries.get(container_id)) is not None:
@@ -163,6 +179,14 @@ class Registrar:
     async def list(self) -> tuple[ContainerSummary, ...]:
         """A snapshot, oldest first."""
         return self._index.all()
+
+    async def user_of_image(self, image_id: str) -> str | None:
+        """See `ContainerIndex.user_of_image`."""
+        return self._index.user_of_image(image_id)
+
+    async def users_by_image(self) -> dict[str, int]:
+        """See `ContainerIndex.users_by_image`."""
+        return self._index.users_by_image()
 
     def claim(self, name_or_id: str, claim: Claim) -> Deferred[ContainerSummary]:
         """The container, once it is this claim's turn to change it. `release` must follow, whatever comes of it.

@@ -30,6 +30,7 @@ from daemon.storage.oci import (
     INDEX_TYPES,
     MANIFEST_TYPES,
     ArchivedImage,
+    Platform,
     Reference,
     decode_archive_manifest,
     decode_index,
@@ -71,20 +72,22 @@ def import_rootfs(
     created: str,
     message: str = "Imported from -",
     references: Sequence[str] = (),
+    platform: Platform | None = None,
     limits: Limits | None = None,
 ) -> LoadedImage:
-    """An image of one layer from the tar of a root file system, compressed or not, for the platform of this machine.
+    """An image of one layer from the tar of a root file system, compressed or not; for this machine, unless it is for another.
 
     `created` is an RFC 3339 time. Raises as `load_archive`. Fields as in Moby's ImportImage (daemon/images/image_import.go).
     """
     with ReceivedFiles(store) as files:
         rootfs = files.add_stream(stream, bytes_max=STREAM_BYTES_MAX)
         with Intake(files, store, layers, limits) as intake:
-            platform = machine_platform()
+            platform = platform or machine_platform()
             image_config = ImageConfig(
                 created=created,
                 architecture=platform.architecture,
                 os=platform.os,
+                variant=platform.variant,
                 comment=message,
                 config=config,
                 diff_ids=(intake.unpack_root(rootfs).diff_id,),

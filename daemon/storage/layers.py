@@ -1,6 +1,8 @@
 """Unpacked layers, one directory per chain id: shared by every image and container that has the same layers below it.
 
     root/<hex of the chain id>/diff   the layer, ready to be a lower directory of an overlay
+    root/<hex of the chain id>/init   of the uppermost of an image: what its containers have on top of it (`init_layer.py`)
+    root/scratch/init                 the same for what has no layer
     root/.ingest-<random>/diff        a layer that is being unpacked, or one that is being removed; residue after a crash
 
 A layer is there whole or not at all: it is unpacked aside, the file system is synced, and one rename puts it in place.
@@ -13,16 +15,19 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from daemon.storage.disk import disk, remove_tree, sync_directory, sync_file_system
+from daemon.storage.init_layer import build_init_layer
 from daemon.storage.oci import checked_digest
 
 _INGEST = ".ingest-"
 _DIFF = "diff"
+_INIT = "init"
+_SCRATCH = "scratch"
 
 
 class LayerStore:
@@ -40,6 +45,30 @@ class LayerStore:
 
     def contains(self, chain_id: str) -> bool:
         return self._home(chain_id).is_dir()
+
+    def lower(self, chain_ids: Sequence[str]) -> tuple[Path, ...]:
+        """What lies below a container's own layer, top first, given the chain ids of its image's layers, lowest first."""
+        return (self._init(chain_ids), *(self.path(chain_id) for chain_id in reversed(chain_ids)))
+
+    def make_init(self, chain_ids: Sequence[str]) -> None:
+        """Make the init layer on these, durably; harmless when it is there. Raises System."""
+        init = self._init(chain_ids)
+        with disk("make an init layer"):
+            if init.is_dir():
+                return
+            aside = Path(tempfile.mkdtemp(prefix=_INGEST, dir=self._root))
+            try:
+                made = aside / _INIT
+                made.mkdir(mode=0o755)
+                made.chmod(0o755)
+                build_init_layer(made, [self.path(chain_id) for chain_id in reversed(chain_ids)])
+                sync_file_system(aside)
+                if not chain_ids:
+                    init.parent.mkdir(mode=0o700, exist_ok=True)
+                made.rename(init)
+                sync_directory(init.parent)
+            finally:
+                remove_tree(aside)
 
     def build(self) -> LayerBuild:
         """A place to unpack one layer. Use it as a context manager: left without a commit, nothing stays."""
@@ -60,10 +89,14 @@ class LayerStore:
         Returns the names of the directories that were removed, sorted.
         """
         with disk("recover the layer store"):
-            residue = [home for home in self._root.iterdir() if f"sha256:{home.name}" not in keep]
+            kept = {chain_id.removeprefix("sha256:") for chain_id in keep} | {_SCRATCH}
+            residue = [home for home in self._root.iterdir() if home.name not in kept]
             for home in residue:
                 remove_tree(home)
         return tuple(sorted(home.name for home in residue))
+
+    def _init(self, chain_ids: Sequence[str]) -> Path:
+        return (self._home(chain_ids[-1]) if chain_ids else self._root / _SCRATCH) / _INIT
 
     def _home(self, chain_id: str) -> Path:
         return self._root / checked_digest(chain_id).removeprefix("sha256:")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.api.routes import Router
-from tests.daemon.harness import engine_at
+from tests.daemon.harness import engine_at, rootfs_tar
 from tests.daemon.http.serving import serving
 
 pytestmark = pytest.mark.anyio
@@ -33,3 +33,84 @@ async def test_old_clients_are_shown_what_they_still_read(version: str, fields: 
     assert {"ContainerConfig", "VirtualSize"} & shown.keys() == fields
     assert shown.get("VirtualSize", shown["Size"]) == shown["Size"]
     assert shown.get("ContainerConfig", {}).get("Volumes") is None
+
+
+FORM = "POST /v1.50/{path} HTTP/1.1\r\nHost: a\r\n{headers}\r\n{body}"
+CREATED_WEB = '{"Image": "busybox", "Cmd": ["sh"]}'
+
+
+def posting(path: str, body: str = "", kind: str = "application/json") -> bytes:
+    headers = f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n" if body else "Content-Length: 0\r\n"
+    return FORM.format(path=path, headers=headers, body=body).encode()
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "status", "text"),
+    [
+        ("container=web", "", 201, ""),
+        ("container=web", "null", 201, ""),
+        ("container=web&repo=x/y&tag=1&pause=0&changes=USER+a&changes=ENV+B%3D2", "{}", 201, ""),
+        ("container=web", '{"Cmd": ["other"]}', 201, ""),
+        ("container=web&tag=nobody-is-called-so", "", 201, ""),
+        ("", "", 400, 'invalid name or ID supplied: ""'),
+        ("container=nope", "", 404, "No such container: nope"),
+        ("container=web&changes=", "", 400, "file with no instructions"),
+        ("container=web&changes=COPY+a+b", "", 400, "COPY is not a valid change command"),
+        ("container=web&repo=UP", "", 400, "invalid reference format: repository name (library/UP) must be lowercase"),
+        ("container=web&repo=sha256", "", 400, "refusing to create an ambiguous tag using digest algorithm as name"),
+        (f"container=web&repo=x@sha256:{'0' * 64}", "", 400, "cannot import digest reference"),
+        ("container=web", "[]", 400, "cannot unmarshal array"),
+        ("container=web", '{"Cmd": 5}', 400, "cannot unmarshal number"),
+    ],
+)
+async def test_a_commit_is_answered_as_by_docker(query: str, body: str, status: int, text: str, tmp_path: Path) -> None:
+    async with (
+        engine_at(tmp_path) as engine,
+        serving(Router(engine), tmp_path) as service,
+        await service.connect() as client,
+    ):
+        await client.ask(posting("containers/create?name=web", CREATED_WEB))
+        answer = await client.ask(posting(f"commit?{query}", body))
+        said = json.loads(answer.body)
+        assert (answer.status, text in said.get("message", "")) == (status, True), said
+        if status != 201:
+            return
+        shown = json.loads(
+            (await client.ask(f"GET /images/{said['Id']}/json HTTP/1.1\r\nHost: a\r\n\r\n".encode())).body
+        )
+    assert (shown["Id"], shown["RepoTags"]) == (said["Id"], ["x/y:1"] if "repo" in query else [])
+    assert shown["Config"]["Cmd"] == (["other"] if "other" in body else ["sh"])
+    assert shown["Config"]["User"] == ("a" if "USER" in query else "")
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "text"),
+    [
+        ("changes=CMD+x&changes=ENV+A%3D1&message=hi&platform=linux/arm/v6", 200, ""),
+        ("platform=arm64", 200, ""),
+        ("platform=windows/amd64", 400, "operating system is not supported"),
+        ("platform=a/b/c/d", 400, "cannot parse platform specifier"),
+        ("changes=RUN+x", 400, "RUN is not a valid change command"),
+    ],
+)
+async def test_an_import_takes_changes_a_message_and_a_platform(
+    query: str, status: int, text: str, tmp_path: Path
+) -> None:
+    async with (
+        engine_at(tmp_path) as engine,
+        serving(Router(engine), tmp_path) as service,
+        await service.connect() as client,
+    ):
+        answer = await client.ask(
+            posting(f"images/create?fromSrc=-&repo=new&{query}", rootfs_tar().decode("latin-1"), "application/x-tar")
+        )
+        assert (answer.status, text in answer.body.decode()) == (status, True), answer.body
+        if status != 200:
+            return
+        shown = json.loads((await client.ask(b"GET /images/new/json HTTP/1.1\r\nHost: a\r\n\r\n")).body)
+    if "arm64" in query:
+        assert (shown["Architecture"], shown.get("Variant")) == ("arm64", None)
+    else:
+        assert (shown["Architecture"], shown["Variant"]) == ("arm", "v6")
+        assert (shown["Comment"], shown["Config"]["Env"]) == ("hi", ["A=1"])
+        assert shown["Config"]["Cmd"] == ["/bin/sh", "-c", "x"]

@@ -142,6 +142,14 @@ def docker_archive(*, compress: Callable[[bytes], bytes] = bytes, tags: list[str
     }
 
 
+def archive_of(*layers: bytes) -> bytes:
+    """A docker-archive of one image without a name, of these layers, lowest first."""
+    config = config_of(*layers)
+    name = hashlib.sha256(config).hexdigest() + ".json"
+    files = {f"{number}.tar": layer for number, layer in enumerate(layers)}
+    return tar_of({**files, name: config, "manifest.json": json.dumps([{"Config": name, "Layers": [*files]}]).encode()})
+
+
 def pointer(blobs: Files, content: bytes, media_type: str, **fields: object) -> dict[str, object]:
     digest = digest_of(content)
     blobs[f"blobs/sha256/{digest.removeprefix('sha256:')}"] = content
