@@ -79,7 +79,7 @@ class ImageChanger:
         images = await self.services.images.ask(ImageStore.list)
         removed: list[Removed] = []
         for named in images:
-            if not is_wanted(named) or (only_nameless and named.references):
+            if not is_wanted(named) or (only_nameless and named.tags):
                 continue
             for name in named.references or (named.image.id,):
                 try:
