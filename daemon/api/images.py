@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import AsyncGenerator, Sequence
 
+from daemon.api import registries
 from daemon.api.calls import Call, encode_json, json_response, stream_response
 from daemon.api.image_list import LIST_FILTERS, created_of, matching_images, shared_bytes
 from daemon.api.schema import CONFIG
@@ -48,13 +49,11 @@ async def _streamed(lines: Sequence[str]) -> AsyncGenerator[bytes, None]:
 
 
 async def create(call: Call) -> Response:
-    """`docker import`; pulling is not supported yet."""
+    """`docker pull` or `docker import`."""
     query = call.query()
-    source = query.text("fromSrc")
-    if not source:
-        name = query.text("fromImage") or "an image"
-        raise NotImplementedHere(f"cannot pull {name}: pulling is not supported yet, use docker load or docker import")
-    if source != "-":
+    if query.text("fromImage"):
+        return await registries.pull(call)
+    if query.text("fromSrc") != "-":
         raise NotImplementedHere("docker import reads standard input or a local file; a URL is not supported yet")
     if query.has("changes") and query.text("changes"):
         raise NotImplementedHere("docker import --change is not supported yet")
