@@ -23,9 +23,12 @@ from daemon.create.changes import Changer
 from daemon.create.commit import Committer
 from daemon.create.files import ContainerFiles
 from daemon.create.image_changes import ImageChanger
+from daemon.create.image_puller import ImagePuller
+from daemon.create.image_pusher import ImagePusher
 from daemon.create.image_saver import ImageSaver
 from daemon.create.network_changes import NetworkChanger
 from daemon.create.pipeline import Creator
+from daemon.create.registry_inspector import RegistryInspector
 from daemon.create.request import Created, CreateRequest, Pruned
 from daemon.create.streaming import Reading
 from daemon.create.volume_changes import VolumeChanger
@@ -34,6 +37,7 @@ from daemon.host import Host, detect
 from daemon.host_subnets import subnets_in_use
 from daemon.network.plan import Surroundings
 from daemon.network.pools import unique_local_block
+from daemon.registry.registries import Registries
 from daemon.services import Services
 from daemon.storage.database import Database
 from daemon.storage.recovery import (
@@ -94,6 +98,7 @@ class Engine:
             self.images = ImageChanger(services=self.services, now_ns=self.now_ns)
             self.committer = Committer(services=self.services, containers=stores.containers, now_ns=self.now_ns)
             self.saver = ImageSaver(services=self.services, content=stores.content, reading=reading, now_ns=self.now_ns)
+            self._use_registries(stores, reading)
             self.networks = NetworkChanger(services=self.services, now_ns=self.now_ns)
             self._volume_changer = VolumeChanger(services=self.services, config=self.config, now_ns=self.now_ns)
             self._stack = stack.pop_all()
@@ -157,6 +162,17 @@ class Engine:
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(reserved=subnets_in_use(), ipv6_block=unique_local_block(self.id))
+
+    def _use_registries(self, stores: Stores, reading: Reading) -> None:
+        registries = Registries(self.config.insecure_registries)
+        services, content = self.services, stores.content
+        self.puller = ImagePuller(
+            services=services, registries=registries, content=content, host=self.host, now_ns=self.now_ns
+        )
+        self.pusher = ImagePusher(
+            services=services, registries=registries, content=content, reading=reading, now_ns=self.now_ns
+        )
+        self.inspector = RegistryInspector(registries=registries)
 
     @contextmanager
     def _noting_residue(self) -> Iterator[None]:

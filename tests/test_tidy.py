@@ -74,10 +74,21 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"actors", "daemon.create.events", "daemon.create.streaming", "daemon.services", "daemon.storage"} | NOUNS,
         {"attrs"},
     ),
+    "daemon.registry": (
+        {"daemon.errors", "daemon.reference", "daemon.storage.oci"},
+        {"anyio", "attrs", "httpx", "msgspec"},
+    ),
+    **dict.fromkeys(
+        [f"daemon.create.{name}" for name in ("blob_download", "image_puller", "image_pusher", "registry_inspector")],
+        (
+            {"daemon.create", "daemon.host", "daemon.registry", "daemon.services", "daemon.storage"} | NOUNS,
+            {"anyio", "attrs"},
+        ),
+    ),
     "daemon.supervision": ({"actors", "daemon.config", "daemon.network", "daemon.services", "daemon.storage"}, set()),
     "daemon.engine": (
         {"actors", "daemon.config", "daemon.host", "daemon.create", "daemon.services", "daemon.storage"}
-        | {"daemon.host_subnets", "daemon.supervision"}
+        | {"daemon.host_subnets", "daemon.registry.registries", "daemon.supervision"}
         | NOUNS,
         {"anyio"},
     ),
@@ -86,6 +97,10 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         | {"daemon.services", "daemon.storage.database"}
         | NOUNS,
         {"anyio", "attrs", "msgspec"},
+    ),
+    "daemon.api.registries": (
+        {"daemon.api", "daemon.create", "daemon.http", "daemon.registry.credentials", "daemon.services"} | NOUNS,
+        {"msgspec"},
     ),
     "daemon.api.patterns": ({"daemon.errors"}, {"re2"}),
     "daemon.__main__": ({"actors", "daemon"}, {"anyio"}),

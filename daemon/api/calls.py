@@ -27,6 +27,7 @@ from daemon.errors import (
     NotFound,
     NotImplementedHere,
     System,
+    Unauthorized,
     Unavailable,
 )
 from daemon.http.connection import HeadTooLarge, TooLarge, TooSlow
@@ -40,6 +41,7 @@ STATUS: Mapping[type[DaemonError], int] = {
     TooSlow: 408,
     Conflict: 409,
     Forbidden: 403,
+    Unauthorized: 401,
     Unavailable: 503,
     NotImplementedHere: 501,
     System: 500,

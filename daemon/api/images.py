@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 import anyio.to_thread
 
+from daemon.api import registries
 from daemon.api.calls import Call, encode_json, json_response, stream_response
 from daemon.api.containers import decode_create
 from daemon.api.image_changes import tagged_if_named
@@ -56,13 +57,11 @@ async def _streamed(lines: Sequence[str]) -> AsyncGenerator[bytes, None]:
 
 
 async def create(call: Call) -> Response:
-    """`docker import`; pulling is not supported yet."""
+    """`docker pull` or `docker import`."""
     query = call.query()
-    source = query.text("fromSrc")
-    if not source:
-        name = query.text("fromImage") or "an image"
-        raise NotImplementedHere(f"cannot pull {name}: pulling is not supported yet, use docker load or docker import")
-    if source != "-":
+    if query.text("fromImage"):
+        return await registries.pull(call)
+    if query.text("fromSrc") != "-":
         raise NotImplementedHere("docker import reads standard input or a local file; a URL is not supported yet")
     architecture, variant = _import_platform(query.text("platform"), call)
     reference = tagged_if_named(query.text("repo"), query.text("tag"))

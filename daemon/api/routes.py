@@ -24,6 +24,7 @@ from daemon.api import (
     images,
     networks,
     not_running,
+    registries,
     system,
     volumes,
 )
@@ -56,7 +57,10 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("GET", "/images/{name}/get", image_changes.save_one),
     ("GET", "/images/{name}/history", image_changes.history),
     ("POST", "/images/{name}/tag", image_changes.tag),
+    ("POST", "/images/{name}/push", registries.push),
     ("DELETE", "/images/{name}", image_changes.remove),
+    ("GET", "/distribution/{name}/json", registries.inspect),
+    ("POST", "/auth", registries.login),
     ("POST", "/containers/create", containers.create),
     ("GET", "/containers/json", containers.list_containers),
     ("GET", "/containers/{name}/json", containers.inspect),
@@ -105,9 +109,7 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
 NOT_YET: tuple[tuple[str, str, str], ...] = (
     ("GET", "/containers/{name}/attach/ws", "running a container"),
     ("POST", "/build", "building an image"),
-    ("POST", "/images/{name}/push", "pushing an image"),
-    ("GET", "/images/search|/distribution/{name}/json", "this request for images"),
-    ("POST", "/auth", "logging in to a registry"),
+    ("GET", "/images/search", "searching for images"),
 )
 """What Docker has and this daemon has not yet: a 501 says so, where a 404 would read like a mistake of the client's."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from actors import ActorCrashed, MailboxFull, Ref
 from daemon.image import Image
+from daemon.reference import Reference
 from daemon.services.event_bus import Event, EventBus
 from daemon.summary import ContainerSummary
 from daemon.volume import LOCAL, Volume
@@ -50,6 +51,12 @@ def container_event(summary: ContainerSummary, action: str, time_ns: int, **attr
 def image_event(image: Image, action: str, time_ns: int, *, name: str) -> Event:
     attributes = {**(image.config.labels or {}), "name": name}
     return Event(type="image", action=action, actor_id=image.id, attributes=attributes, time_ns=time_ns)
+
+
+def reference_event(reference: Reference, action: str, labels: Mapping[str, str] | None, time_ns: int) -> Event:
+    """Of a name rather than an image: that of a pull or a push (moby v28 distribution/pull.go, push.go)."""
+    attributes = {**(labels or {}), "name": reference.familiar_name}
+    return Event(type="image", action=action, actor_id=reference.familiar, attributes=attributes, time_ns=time_ns)
 
 
 def volume_event(volume: Volume, action: str, time_ns: int) -> Event:

@@ -97,7 +97,7 @@ class ImageChanger:
     ) -> AsyncGenerator[Removed, None]:
         for named in await self.services.images.ask(ImageStore.list):
             # What others were committed on goes with the last of them, if it has no name of its own.
-            is_nameless = not named.references
+            is_nameless = not named.tags
             if not is_wanted(named) or (only_nameless and not is_nameless) or (is_nameless and named.has_children):
                 continue
             for name in named.references or (named.image.id,):

@@ -7,6 +7,7 @@ recorded is taken back.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -16,14 +17,17 @@ import anyio.to_thread
 
 from actors import Ref
 from daemon.container import ContainerConfig
+from daemon.errors import InvalidParameter, quoted
 from daemon.image import Image, LoadedImage
 from daemon.reference import parse_reference
 from daemon.services.image_store import ImageStore, NamedImage
-from daemon.storage.archive import import_rootfs, load_archive
+from daemon.storage.archive import import_rootfs, load_archive, take_image
 from daemon.storage.content import ContentStore
+from daemon.storage.intake import FoundImage
 from daemon.storage.layer_commit import Draft, commit_layer
 from daemon.storage.layers import LayerStore
 from daemon.storage.oci import Descriptor, IndexEntry, Platform
+from daemon.storage.received import ReceivedFiles
 
 
 class ByteStream(Protocol):
@@ -32,6 +36,16 @@ class ByteStream(Protocol):
     async def receive(self) -> bytes:
         """The next bytes, empty at the end. Raises a DaemonError if the client goes away."""
         ...
+
+
+class Delivery:
+    """Files that somebody has fetched, and the image that they are; whoever has it last removes what is left of them."""
+
+    def __init__(self, files: ReceivedFiles, image: FoundImage) -> None:
+        self.files = files
+        self.image = image
+        self.is_taken = False
+        """Whether the loader has begun with it: from then on the files are the loader's."""
 
 
 class ImageLoader:
@@ -49,6 +63,19 @@ class ImageLoader:
         """
         loaded = await anyio.to_thread.run_sync(lambda: load_archive(BlockingReader(body), self._content, self._layers))
         await self._record(loaded)
+        return loaded
+
+    async def take(self, delivery: Delivery) -> LoadedImage:
+        """The image of files that have been fetched, durable, under its names, which may be digests.
+
+        Raises:
+            InvalidParameter: it is damaged, hostile or too large.
+            System: the disk failed.
+        """
+        delivery.is_taken = True
+        work = partial(take_image, delivery.files, delivery.image, self._content, self._layers)
+        loaded = await anyio.to_thread.run_sync(work)
+        await self._record((loaded,), may_be_digests=True)
         return loaded
 
     async def import_rootfs(
@@ -110,10 +137,11 @@ class ImageLoader:
         await anyio.to_thread.run_sync(remove)
         return gone
 
-    async def _record(self, loaded: Sequence[LoadedImage]) -> None:
+    async def _record(self, loaded: Sequence[LoadedImage], *, may_be_digests: bool = False) -> None:
         try:
             # All names before the first record: an archive with a bad one is refused as a whole.
-            names = [tuple(str(parse_reference(text).tagged()) for text in item.references) for item in loaded]
+            full = partial(_full_name, may_be_digest=may_be_digests)
+            names = [tuple(map(full, item.references)) for item in loaded]
             await anyio.to_thread.run_sync(self._make_inits, [item.image.chain_ids for item in loaded])
             for item, references in zip(loaded, names, strict=True):
                 await self._images.ask(ImageStore.add, item.image, references)
@@ -133,10 +161,19 @@ class ImageLoader:
         known = await self._images.ask(ImageStore.list)
 
         def sweep() -> None:
-            self._content.recover({digest for named in known for digest in named.image.digests})
+            # The ingests stay: of this intake none is left, and those of downloads are theirs.
+            self._content.sweep({digest for named in known for digest in named.image.digests})
             self._layers.recover({chain_id for named in known for chain_id in named.image.chain_ids})
 
         await anyio.to_thread.run_sync(sweep)
+
+
+def _full_name(text: str, *, may_be_digest: bool) -> str:
+    """Raises InvalidParameter, also for a digest by which nothing was pulled (moby tarexport/load.go)."""
+    reference = parse_reference(text)
+    if reference.digest and not may_be_digest:
+        raise InvalidParameter(f"invalid tag {quoted(text)}")
+    return str(reference.tagged())
 
 
 class BlockingReader:
@@ -157,7 +194,7 @@ def index_entries(images: Sequence[NamedImage]) -> list[IndexEntry]:
     return [
         IndexEntry(
             manifest=Descriptor(named.image.manifest_digest, named.image.manifest_bytes),
-            references=named.references,
+            references=named.tags,
             platform=Platform(os=named.image.os, architecture=named.image.architecture, variant=named.image.variant),
         )
         for named in images

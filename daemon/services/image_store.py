@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 
 import attrs
@@ -18,9 +18,14 @@ from daemon.storage.database import Database
 class NamedImage:
     image: Image
     references: tuple[str, ...]
-    """In full, sorted: `docker.io/library/busybox:latest`."""
+    """In full, sorted: `docker.io/library/busybox:latest`, and with a digest those by which it was pulled or pushed."""
     has_children: bool = False
     """Whether others were committed on it, here."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The references that are no digests."""
+        return tuple(reference for reference in self.references if "@" not in reference)
 
 
 @attrs.frozen(kw_only=True)
@@ -89,19 +94,20 @@ class ImageIndex:
         image = self.find(text)
         references, user = self.references(image.id), users.get(image.id)
         short, is_parent = _short(image.id), self.has_children(image.id)
-        if not _is_id_of(image, text):
-            untagged = str(parse_reference(text).tagged())
-            if not force and user and references == (untagged,):
+        is_single = is_single_reference(references)
+        if not self._is_id_of(image, text):
+            if not force and user and is_single:
                 raise Conflict(
                     f'conflict: unable to remove repository reference "{text}" (must force) - '
                     f"container {_short(user)} is using its referenced image {short}"
                 )
-            is_last = references == (untagged,)
+            untagged = gone_with(key_of(parse_reference(text)), references)
+            is_last = set(untagged) == set(references)
             is_deleted = is_last and not user and not is_parent
-            return ImageRemoval(image=image, untagged=(untagged,), is_deleted=is_deleted)
+            return ImageRemoval(image=image, untagged=untagged, is_deleted=is_deleted)
         if is_parent:
             raise Conflict(f"conflict: unable to delete {short} (cannot be forced) - image has dependent child images")
-        if len(references) > 1 and not force:
+        if not is_single and not force:
             raise Conflict(
                 f"conflict: unable to delete {short} (must be forced) - image is referenced in multiple repositories"
             )
@@ -168,8 +174,8 @@ class ImageIndex:
                 names.setdefault(self._ids[tag], set()).add(tag)
             if not tags:
                 image = self._meant(text)
-                is_name = not _is_id_of(image, text)
-                names.setdefault(image.id, set()).update({str(parse_reference(text).tagged())} if is_name else ())
+                is_tag = not _is_id_of(image, text)
+                names.setdefault(image.id, set()).update({str(parse_reference(text).tagged())} if is_tag else ())
         return tuple(NamedImage(self._images[image_id], tuple(sorted(found))) for image_id, found in names.items())
 
     def _meant(self, text: str) -> Image:
@@ -190,17 +196,20 @@ class ImageIndex:
         return tuple(name for name in self._ids if name.startswith(f"{reference.name}:"))
 
     def _by_reference(self, reference: Reference) -> Image | None:
-        if not reference.digest:
-            image_id = self._ids.get(str(reference.tagged()))
+        image_id = self._ids.get(key_of(reference))
+        if image_id is not None or not reference.digest:
             return self._images[image_id] if image_id else None
-        # A digest names a manifest, and whatever tag stands beside it does not count. Unlike Moby's, no record is kept of
-        # which name a digest was pulled by: the name must be one of the image's.
+        # Unlike Moby, an image that was loaded is found by a digest, too: by its manifest's or its own, with one of its names.
         for image in self._images.values():
             if reference.digest in (image.manifest_digest, image.id) and any(
                 name.startswith(f"{reference.name}:") for name in self.references(image.id)
             ):
                 return image
         return None
+
+    def _is_id_of(self, image: Image, text: str) -> bool:
+        """A digest counts as an id, unless the image was pulled by it."""
+        return _is_id_of(image, text) and not ("@" in text and key_of(parse_reference(text)) in self._ids)
 
     def _by_prefix(self, prefix: str) -> Image | None:
         matches = [image for image_id, image in self._images.items() if image_id.startswith(prefix)]
@@ -215,8 +224,36 @@ def _discard(sets: dict[str, set[str]], key: str, member: str) -> None:
         sets.pop(key, None)
 
 
+def key_of(reference: Reference) -> str:
+    """By which a reference is kept: whatever tag stands beside a digest does not count."""
+    return f"{reference.name}@{reference.digest}" if reference.digest else str(reference.tagged())
+
+
+def is_single_reference(references: Sequence[str]) -> bool:
+    """Whether these are one name at most, and digests of its repository (moby daemon/images/image_delete.go)."""
+    tags = [reference for reference in references if "@" not in reference]
+    repositories = {reference.partition("@")[0] for reference in references if "@" in reference}
+    if len(references) <= 1:
+        return True
+    return len(tags) <= 1 and repositories == {_repository(tags[0]) if tags else references[0].partition("@")[0]}
+
+
+def gone_with(untagged: str, references: Sequence[str]) -> tuple[str, ...]:
+    """The references that go with one of them: with the last tag of a repository its digests."""
+    repository = _repository(untagged)
+    others = [each for each in references if each != untagged and _repository(each) == repository]
+    if "@" in untagged or any("@" not in each for each in others):
+        return (untagged,)
+    return (untagged, *others)
+
+
+def _repository(reference: str) -> str:
+    if "@" in reference:
+        return reference.partition("@")[0]
+    return reference.rpartition(":")[0]
+
+
 def _is_id_of(image: Image, text: str) -> bool:
-    """A digest counts as an id: no names are kept for digests."""
     return image.id.startswith(text) or image.id.removeprefix("sha256:").startswith(text) or "@" in text
 
 

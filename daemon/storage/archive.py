@@ -102,6 +102,16 @@ def import_rootfs(
     return image
 
 
+def take_image(
+    files: ReceivedFiles, found: FoundImage, store: ContentStore, layers: LayerStore, *, limits: Limits | None = None
+) -> LoadedImage:
+    """The image of files that have arrived one by one, as from a registry. They are used up. Raises as `load_archive`."""
+    with files, Intake(files, store, layers, limits) as intake:
+        image = intake.take(found)
+        intake.commit()
+    return image
+
+
 def _found_images(files: ReceivedFiles) -> Iterator[FoundImage]:
     manifest_json = files.find("manifest.json")
     archived: tuple[ArchivedImage, ...] = ()

@@ -53,6 +53,23 @@ class ContentStore:
         """A writer of one new blob. Use it as a context manager: left without a commit, nothing stays."""
         return Ingest(self._ingests, self._blobs)
 
+    def borrow(self, digest: str) -> Ingest | None:
+        """An ingest that has arrived already: the blob under another name, so that it stays when the blob is deleted.
+
+        None when there is no such blob.
+        """
+        with disk("borrow content"):
+            ingest = Ingest(self._ingests, self._blobs)
+            try:
+                ingest.become(self._path(digest), digest)
+            except FileNotFoundError:
+                ingest.discard()
+                return None
+            except BaseException:
+                ingest.discard()
+                raise
+        return ingest
+
     def open(self, digest: str) -> BinaryIO:
         """The blob for reading. Raises System when it is not there: the record that led here says that it is."""
         with disk(f"read content {digest[:100]}"):
@@ -92,13 +109,20 @@ class ContentStore:
 
         Returns the names of what was removed, sorted: digests and ingests.
         """
+        removed = self.sweep(keep)
         with disk("recover the content store"):
-            residue = [blob for blob in self._blobs.iterdir() if f"sha256:{blob.name}" not in keep]
-            residue += self._ingests.iterdir()
-            residue += self._root.glob(".replace-*")
+            residue = [*self._ingests.iterdir(), *self._root.glob(".replace-*")]
             for path in residue:
                 path.unlink()
-        return tuple(sorted(path.name for path in residue))
+        return tuple(sorted([*removed, *(path.name for path in residue)]))
+
+    def sweep(self, keep: Collection[str]) -> tuple[str, ...]:
+        """Remove the blobs that are not in `keep`, and return their names."""
+        with disk("sweep the content store"):
+            residue = [blob for blob in self._blobs.iterdir() if f"sha256:{blob.name}" not in keep]
+            for path in residue:
+                path.unlink()
+        return tuple(path.name for path in residue)
 
     def _path(self, digest: str) -> Path:
         return self._blobs / checked_digest(digest).removeprefix("sha256:")
@@ -125,6 +149,7 @@ class Ingest:
         self._blobs = blobs
         self._hash = hashlib.sha256()
         self._size = 0
+        self._borrowed = ""
         self._is_committed = False
         with disk("begin an ingest"):
             descriptor, name = tempfile.mkstemp(dir=ingests)
@@ -148,11 +173,25 @@ class Ingest:
             while rest:
                 rest = rest[self._file.write(rest) :]
 
+    @property
+    def size(self) -> int:
+        """Bytes that have been written."""
+        return self._size
+
+    def become(self, blob: Path, digest: str) -> None:
+        """Be `blob`, a file that hashes to `digest`, without copying it. Raises OSError."""
+        aside = self._path.with_suffix(".borrowed")
+        os.link(blob, aside)
+        aside.replace(self._path)
+        self._file.close()
+        self._size = self._path.stat().st_size
+        self._borrowed = digest
+
     def seal(self) -> Descriptor:
         """Close the file to further writes: what has been written. Many sealed ingests cost no file descriptor."""
         with disk("write content"):
             self._file.close()
-        return Descriptor(f"sha256:{self._hash.hexdigest()}", self._size)
+        return Descriptor(self._borrowed or f"sha256:{self._hash.hexdigest()}", self._size)
 
     def open(self) -> BinaryIO:
         """What has been written, for reading."""

@@ -42,6 +42,10 @@ class ReceivedFiles:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove what has not been committed; harmless twice."""
         self._ingests.close()
 
     def receive(self, stream: Source) -> None:
@@ -68,6 +72,23 @@ class ReceivedFiles:
     def add_stream(self, stream: Source, *, bytes_max: int) -> Ingest:
         """Keep a whole stream as one file. Raises InvalidParameter if it is too long."""
         return self._keep(_limited(stream, bytes_max))
+
+    def begin(self) -> Ingest:
+        """A file without a name, for whoever writes it, and then says that it is `complete`."""
+        return self._ingests.enter_context(self._store.ingest())
+
+    def borrow(self, digest: str) -> Ingest | None:
+        """A file without a name that is a blob of the store; None if it has none. It stays when the blob goes."""
+        file = self._store.borrow(digest)
+        if file is not None:
+            self._ingests.enter_context(file)
+            self.complete(file)
+        return file
+
+    def complete(self, file: Ingest) -> Descriptor:
+        """What has been written."""
+        self._contents[file] = file.seal()
+        return self._contents[file]
 
     def find(self, name: str) -> Ingest | None:
         """The file of that name, links followed; None if there is none."""
@@ -96,10 +117,10 @@ class ReceivedFiles:
             return opened.read(JSON_BYTES_MAX)
 
     def _keep(self, content: Iterable[bytes]) -> Ingest:
-        file = self._ingests.enter_context(self._store.ingest())
+        file = self.begin()
         for data in content:
             file.write(data)
-        self._contents[file] = file.seal()
+        self.complete(file)
         return file
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import InvalidParameter, System
-from daemon.storage.content import ContentStore, Descriptor
+from daemon.storage.content import ContentStore, Descriptor, Ingest
 from daemon.storage.oci import IndexEntry, Platform, digest_of
 
 HELLO = digest_of(b"hello")
@@ -180,3 +180,45 @@ def test_recovery_removes_ingests_and_blobs_that_nobody_names(store: ContentStor
     removed = ContentStore(tmp_path / "content").recover({kept})
     assert {".replace-left", "left", "not-a-digest", orphan.removeprefix("sha256:")} < set(removed)
     assert files(tmp_path / "content") == [f"blobs/sha256/{kept.removeprefix('sha256:')}", *EMPTY]
+
+
+def test_a_borrowed_blob_stays_when_the_blob_goes_and_comes_back_with_its_commit(
+    store: ContentStore, tmp_path: Path
+) -> None:
+    with store.ingest() as ingest:
+        ingest.write(b"content")
+        blob = ingest.commit()
+    borrowed = store.borrow(blob.digest)
+    assert borrowed is not None
+    with borrowed:
+        store.delete(blob.digest)
+        assert borrowed.seal() == blob
+        with borrowed.open() as opened:
+            assert opened.read() == b"content"
+        borrowed.commit(blob.digest)
+    assert store.read(blob.digest, bytes_max=100) == b"content"
+    again = store.borrow(blob.digest)
+    assert again is not None
+    with again:
+        again.commit(blob.digest)  # it is there
+    assert store.read(blob.digest, bytes_max=100) == b"content"
+    assert list((tmp_path / "content" / "ingest").iterdir()) == []
+
+
+def test_what_is_not_there_cannot_be_borrowed(store: ContentStore, tmp_path: Path) -> None:
+    assert store.borrow("sha256:" + "0" * 64) is None
+    assert list((tmp_path / "content" / "ingest").iterdir()) == []
+
+
+def test_a_sweep_leaves_what_is_arriving(store: ContentStore) -> None:
+    with store.ingest() as kept, store.ingest() as ingest, store.ingest() as other:
+        blob, gone = _commit(kept, b"kept"), _commit(other, b"gone")
+        ingest.write(b"arriving")
+        assert store.sweep({blob}) == (gone.removeprefix("sha256:"),)
+        assert list(store.digests()) == [blob]
+        ingest.commit()
+
+
+def _commit(ingest: Ingest, content: bytes) -> str:
+    ingest.write(content)
+    return ingest.commit().digest
