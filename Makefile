@@ -10,7 +10,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 endif
 INSTALL_BENCH := $(subst $(BIN),.venv-bench/bin,$(INSTALL))
 
-.PHONY: demo test lint types unit simulate faults bench bench-actors bench-load lock clean
+.PHONY: demo test lint types unit names simulate faults bench bench-actors bench-load lock clean
 
 demo: .venv/run.stamp  ## start a daemon, create 2,000 containers, kill it, prove that nothing was lost
 	$(BIN)/python -m examples.demo
@@ -32,6 +32,9 @@ bench-actors: .venv-bench/stamp  ## measure the actors beside pykka, xoscar, the
 
 bench-load: .venv/run.stamp  ## load a large image, beside dockerd if it is there; BENCH_ARGS='--help'
 	$(BIN)/python -m contrib.bench_load $(BENCH_ARGS)
+
+names: .venv/dev.stamp  ## have 10,000 creates at once draw their names: no two may have the same
+	NAMES=10000 $(BIN)/python -m pytest --durations 1 tests/daemon/create/test_contended_names.py -k draw
 
 simulate: .venv/dev.stamp  ## run the actors' scenarios under SEEDS seeds, others than last time; FIRST=n repeats a run
 	$(BIN)/python -m tests.actors.simulate --seeds $(or $(SEEDS),1000) $(if $(FIRST),--first $(FIRST))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib.util
+import ipaddress
 import logging
 import os
 import signal
@@ -20,9 +21,10 @@ from daemon.api.routes import Router
 from daemon.api.system import VERSION
 from daemon.config import BACKENDS, READY_TREES_MAX, SOCKET_PATH_BYTES_MAX, Config
 from daemon.engine import Engine
-from daemon.errors import DaemonError
+from daemon.errors import DaemonError, InvalidParameter
 from daemon.http.server import Server
 from daemon.http.sockets import listening
+from daemon.registry.addresses import address_of_login
 
 _log = logging.getLogger("daemon")
 
@@ -30,6 +32,7 @@ _log = logging.getLogger("daemon")
 def main(arguments: Sequence[str] | None = None) -> int:
     config = parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # addresses of blobs may be signed: they are no log's business
     os.umask(0o022)  # as dockerd: modes are those of images and of our own tables, not of whoever starts us
     backend = "trio" if config.backend == "trio" else "asyncio"
     options = {"use_uvloop": config.backend == "uvloop"} if backend == "asyncio" else {}
@@ -81,6 +84,24 @@ def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
 
 
 def parse(arguments: Sequence[str] | None) -> Config:
+    parser = arguments_parser()
+    given = parser.parse_args(arguments)
+    if given.ready_trees < 0:
+        parser.error(f"--ready-trees is a number of containers, not {given.ready_trees}")
+    if len(bytes(given.socket)) > SOCKET_PATH_BYTES_MAX:
+        parser.error(f"the path of a socket has at most {SOCKET_PATH_BYTES_MAX} bytes: {given.socket}")
+    if given.backend != "asyncio" and importlib.util.find_spec(given.backend) is None:
+        parser.error(f"the backend {given.backend} is not installed: pip install 'boatyard[{given.backend}]'")
+    return Config(
+        data_root=given.data_root.absolute(),
+        socket=given.socket.absolute(),
+        backend=given.backend,
+        ready_trees_max=given.ready_trees,
+        insecure_registries=tuple(given.insecure_registry),
+    )
+
+
+def arguments_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="boatyardd", description="Docker's container create, on a Unix socket that speaks the Docker Engine API."
     )
@@ -112,19 +133,28 @@ def parse(arguments: Sequence[str] | None) -> Config:
         metavar="N",
         help="containers whose directories are made beforehand, so that a burst of as many is fast (default: %(default)s)",
     )
-    given = parser.parse_args(arguments)
-    if given.ready_trees < 0:
-        parser.error(f"--ready-trees is a number of containers, not {given.ready_trees}")
-    if len(bytes(given.socket)) > SOCKET_PATH_BYTES_MAX:
-        parser.error(f"the path of a socket has at most {SOCKET_PATH_BYTES_MAX} bytes: {given.socket}")
-    if given.backend != "asyncio" and importlib.util.find_spec(given.backend) is None:
-        parser.error(f"the backend {given.backend} is not installed: pip install 'boatyard[{given.backend}]'")
-    return Config(
-        data_root=given.data_root.absolute(),
-        socket=given.socket.absolute(),
-        backend=given.backend,
-        ready_trees_max=given.ready_trees,
+    serve_parser.add_argument(
+        "--insecure-registry",
+        action="append",
+        default=[],
+        type=insecure_registry,
+        metavar="HOST[:PORT]|NETWORK",
+        help="a registry that is spoken to without TLS; may be given several times. This machine always is",
     )
+    return parser
+
+
+def insecure_registry(text: str) -> str:
+    """Raises ValueError, which argparse tells as a wrong argument, for what is neither a host nor a network."""
+    if "/" in text:
+        return str(ipaddress.ip_network(text, strict=False))
+    try:
+        host = address_of_login(text, ()).host
+    except InvalidParameter as error:
+        raise ValueError(text) from error
+    if host != text:
+        raise ValueError(text)
+    return text
 
 
 if __name__ == "__main__":

@@ -40,6 +40,8 @@ class Config:
     """How long the clean-up of a failed create may take: it is shielded, and a shield needs an end."""
     events_kept_max: int = 256
     """Past events for `since`, as in Docker."""
+    insecure_registries: tuple[str, ...] = ()
+    """Hosts, with or without a port, and networks as `10.0.0.0/8`, that are spoken to without TLS, besides this machine."""
     connections_max: int = 1024
     log_bytes_max: int = LOG_BYTES_MAX
     """Of the database's log, made before the first commit; beyond that it grows as it needs to."""

@@ -8,6 +8,7 @@ Owns the nouns and nothing else; `api/schema` knows what Docker calls each field
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 
 import attrs
@@ -325,6 +326,11 @@ class Link:
     container_id: str
 
 
+def link_name(name: str, alias: str) -> str:
+    """What a link is called in the table of all names: `web/db`, without the leading slash, as Go's path.Join makes it."""
+    return posixpath.normpath(f"/{name}/{alias}").lstrip("/")
+
+
 @attrs.frozen(kw_only=True)
 class Container:
     """One created container: what its record on disk says and what inspect shows. It changes by rename and removal only."""
@@ -347,38 +353,3 @@ class Container:
     security: SecurityOptions = SecurityOptions()
     links: tuple[Link, ...] = ()
     """What `HostConfig.Links` means; its names in the table of all names are `name/alias`."""
-
-
-@attrs.frozen(kw_only=True, slots=True)
-class ContainerSummary:
-    """What the list shows and filters by: the part of a container that is kept in memory."""
-
-    id: str
-    name: str
-    created_ns: int
-    image: str
-    image_id: str
-    path: str
-    args: tuple[str, ...]
-    labels: Mapping[str, str]
-    network_mode: str
-    annotations: Mapping[str, str] | None
-    networks: Mapping[str, EndpointSettings]
-    mounts: tuple[Mount, ...]
-
-
-def summary_of(container: Container) -> ContainerSummary:
-    return ContainerSummary(
-        id=container.id,
-        name=container.name,
-        created_ns=container.created_ns,
-        image=container.config.image,
-        image_id=container.image_id,
-        path=container.path,
-        args=container.args,
-        labels=container.config.labels or {},
-        network_mode=container.host_config.network_mode,
-        annotations=container.host_config.annotations,
-        networks=container.networks,
-        mounts=container.mounts,
-    )

@@ -18,22 +18,27 @@ import anyio.to_thread
 
 from actors import Ref
 from daemon.config import Config
-from daemon.container import ContainerSummary, HostConfig
+from daemon.container import HostConfig
 from daemon.create.changes import Changer
+from daemon.create.commit import Committer
 from daemon.create.files import ContainerFiles
 from daemon.create.image_changes import ImageChanger
 from daemon.create.image_intake import ImageIntake
+from daemon.create.image_puller import ImagePuller
+from daemon.create.image_pusher import ImagePusher
 from daemon.create.image_saver import ImageSaver
 from daemon.create.network_changes import NetworkChanger
 from daemon.create.pipeline import Creator
-from daemon.create.request import Created, CreateRequest
+from daemon.create.registry_inspector import RegistryInspector
+from daemon.create.request import Created, CreateRequest, Pruned
 from daemon.create.streaming import Reading
-from daemon.create.volume_changes import Pruned, VolumeChanger
+from daemon.create.volume_changes import VolumeChanger
 from daemon.errors import System
 from daemon.host import Host, detect
 from daemon.host_subnets import subnets_in_use
 from daemon.network.plan import Surroundings
 from daemon.network.pools import unique_local_block
+from daemon.registry.registries import Registries
 from daemon.services import Services
 from daemon.services.intake_process import WorkerHost
 from daemon.storage.confine import LANDLOCK_ABI_MIN, landlock_abi
@@ -48,6 +53,7 @@ from daemon.storage.recovery import (
     recover,
     take_clean_marker,
 )
+from daemon.summary import ContainerSummary
 from daemon.supervision import database_tree, service_tree
 from daemon.volume import Volume, VolumeRequest
 
@@ -93,6 +99,7 @@ class Engine:
             database = await stack.enter_async_context(tree)
             if not is_clean:
                 await self._recover(stores, database)
+            await self._make_inits(stores, database)
             services = service_tree(self.config, database, stores, SystemRandom(), self._surroundings, self._note_crash)
             host = await stack.enter_async_context(WorkerHost())
             self.services = await stack.enter_async_context(services)
@@ -102,7 +109,9 @@ class Engine:
             self.files = ContainerFiles(services=self.services, stores=stores, reading=reading, now_ns=self.now_ns)
             self.intake = ImageIntake(loader=self.services.loader, stores=stores, host=host)
             self.images = ImageChanger(services=self.services, now_ns=self.now_ns)
+            self.committer = Committer(services=self.services, containers=stores.containers, now_ns=self.now_ns)
             self.saver = ImageSaver(services=self.services, content=stores.content, reading=reading, now_ns=self.now_ns)
+            self._use_registries(stores, reading)
             self.networks = NetworkChanger(services=self.services, now_ns=self.now_ns)
             self._volume_changer = VolumeChanger(services=self.services, config=self.config, now_ns=self.now_ns)
             self._stack = stack.pop_all()
@@ -159,13 +168,29 @@ class Engine:
         """See `Changer.update`."""
         return await self._changer.update(name_or_id, limits)
 
-    async def prune(self, is_wanted: Callable[[ContainerSummary], bool]) -> tuple[str, ...]:
+    async def prune(self, is_wanted: Callable[[ContainerSummary], bool]) -> Pruned:
         """See `Changer.prune`."""
         with self._noting_residue():
-            return await self._changer.prune(is_wanted)
+            return await self._changer.prune(is_wanted, sizes=self.files.sizes)
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(reserved=subnets_in_use(), ipv6_block=unique_local_block(self.id))
+
+    def _use_registries(self, stores: Stores, reading: Reading) -> None:
+        registries = Registries(self.config.insecure_registries)
+        services, content = self.services, stores.content
+        self.puller = ImagePuller(
+            services=services,
+            registries=registries,
+            content=content,
+            intake=self.intake,
+            host=self.host,
+            now_ns=self.now_ns,
+        )
+        self.pusher = ImagePusher(
+            services=services, registries=registries, content=content, reading=reading, now_ns=self.now_ns
+        )
+        self.inspector = RegistryInspector(registries=registries)
 
     @contextmanager
     def _noting_residue(self) -> Iterator[None]:
@@ -189,6 +214,19 @@ class Engine:
         done = await anyio.to_thread.run_sync(recover, self.config.data_root, stores, records)
         if done.removed or done.remade:
             _log.warning("recovered: %d leftovers removed, %d directories made again", done.removed, done.remade)
+
+    async def _make_inits(self, stores: Stores, database: Ref[Database]) -> None:
+        """An image that an older version took in has no init layer yet, and what has no layer is no image."""
+        chains = {(), *(image.chain_ids for image in await database.ask(Database.images))}
+
+        def make() -> None:
+            for chain_ids in chains:
+                try:
+                    stores.layers.make_init(chain_ids)
+                except System as error:  # of one image: no reason not to serve the others
+                    _log.error("layers cannot be used: %s", error)
+
+        await anyio.to_thread.run_sync(make)
 
     def _leave_marker(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -36,6 +36,10 @@ class Forbidden(DaemonError):
     """The caller may not do this."""
 
 
+class Unauthorized(DaemonError):
+    """Whoever we spoke to for the caller does not take the caller's credentials."""
+
+
 class Unavailable(DaemonError):
     """Not now: overloaded, starting or stopping. The same request may succeed later."""
 

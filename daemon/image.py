@@ -43,6 +43,8 @@ class Image:
     """`sha256:<hex>`, the digest of the configuration blob."""
     manifest_digest: str
     manifest_bytes: int
+    parent_id: str = ""
+    """The image that this one was committed on, here; empty if it came from elsewhere. That stays for as long as this one."""
     created: str
     """RFC 3339, or empty where the image does not say."""
     architecture: str

@@ -2,7 +2,7 @@
 
     storage   one_for_one, no restarts     database: if the disk fails it, the daemon ends and recovers at its next start
     services  rest_for_one, 3 in 5 s       events -> registrar -> allocator -> keys -> images -> loader -> volumes -> layers ->
-                                           networks
+                                           networks -> transfers
 
 Each rebuilds its state from the database when it starts, so the later ones are restarted with an earlier one. When `services` has
 used up its restarts the daemon ends, too: a third supervisor above, that would start the services again within the same process,
@@ -31,6 +31,7 @@ from daemon.services.image_store import ImageStore
 from daemon.services.layer_manager import LayerManager
 from daemon.services.networks import Networks
 from daemon.services.registrar import Registrar
+from daemon.services.transfers import Transfers
 from daemon.services.volumes import Volumes
 from daemon.storage.database import Database
 from daemon.storage.recovery import Stores
@@ -82,10 +83,11 @@ async def service_tree(
         allocator = await start("allocator", lambda: Allocator(database, rng))
         keys = await start("keys", lambda: IdempotencyKeys(database))
         images = await start("images", lambda: ImageStore(database))
-        loader = await start("loader", lambda: ImageLoader(images, stores.content, stores.layers))
+        loader = await start("loader", lambda: ImageLoader(images, stores))
         volumes = await start("volumes", lambda: Volumes(database, stores.volumes, stores.layers, stores.containers))
         layers = await start("layers", lambda: LayerManager(stores.containers, stores.layers))
         networks = await start("networks", lambda: Networks(database, surroundings))
+        transfers = await start("transfers", Transfers)
         yield Services(
             database=database,
             events=events,
@@ -97,4 +99,5 @@ async def service_tree(
             volumes=volumes,
             layers=layers,
             networks=networks,
+            transfers=transfers,
         )

@@ -31,6 +31,7 @@ NOUNS = {
     "daemon.image",
     "daemon.network",
     "daemon.reference",
+    "daemon.summary",
     "daemon.volume",
 }
 MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
@@ -43,6 +44,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "daemon.errors": ({"actors"}, set()),
     "daemon.container": (set(), {"attrs"}),
     "daemon.evolve": (set(), {"attrs"}),
+    "daemon.summary": ({"daemon.container"}, {"attrs"}),
     "daemon.image": ({"daemon.container"}, {"attrs"}),
     "daemon.network": ({"daemon.container", "daemon.errors"}, {"attrs"}),
     "daemon.reference": ({"daemon.errors"}, {"attrs"}),
@@ -58,6 +60,10 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"actors", "daemon.config", "daemon.host", "daemon.services", "daemon.storage.database"} | NOUNS,
         {"anyio", "attrs"},
     ),
+    "daemon.create.commit": (
+        {"actors", "daemon.create", "daemon.services", "daemon.storage"} | NOUNS,
+        {"anyio", "attrs"},
+    ),
     "daemon.create.files": (
         {"actors", "daemon.create.events", "daemon.create.streaming", "daemon.create.turns"}
         | {"daemon.services", "daemon.storage"}
@@ -69,10 +75,21 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"actors", "daemon.create.events", "daemon.create.streaming", "daemon.services", "daemon.storage"} | NOUNS,
         {"attrs"},
     ),
+    "daemon.registry": (
+        {"daemon.errors", "daemon.reference", "daemon.storage.oci"},
+        {"anyio", "attrs", "httpx", "msgspec"},
+    ),
+    **dict.fromkeys(
+        [f"daemon.create.{name}" for name in ("blob_download", "image_puller", "image_pusher", "registry_inspector")],
+        (
+            {"daemon.create", "daemon.host", "daemon.registry", "daemon.services", "daemon.storage"} | NOUNS,
+            {"anyio", "attrs"},
+        ),
+    ),
     "daemon.supervision": ({"actors", "daemon.config", "daemon.network", "daemon.services", "daemon.storage"}, set()),
     "daemon.engine": (
         {"actors", "daemon.config", "daemon.host", "daemon.create", "daemon.services", "daemon.storage"}
-        | {"daemon.host_subnets", "daemon.supervision"}
+        | {"daemon.host_subnets", "daemon.registry.registries", "daemon.supervision"}
         | NOUNS,
         {"anyio"},
     ),
@@ -81,6 +98,10 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         | {"daemon.services", "daemon.storage.database"}
         | NOUNS,
         {"anyio", "attrs", "msgspec"},
+    ),
+    "daemon.api.registries": (
+        {"daemon.api", "daemon.create", "daemon.http", "daemon.registry.credentials", "daemon.services"} | NOUNS,
+        {"msgspec"},
     ),
     "daemon.api.patterns": ({"daemon.errors"}, {"re2"}),
     "daemon.__main__": ({"actors", "daemon"}, {"anyio"}),

@@ -14,6 +14,7 @@ from daemon.api import gojson
 from daemon.api.codec import Json, WrongType
 from daemon.api.content_type import check_is_json
 from daemon.api.filters import Filters, decode_filters
+from daemon.api.listed import ListedViews
 from daemon.api.numbers import parse_integer
 from daemon.config import Config
 from daemon.engine import Engine
@@ -26,6 +27,7 @@ from daemon.errors import (
     NotFound,
     NotImplementedHere,
     System,
+    Unauthorized,
     Unavailable,
 )
 from daemon.http.connection import HeadTooLarge, TooLarge, TooSlow
@@ -39,6 +41,7 @@ STATUS: Mapping[type[DaemonError], int] = {
     TooSlow: 408,
     Conflict: 409,
     Forbidden: 403,
+    Unauthorized: 401,
     Unavailable: 503,
     NotImplementedHere: 501,
     System: 500,
@@ -61,6 +64,7 @@ class Call:
     """One request to one route."""
 
     engine: Engine
+    listed: ListedViews
     request: Request
     version: tuple[int, int]
     """Of the API, as the client wants it spoken."""
@@ -78,8 +82,8 @@ class Call:
         """The body, which must be one JSON document. Raises as `read_json`."""
         return await self.read_json(lambda document: document)
 
-    async def read_json(self, read: Callable[[Json], T]) -> T:
-        """What `read` makes of the body, which must be one JSON document.
+    async def read_json(self, read: Callable[[Json], T], *, may_be_empty: bool = False) -> T:
+        """What `read` makes of the body, which must be one JSON document; if it may be empty, that is null then.
 
         Raises:
             InvalidParameter, in Docker's words, of `read`, too; TooLarge.
@@ -88,6 +92,8 @@ class Call:
         if self.request.has_body or content_type:
             check_is_json(content_type)
         content = await self.request.body.read(self.config.body_bytes_max)
+        if may_be_empty and not content.strip(BLANKS):
+            return read(None)
         try:
             return read(msgspec.json.decode(content))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, WrongType):
@@ -99,12 +105,17 @@ class Query:
     """The query string: of a key that comes twice, the first, as Go's `Form.Get`."""
 
     def __init__(self, text: str) -> None:
+        self._pairs = parse_qsl(text, keep_blank_values=True) if text else []
         self._values: dict[str, str] = {}
-        for key, value in parse_qsl(text, keep_blank_values=True) if text else ():
+        for key, value in self._pairs:
             self._values.setdefault(key, value)
 
     def text(self, key: str) -> str:
         return self._values.get(key, "")
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(value for name, value in self._pairs if name == key)
 
     def has(self, key: str) -> bool:
         return key in self._values

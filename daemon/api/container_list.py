@@ -14,11 +14,11 @@ import anyio.lowlevel
 from daemon.api.filters import Filters, boolean, has_labels, is_one_of
 from daemon.api.numbers import parse_integer, unsigned_complaint
 from daemon.api.patterns import any_found
-from daemon.container import ContainerSummary
 from daemon.errors import InvalidParameter, NotFound
 from daemon.services import Services
 from daemon.services.image_store import ImageStore
 from daemon.services.registrar import Registrar
+from daemon.summary import ContainerSummary
 
 LIST_FILTERS = frozenset(
     "ancestor before exited expose health id is-task isolation label name network publish since status volume".split()
@@ -72,10 +72,22 @@ async def _tests(summaries: Sequence[ContainerSummary], filters: Filters, servic
         tests.append(lambda summary: summary.image_id in image_ids)
     # Unlike Moby: by time, and not by place in a list from which other filters may have taken the border away.
     for value in filters.get("before", ()):
-        tests.append(_is_before((await services.registrar.ask(Registrar.find, value)).created_ns))
+        tests.append(_is_before((await _called(value, services)).created_ns))
     for value in filters.get("since", ()):
-        tests.append(_is_since((await services.registrar.ask(Registrar.find, value)).created_ns))
+        tests.append(_is_since((await _called(value, services)).created_ns))
     return tests
+
+
+async def _called(name: str, services: Services) -> ContainerSummary:
+    """The container with that whole id, or one of whose names it is: a prefix of the id does not do here. Raises NotFound."""
+    not_found = NotFound(f"No such container: {name}")
+    try:
+        found = await services.registrar.ask(Registrar.find, name)
+    except InvalidParameter as error:
+        raise not_found from error
+    if name != found.id and name.removeprefix("/") not in (found.name, *found.linked_as):
+        raise not_found
+    return found
 
 
 def _check(filters: Filters) -> None:
@@ -116,7 +128,7 @@ def _plain_tests(filters: Filters) -> dict[str, Test]:
 
 
 def _is_named(patterns: tuple[str, ...]) -> Test:
-    """With or without the slash that is before a name."""
+    """With or without the slash that is before a name; its own, not those that others link to it by."""
     exact, is_found = frozenset(patterns), any_found(patterns)
 
     def test(summary: ContainerSummary) -> bool:

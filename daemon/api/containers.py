@@ -16,17 +16,17 @@ from daemon.api.moments import parse_moment
 from daemon.api.network_views import with_network_history
 from daemon.api.schema import CONFIG, HOST_CONFIG, HOST_CONFIG_KEY, NETWORKING, NETWORKING_KEY
 from daemon.api.views import inspect_view, summary_view
-from daemon.container import Container, ContainerSummary, HostConfig, NetworkingConfig
+from daemon.container import Container, HostConfig, NetworkingConfig, link_name
 from daemon.create.request import CreateRequest
 from daemon.create.update import UPDATABLE
 from daemon.errors import InvalidParameter, NotFound
 from daemon.evolve import evolve
 from daemon.http.message import Response
 from daemon.services import Services
-from daemon.services.allocator import link_name
 from daemon.services.image_store import ImageStore
 from daemon.services.registrar import Registrar
 from daemon.storage.database import Database
+from daemon.summary import ContainerSummary
 
 PRUNE_FILTERS = frozenset({"label", "label!", "until"})
 
@@ -93,7 +93,7 @@ async def list_containers(call: Call) -> Response:
     filters = query.filters(LIST_FILTERS)
     limit = query.integer("limit")
     services = call.engine.services
-    summaries = await services.registrar.ask(Registrar.list)
+    present = summaries = await services.registrar.ask(Registrar.list)
     if not (query.flag("all") or limit > 0 or filters.get("status")):
         summaries = ()  # without `all` the list is of running containers
     chosen = await matching(summaries, filters, services)
@@ -101,20 +101,33 @@ async def list_containers(call: Call) -> Response:
     if limit > 0:
         del chosen[limit:]
     meanings = await services.images.ask(ImageStore.meanings, frozenset(summary.image for summary in chosen))
-    sizes: Mapping[str, tuple[int, int]] = await sizes_of(call, chosen) if query.flag("size") else {}
-    views = [
+    # As the user typed it while that still means the same image, else the image's id.
+    called = {
+        summary.id: summary.image if meanings.get(summary.image, "") == summary.image_id else summary.image_id
+        for summary in chosen
+    }
+    if query.flag("size"):
+        return json_response(await _views_with_sizes(call, chosen, called))
+    views = [call.listed.view(summary, called[summary.id], call.version) async for summary in in_slices(chosen)]
+    call.listed.forget_others(present)
+    return json_response(views)
+
+
+async def _views_with_sizes(
+    call: Call, summaries: Sequence[ContainerSummary], called: Mapping[str, str]
+) -> list[Mapping[str, Json]]:
+    sizes = await sizes_of(call, summaries)
+    return [
         summary_view(
             summary,
-            # As the user typed it while that still means the same image, else the image's id.
-            summary.image if meanings.get(summary.image, "") == summary.image_id else summary.image_id,
+            called[summary.id],
             call.config.data_root,
             own_bytes=sizes.get(summary.id, (0, 0))[0],
             size_bytes=sizes.get(summary.id, (0, 0))[1],
             api_version=call.version,
         )
-        async for summary in in_slices(chosen)
+        async for summary in in_slices(summaries)
     ]
-    return json_response(views)
 
 
 async def sizes_of(call: Call, summaries: Sequence[ContainerSummary]) -> Mapping[str, tuple[int, int]]:
@@ -204,8 +217,8 @@ async def prune(call: Call) -> Response:
             return False
         return has_labels(filters, summary.labels)
 
-    deleted = await call.engine.prune(is_wanted)
-    return json_response({"ContainersDeleted": list(deleted) or None, "SpaceReclaimed": 0})
+    pruned = await call.engine.prune(is_wanted)
+    return json_response({"ContainersDeleted": list(pruned.removed) or None, "SpaceReclaimed": pruned.freed_bytes})
 
 
 def _until_ns(values: tuple[str, ...] | None, now_ns: int) -> int | None:

@@ -1,17 +1,17 @@
-"""`docker system df`: what images, containers and volumes take on the disk.
+"""`docker system df`: what images, containers and volumes take on the disk; and a build cache in which there is nothing.
 
-Rules: moby v28 api/server/router/system/system_routes.go getDiskUsage, daemon/disk_usage.go.
+Rules: moby v28 api/server/router/system/system_routes.go getDiskUsage, daemon/disk_usage.go, api/server/router/build
+build_routes.go postPrune.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from urllib.parse import parse_qsl
 
 from daemon.api.calls import Call, json_response
 from daemon.api.codec import Json
 from daemon.api.containers import sizes_of
-from daemon.api.image_list import shared_bytes
+from daemon.api.image_list import is_only_parent, shared_bytes
 from daemon.api.views import image_summary_view, summary_view, volume_view
 from daemon.errors import InvalidParameter
 from daemon.http.message import Response
@@ -20,6 +20,8 @@ from daemon.services.registrar import Registrar
 from daemon.services.volumes import Volumes
 
 TYPES_SINCE = (1, 42)
+BUILD_CACHE_LIMITS_SINCE = (1, 48)
+_BUILD_CACHE_LIMITS = ("reserved-space", "keep-storage", "max-used-space", "min-free-space")
 _TYPES = ("container", "image", "volume", "build-cache")
 
 
@@ -37,6 +39,19 @@ async def usage(call: Call) -> Response:
     return json_response(view)
 
 
+async def prune_build_cache(call: Call) -> Response:
+    """Part of `docker system prune`."""
+    query = call.query()
+    query.filters()
+    for key in _BUILD_CACHE_LIMITS if call.version >= BUILD_CACHE_LIMITS_SINCE else ("keep-storage",):
+        try:
+            query.integer(key)
+        except InvalidParameter as error:
+            text = f"{key} is in bytes and expects an integer, got {query.text(key)}: {error}"
+            raise InvalidParameter(text) from None
+    return json_response({"CachesDeleted": None, "SpaceReclaimed": 0})
+
+
 def _wanted(call: Call) -> frozenset[str]:
     """Raises InvalidParameter."""
     types = [value for key, value in parse_qsl(call.request.query, keep_blank_values=True) if key == "type"]
@@ -51,7 +66,7 @@ def _wanted(call: Call) -> frozenset[str]:
 async def _images(call: Call) -> dict[str, Json]:
     services = call.engine.services
     images = await services.images.ask(ImageStore.list)
-    users = Counter(summary.image_id for summary in await services.registrar.ask(Registrar.list))
+    users = await services.registrar.ask(Registrar.users_by_image)
     shared = shared_bytes(images)
     layers = {layer.chain_id: layer.unpacked_bytes for named in images for layer in named.image.layers}
     return {
@@ -60,10 +75,11 @@ async def _images(call: Call) -> dict[str, Json]:
             image_summary_view(
                 named,
                 shared_bytes=shared[named.image.id],
-                containers=users[named.image.id],
+                containers=users.get(named.image.id, 0),
                 api_version=call.version,
             )
             for named in images
+            if not is_only_parent(named)
         ],
     }
 

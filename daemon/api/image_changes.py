@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import parse_qsl
 
 from daemon.api.calls import Call, json_response
 from daemon.api.codec import Json
@@ -23,13 +22,17 @@ PRUNE_FILTERS = frozenset({"dangling", "label", "label!", "until"})
 
 async def tag(call: Call) -> Response:
     query = call.query()
-    await call.engine.images.tag(call.name, _tagged(query.text("repo"), query.text("tag")))
+    await call.engine.images.tag(call.name, tagged(query.text("repo"), query.text("tag")))
     return Response(status=201)
 
 
 async def remove(call: Call) -> Response:
-    # No image has a parent here, so there is nothing that `noprune` would spare.
-    removed = await call.engine.images.remove(call.name, force=call.query().flag("force"))
+    if not call.name.strip():
+        raise InvalidParameter("image name cannot be blank")
+    query = call.query()
+    removed = await call.engine.images.remove(
+        call.name, force=query.flag("force"), with_parents=not query.flag("noprune")
+    )
     return json_response(_lines(removed))
 
 
@@ -43,12 +46,12 @@ async def prune(call: Call) -> Response:
 
 
 async def history(call: Call) -> Response:
-    named = await call.engine.services.images.ask(ImageStore.find_named, call.name)
-    return json_response(image_history_view(named))
+    ancestry = await call.engine.services.images.ask(ImageStore.ancestry, call.name)
+    return json_response(image_history_view(ancestry))
 
 
 async def save(call: Call) -> Response:
-    names = tuple(value for key, value in parse_qsl(call.request.query) if key == "names")
+    names = tuple(filter(None, call.query().texts("names")))
     if not names:
         # Unlike Moby, whose archive of nothing cannot be loaded.
         raise InvalidParameter("there is no image to save: no names are given")
@@ -84,7 +87,7 @@ def _lines(removed: Removed) -> list[Json]:
     return [*untagged, *({"Deleted": digest} for digest in removed.deleted)]
 
 
-def _tagged(repository: str, tag: str) -> str:
+def tagged(repository: str, tag: str) -> str:
     """The full reference that an image is to have (moby httputils.RepoTagReference). Raises InvalidParameter."""
     reference = parse_reference(repository)
     if reference.digest:
@@ -94,3 +97,8 @@ def _tagged(repository: str, tag: str) -> str:
     if reference.familiar_name == "sha256":
         raise InvalidParameter("refusing to create an ambiguous tag using digest algorithm as name")
     return str(reference.tagged())
+
+
+def tagged_if_named(repository: str, tag: str) -> str:
+    """The same, empty where there is no name: whatever the tag. Raises InvalidParameter."""
+    return tagged(repository, tag) if repository else ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import attrs
+
 from daemon.api.filters import Filters, boolean, has_labels
 from daemon.api.moments import parse_moment
 from daemon.api.patterns import Match, any_fits
@@ -18,9 +20,11 @@ LIST_FILTERS = frozenset("before dangling label reference since until".split())
 
 
 async def matching_images(
-    images: Sequence[NamedImage], filters: Filters, services: Services, now_ns: int
+    images: Sequence[NamedImage], filters: Filters, services: Services, now_ns: int, *, with_parents: bool
 ) -> list[NamedImage]:
     """Those of `images` that every filter lets pass, with the references that `reference` lets pass.
+
+    `with_parents`, also those that have no name and that others were committed on.
 
     Raises:
         InvalidParameter: a value makes no sense.
@@ -43,9 +47,14 @@ async def matching_images(
         if not has_labels(filters, named.image.config.labels or {}):
             continue
         shown = _with_fitting_references(named, fits) if "reference" in filters else named
-        if _is_shown(shown, filters, is_dangling_wanted=is_dangling_wanted):
+        if (with_parents or not is_only_parent(shown)) and _is_shown(shown, filters, is_dangling_wanted):
             chosen.append(shown)
     return chosen
+
+
+def is_only_parent(named: NamedImage) -> bool:
+    """Whether it is there for those that were committed on it only."""
+    return named.has_children and not named.references
 
 
 def created_of(image: Image) -> int | None:
@@ -74,10 +83,12 @@ def _with_fitting_references(named: NamedImage, fits: Match) -> NamedImage:
         reference = parse_reference(text)
         return fits(reference.familiar) or fits(reference.familiar_name)
 
-    return NamedImage(named.image, tuple(filter(is_fitting, named.references)))
+    return attrs.evolve(named, references=tuple(filter(is_fitting, named.references)))
 
 
-def _is_shown(shown: NamedImage, filters: Filters, *, is_dangling_wanted: bool | None) -> bool:
+def _is_shown(shown: NamedImage, filters: Filters, is_dangling_wanted: bool | None) -> bool:
+    if is_dangling_wanted and shown.has_children:
+        return False
     if not shown.references:
         return is_dangling_wanted is not False and "reference" not in filters
     has_tag = any(not parse_reference(text).digest for text in shown.references)

@@ -17,13 +17,13 @@ from daemon.api.codec import Json
 from daemon.api.moments import parse_moment
 from daemon.api.numbers import unsigned_complaint
 from daemon.api.views import NEVER
-from daemon.container import ContainerSummary
 from daemon.create.events import insist
 from daemon.create.signals import check_deliverable
 from daemon.errors import Conflict, InvalidParameter, NotFound, NotImplementedHere
 from daemon.http.message import Response
 from daemon.services.registrar import Registrar, RemovalWatch
 from daemon.storage.database import Database
+from daemon.summary import ContainerSummary
 
 STATS_INTERVAL_S = 1.0
 UINT32_MAX = 2**32 - 1

@@ -24,10 +24,12 @@ from daemon.api import (
     images,
     networks,
     not_running,
+    registries,
     system,
     volumes,
 )
 from daemon.api.calls import Call, error_response, refusal
+from daemon.api.listed import ListedViews
 from daemon.api.system import API_VERSION, API_VERSION_MIN, VERSION, dotted
 from daemon.engine import Engine
 from daemon.errors import DaemonError, InvalidParameter, NotFound, NotImplementedHere, Unavailable
@@ -44,8 +46,10 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("GET", "/info", system.info),
     ("GET", "/events", events.events),
     ("GET", "/system/df", disk_usage.usage),
+    ("POST", "/build/prune", disk_usage.prune_build_cache),
     ("POST", "/images/load", images.load),
     ("POST", "/images/create", images.create),
+    ("POST", "/commit", images.commit),
     ("GET", "/images/json", images.list_images),
     ("POST", "/images/prune", image_changes.prune),
     ("GET", "/images/{name}/json", images.inspect),
@@ -53,7 +57,10 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("GET", "/images/{name}/get", image_changes.save_one),
     ("GET", "/images/{name}/history", image_changes.history),
     ("POST", "/images/{name}/tag", image_changes.tag),
+    ("POST", "/images/{name}/push", registries.push),
     ("DELETE", "/images/{name}", image_changes.remove),
+    ("GET", "/distribution/{name}/json", registries.inspect),
+    ("POST", "/auth", registries.login),
     ("POST", "/containers/create", containers.create),
     ("GET", "/containers/json", containers.list_containers),
     ("GET", "/containers/{name}/json", containers.inspect),
@@ -101,12 +108,8 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
 
 NOT_YET: tuple[tuple[str, str, str], ...] = (
     ("GET", "/containers/{name}/attach/ws", "running a container"),
-    ("POST", "/build/prune", "pruning"),
-    ("POST", "/commit", "committing a container"),
     ("POST", "/build", "building an image"),
-    ("POST", "/images/{name}/push", "pushing an image"),
-    ("GET", "/images/search|/distribution/{name}/json", "this request for images"),
-    ("POST", "/auth", "logging in to a registry"),
+    ("GET", "/images/search", "searching for images"),
 )
 """What Docker has and this daemon has not yet: a 501 says so, where a 404 would read like a mistake of the client's."""
 
@@ -127,6 +130,7 @@ class Router:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._listed = ListedViews(engine.config.data_root)
         self._fixed = {(method, path): handle for method, path, handle in ROUTES if "{" not in path}
         self._patterns = [
             (method, re.compile(path.replace("{name}", "(.+)")), handle)
@@ -163,7 +167,7 @@ class Router:
         name = ""
         if handle is None:
             handle, name = self._match(request.method, path)
-        return await handle(Call(engine=self._engine, request=request, version=version, name=name))
+        return await handle(Call(engine=self._engine, listed=self._listed, request=request, version=version, name=name))
 
     def _match(self, method: str, path: str) -> tuple[Handle, str]:
         for wanted, pattern, handle in self._patterns:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import attrs
 
 from daemon.api.codec import Json
 from daemon.api.schema import CONFIG, ENDPOINT, HOST_CONFIG
-from daemon.container import Container, ContainerSummary, EndpointSettings, Mount
+from daemon.container import Container, EndpointSettings, Mount
 from daemon.image import Image
 from daemon.reference import parse_reference
 from daemon.services.image_store import NamedImage
+from daemon.summary import ContainerSummary
 from daemon.volume import LOCAL, Volume
 
 NEVER = "0001-01-01T00:00:00Z"
@@ -90,8 +91,11 @@ def inspect_view(
 
 def _graph_driver(container: Container, image: Image | None, root: Path) -> dict[str, Json]:
     home = root / "containers" / container.id
-    chain_ids = reversed(image.chain_ids) if image else ()
-    lower = [str(root / "layers" / chain_id.removeprefix("sha256:") / "diff") for chain_id in chain_ids]
+    homes = [chain_id.removeprefix("sha256:") for chain_id in reversed(image.chain_ids if image else ())]
+    lower = [
+        str(root / "layers" / path)
+        for path in (f"{(homes or ['scratch'])[0]}/init", *(f"{home}/diff" for home in homes))
+    ]
     return {
         "Data": {
             "ID": container.id,
@@ -126,7 +130,7 @@ def summary_view(
         host_config["Annotations"] = dict(summary.annotations)
     view: dict[str, Json] = {
         "Id": summary.id,
-        "Names": [f"/{summary.name}"],
+        "Names": sorted(f"/{name}" for name in (summary.name, *summary.linked_as)),
         "Image": image,
         "ImageID": summary.image_id,
         "Command": _command(summary.path, summary.args),
@@ -204,8 +208,8 @@ def image_view(named: NamedImage) -> dict[str, Json]:
         "Id": image.id,
         "RepoTags": tags,
         "RepoDigests": digests,
-        "Parent": "",
-        "Comment": image.comment,
+        "Parent": image.parent_id,
+        "Comment": image.comment or (image.history[-1].comment if image.history else ""),
         "Created": image.created or NEVER,
         "DockerVersion": "",
         "Author": image.author,
@@ -231,7 +235,7 @@ def image_summary_view(
     image, labels = named.image, named.image.config.labels
     view: dict[str, Json] = {
         "Id": image.id,
-        "ParentId": "",
+        "ParentId": image.parent_id,
         "RepoTags": tags,
         "RepoDigests": digests,
         "Created": unix_time(image.created) if image.created else 0,
@@ -245,12 +249,12 @@ def image_summary_view(
     return view
 
 
-def image_history_view(named: NamedImage) -> list[Json]:
-    """Newest first; only the newest has an id, as there are no parents (moby daemon/images/image_history.go)."""
-    sizes = iter(layer.unpacked_bytes for layer in named.image.layers)
-    items: list[Json] = []
-    for step in named.image.history:
-        item: dict[str, Json] = {
+def image_history_view(ancestry: Sequence[NamedImage]) -> list[Json]:
+    """Newest first, of an image and those that it was committed on: no other ids are known (moby images/image_history.go)."""
+    image = ancestry[0].image
+    sizes = iter(layer.unpacked_bytes for layer in image.layers)
+    items: list[dict[str, Json]] = [
+        {
             "Id": "<missing>",
             "Created": unix_time(step.created) if step.created else 0,
             "CreatedBy": step.created_by,
@@ -258,11 +262,13 @@ def image_history_view(named: NamedImage) -> list[Json]:
             "Size": 0 if step.is_empty_layer else next(sizes, 0),
             "Comment": step.comment,
         }
-        items.insert(0, item)
-    if items:
+        for step in image.history
+    ]
+    items.reverse()
+    for item, named in zip(items, ancestry, strict=False):
         tags, _ = _names(named)
-        items[0] |= {"Id": named.image.id, "Tags": tags or None}
-    return items
+        item |= {"Id": named.image.id, "Tags": tags or None}
+    return list(items)
 
 
 def rfc3339(time_ns: int) -> str:

@@ -78,7 +78,7 @@ async def prune(call: Call) -> Response:
     if call.version < CLUSTER_SINCE:
         filters["all"] = tuple(dict.fromkeys((*filters.get("all", ()), "true")))
     pruned = await call.engine.prune_volumes(pruned_by(filters))
-    return json_response({"VolumesDeleted": list(pruned.names), "SpaceReclaimed": pruned.freed_bytes})
+    return json_response({"VolumesDeleted": list(pruned.removed), "SpaceReclaimed": pruned.freed_bytes})
 
 
 async def update(call: Call) -> Response:

@@ -6,7 +6,7 @@ One change of a container at a time, in the order they came (moby holds the cont
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 import anyio
@@ -14,8 +14,9 @@ import attrs
 
 from actors import ActorError
 from daemon.config import Config
-from daemon.container import ContainerSummary, HostConfig
-from daemon.create.events import container_event, insist, publish, volume_event
+from daemon.container import HostConfig, link_name
+from daemon.create.events import container_event, insist, prune_event, publish, volume_event
+from daemon.create.request import Pruned
 from daemon.create.turns import released, turn_to_change
 from daemon.create.undo import Undo
 from daemon.create.update import check_update, updated
@@ -24,18 +25,21 @@ from daemon.host import Host
 from daemon.services import Services
 from daemon.services.allocator import Allocator
 from daemon.services.claims import REMOVAL, Claim
-from daemon.services.event_bus import Event
 from daemon.services.idempotency import IdempotencyKeys
 from daemon.services.layer_manager import LayerManager
 from daemon.services.registrar import Registrar
 from daemon.services.volumes import Volumes
 from daemon.storage.database import Database
+from daemon.summary import ContainerSummary, summary_of
 from daemon.volume import Volume
 
 _log = logging.getLogger(__name__)
 
 PRUNED_AT_ONCE_MAX = 16
 """Removals that a prune has under way: enough to share their commits, few enough to leave others their turn."""
+
+Sizes = Callable[[Sequence[str]], Awaitable[Mapping[str, int]]]
+"""Bytes in the files of each container's own layer, by id."""
 
 
 @attrs.frozen(kw_only=True)
@@ -77,14 +81,25 @@ class Changer:
                 await insist(partial(services.layers.ask, LayerManager.remove, summary.id))
 
     async def remove_link(self, name: str) -> None:
-        """Links of `--link` are not kept as names yet, so there is none to find.
+        """The name by which one container links to another is free, durably; both containers stay.
 
         Raises:
-            Conflict: it is the container's own name.
+            Conflict: it is a container's own name or id, or the one that has the link is being removed.
             NotFound: there is no such name.
+            System: the disk is full; nothing has changed.
         """
-        await self.services.registrar.ask(Registrar.find, name)
-        raise Conflict("Conflict, cannot remove the default link name of the container")
+        services = self.services
+        linking = await services.registrar.ask(Registrar.linking, name)
+        async with turn_to_change(services.registrar, linking.id, "removal of a link") as summary:
+            container = await services.database.ask(Database.container, summary.id)
+            if container is None:
+                raise NotFound(f"No such container: {name}")
+            removed = name.removeprefix("/")
+            left = tuple(link for link in container.links if link_name(container.name, link.alias) != removed)
+            container = attrs.evolve(container, links=left)
+            await services.database.ask(Database.update_container, container)
+            await insist(partial(services.registrar.ask, Registrar.register, summary_of(container)))
+            await insist(partial(services.allocator.ask, Allocator.keep_links, summary.id, summary.name, left))
 
     async def rename(self, name_or_id: str, new_name: str) -> None:
         """Raises NotFound, Conflict (the name is taken), InvalidParameter, System."""
@@ -123,17 +138,19 @@ class Changer:
             raise type(error)(f"Cannot update container {found.id}: {error}") from error
         return warnings
 
-    async def prune(self, is_wanted: Callable[[ContainerSummary], bool]) -> tuple[str, ...]:
-        """The ids of the containers that are gone, newest first: all that are not running and wanted by the caller.
+    async def prune(self, is_wanted: Callable[[ContainerSummary], bool], *, sizes: Sizes) -> Pruned:
+        """What is gone, newest first, and how much was in it: all containers that are not running and wanted by the caller.
 
         Raises:
-            Conflict: another prune is under way.
+            Conflict: another prune, of containers or networks, is under way.
+            System: what is to go cannot be measured; nothing has changed.
         """
         services, gone = self.services, set[str]()
         claim = Claim("pruning")
         async with released(services.registrar, claim):
             await services.registrar.ask(Registrar.claim_pruning, claim)
             summaries = [summary for summary in await services.registrar.ask(Registrar.list) if is_wanted(summary)]
+            own_bytes = await sizes([summary.id for summary in summaries])
             left = iter(summaries)
 
             async def remove_some() -> None:
@@ -147,9 +164,10 @@ class Changer:
             async with anyio.create_task_group() as tasks:
                 for _ in range(PRUNED_AT_ONCE_MAX):
                     tasks.start_soon(remove_some)
-            await publish(services.events, _pruned(self.now_ns()))
+            freed_bytes = sum(own_bytes.get(container_id, 0) for container_id in gone)
+            await publish(services.events, prune_event("container", freed_bytes, self.now_ns()))
         summaries.sort(key=lambda summary: summary.created_ns, reverse=True)
-        return tuple(summary.id for summary in summaries if summary.id in gone)
+        return Pruned(removed=tuple(summary.id for summary in summaries if summary.id in gone), freed_bytes=freed_bytes)
 
     async def _rename(self, summary: ContainerSummary, requested: str) -> str:
         services = self.services
@@ -195,8 +213,3 @@ class Changer:
 def _owner(summary: ContainerSummary) -> str:
     """Of the volumes that are removed with a container; the container itself owns those that it uses."""
     return f"removal of {summary.id}"
-
-
-def _pruned(time_ns: int) -> Event:
-    """Nothing that was written is given back: a container that never ran has written nothing."""
-    return Event(type="container", action="prune", actor_id="", attributes={"reclaimed": "0"}, time_ns=time_ns)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from actors import ActorCrashed, MailboxFull, Ref
-from daemon.container import ContainerSummary
 from daemon.image import Image
+from daemon.reference import Reference
 from daemon.services.event_bus import Event, EventBus
+from daemon.summary import ContainerSummary
 from daemon.volume import LOCAL, Volume
 
 T = TypeVar("T")
@@ -52,15 +53,15 @@ def image_event(image: Image, action: str, time_ns: int, *, name: str) -> Event:
     return Event(type="image", action=action, actor_id=image.id, attributes=attributes, time_ns=time_ns)
 
 
-def images_pruned(freed_bytes: int, time_ns: int) -> Event:
-    return Event(type="image", action="prune", actor_id="", attributes={"reclaimed": str(freed_bytes)}, time_ns=time_ns)
+def reference_event(reference: Reference, action: str, labels: Mapping[str, str] | None, time_ns: int) -> Event:
+    """Of a name rather than an image: that of a pull or a push (moby v28 distribution/pull.go, push.go)."""
+    attributes = {**(labels or {}), "name": reference.familiar_name}
+    return Event(type="image", action=action, actor_id=reference.familiar, attributes=attributes, time_ns=time_ns)
 
 
 def volume_event(volume: Volume, action: str, time_ns: int) -> Event:
     return Event(type="volume", action=action, actor_id=volume.name, attributes={"driver": LOCAL}, time_ns=time_ns)
 
 
-def volumes_pruned(freed_bytes: int, time_ns: int) -> Event:
-    return Event(
-        type="volume", action="prune", actor_id="", attributes={"reclaimed": str(freed_bytes)}, time_ns=time_ns
-    )
+def prune_event(kind: str, freed_bytes: int, time_ns: int) -> Event:
+    return Event(type=kind, action="prune", actor_id="", attributes={"reclaimed": str(freed_bytes)}, time_ns=time_ns)

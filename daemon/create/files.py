@@ -19,7 +19,7 @@ import anyio.from_thread
 import anyio.to_thread
 import attrs
 
-from daemon.container import Container, ContainerSummary, Mount
+from daemon.container import Container, Mount
 from daemon.create.events import container_event, publish
 from daemon.create.streaming import Reading
 from daemon.create.turns import released
@@ -40,6 +40,7 @@ from daemon.storage.recovery import Stores
 from daemon.storage.streams import Plain
 from daemon.storage.tar_out import tar_of_tree
 from daemon.storage.users import owner_of
+from daemon.summary import ContainerSummary
 from daemon.volume import is_mounted_from_elsewhere
 
 WRITERS_MAX = 16
@@ -169,11 +170,10 @@ class ContainerFiles:
         chain_ids: tuple[str, ...] = ()
         if container.image_id:
             chain_ids = (await services.images.ask(ImageStore.find, container.image_id)).chain_ids
-        lower = (self.stores.layers.path(chain_id) for chain_id in reversed(chain_ids))
         return _Target(
             summary=summary,
             container=container,
-            layers=(self.stores.containers.upper(container.id), *lower),
+            layers=(self.stores.containers.upper(container.id), *self.stores.layers.lower(chain_ids)),
             mountings=tuple([await self._mounting(mount) for mount in container.mounts if mount.type != "tmpfs"]),
         )
 

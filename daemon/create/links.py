@@ -6,11 +6,12 @@ Rules: moby v28 opts.ParseLink, daemon_unix.go registerLinks. Nothing is looked 
 from __future__ import annotations
 
 from actors import Ref
-from daemon.container import ContainerSummary, HostConfig, Link
+from daemon.container import HostConfig, Link
 from daemon.create.checks.conflicts import LINKS_TO_HOST_NETWORK
 from daemon.errors import InvalidParameter, NotFound
 from daemon.network import is_user_defined
 from daemon.services.registrar import Registrar
+from daemon.summary import ContainerSummary
 
 NETWORK_HOPS_MAX = 64
 """Containers that share a network through one another; a longer chain is a circle."""

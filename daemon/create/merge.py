@@ -18,24 +18,29 @@ def merge_config(user: ContainerConfig, image: ContainerConfig | None) -> Contai
         InvalidParameter: there is nothing to run.
     """
     if image is not None and image != ContainerConfig():  # one that says nothing is not merged
-        entrypoint, cmd = _merge_command(user, image)
-        user = evolve(
-            user,
-            entrypoint=entrypoint,
-            cmd=cmd,
-            user=user.user or image.user,
-            exposed_ports=_union(user.exposed_ports, image.exposed_ports),
-            env=_merge_env(user.env, image.env),
-            labels={**(image.labels or {}), **(user.labels or {})},
-            healthcheck=_merge_healthcheck(user.healthcheck, image.healthcheck),
-            working_dir=user.working_dir or image.working_dir,
-            volumes=_union(user.volumes, image.volumes),
-            stop_signal=user.stop_signal or image.stop_signal,
-        )
+        user = completed(user, image)
     entrypoint = None if user.entrypoint == ("",) else user.entrypoint
     if not entrypoint and not user.cmd:
         raise InvalidParameter("no command specified")
     return evolve(user, entrypoint=entrypoint)
+
+
+def completed(user: ContainerConfig, image: ContainerConfig) -> ContainerConfig:
+    """What the user says, and what the image says where the user says nothing."""
+    entrypoint, cmd = _merge_command(user, image)
+    return evolve(
+        user,
+        entrypoint=entrypoint,
+        cmd=cmd,
+        user=user.user or image.user,
+        exposed_ports=_union(user.exposed_ports, image.exposed_ports),
+        env=_merge_env(user.env, image.env),
+        labels={**(image.labels or {}), **(user.labels or {})},
+        healthcheck=_merge_healthcheck(user.healthcheck, image.healthcheck),
+        working_dir=user.working_dir or image.working_dir,
+        volumes=_union(user.volumes, image.volumes),
+        stop_signal=user.stop_signal or image.stop_signal,
+    )
 
 
 def path_and_args(config: ContainerConfig) -> tuple[str, tuple[str, ...]]:

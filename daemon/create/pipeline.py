@@ -14,7 +14,7 @@ import anyio
 import attrs
 
 from daemon.config import Config
-from daemon.container import Container, EndpointSettings, HostConfig, Mount, summary_of
+from daemon.container import Container, EndpointSettings, HostConfig, Mount
 from daemon.create.checks.conflicts import is_container_mode
 from daemon.create.events import container_event, insist, publish, volume_event
 from daemon.create.links import resolve_links
@@ -46,6 +46,7 @@ from daemon.services.registrar import Registrar
 from daemon.services.volume_index import VolumeUse
 from daemon.services.volumes import Volumes
 from daemon.storage.database import Database, KeptKey
+from daemon.summary import summary_of
 from daemon.volume import Volume
 
 
@@ -282,16 +283,16 @@ class Creator:
     async def _commit(self, built: Built, undo: Undo) -> None:
         services, container, made = self.services, built.container, built.volumes
         summary = summary_of(container)
-        await services.database.ask(Database.insert_container, container, made, built.key)
+        new = await services.database.ask(Database.insert_container, container, made, built.key)
         undo.commit()
         await insist(partial(services.registrar.ask, Registrar.register, summary))
         await insist(partial(services.allocator.ask, Allocator.keep, container.id, container.name, container.links))
         if built.key is not None:
             await insist(partial(services.keys.ask, IdempotencyKeys.keep, built.key))
         if names := tuple(mount.name for mount in container.mounts if mount.type == "volume"):
-            # A volume that several creates have made together is new once.
-            for volume in await insist(partial(services.volumes.ask, Volumes.keep, container.id, names, made)):
-                await publish(services.events, volume_event(volume, "create", self.now_ns()))
+            await insist(partial(services.volumes.ask, Volumes.keep, container.id, names, made))
+        for volume in new:  # of several creates that have made it together it is new with the first
+            await publish(services.events, volume_event(volume, "create", self.now_ns()))
         await publish(services.events, container_event(summary, "create", self.now_ns()))
 
 

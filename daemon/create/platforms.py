@@ -163,10 +163,17 @@ def mismatch_warning(image: Image, host: Host) -> str | None:
 @functools.lru_cache(maxsize=_PAIRS_MAX)
 def runs(platform: Platform, image: Platform) -> bool:
     """Whether `platform` runs the programs of `image`; an image that does not say its variant is taken at its word."""
+    return rank(platform, image) is not None
+
+
+def rank(platform: Platform, image: Platform) -> int | None:
+    """How well `image` suits `platform`, 0 being best; None if it does not run there."""
     wanted, given = _normalized(platform), _normalized(image)
-    if any(_normalized(each) == given for each in _runnable(wanted)):
-        return True
-    return not image.variant and (wanted.os, wanted.architecture) == (given.os, given.architecture)
+    runnable = [_normalized(each) for each in _runnable(wanted)]
+    if given in runnable:
+        return runnable.index(given)
+    is_unsaid = not image.variant and (wanted.os, wanted.architecture) == (given.os, given.architecture)
+    return len(runnable) if is_unsaid else None
 
 
 def _runnable(platform: Platform) -> Iterator[Platform]:

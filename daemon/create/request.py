@@ -36,3 +36,10 @@ class CreateRequest:
 class Created:
     id: str
     warnings: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Pruned:
+    removed: tuple[str, ...]
+    """Names of volumes, ids of containers."""
+    freed_bytes: int

@@ -9,10 +9,10 @@ from functools import partial
 import anyio
 
 from actors import Ref
-from daemon.container import ContainerSummary
 from daemon.create.events import insist
 from daemon.services.claims import Claim
 from daemon.services.registrar import Registrar
+from daemon.summary import ContainerSummary
 
 
 @asynccontextmanager

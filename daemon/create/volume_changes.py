@@ -15,7 +15,8 @@ import anyio
 import attrs
 
 from daemon.config import Config
-from daemon.create.events import insist, publish, volume_event, volumes_pruned
+from daemon.create.events import insist, prune_event, publish, volume_event
+from daemon.create.request import Pruned
 from daemon.create.undo import Undo
 from daemon.errors import Conflict, NotFound
 from daemon.services import Services
@@ -24,12 +25,6 @@ from daemon.storage.database import Database
 from daemon.volume import ANONYMOUS_LABEL, Volume, VolumeRequest, check_volume_name, driver_complaint
 
 _log = logging.getLogger(__name__)
-
-
-@attrs.frozen(kw_only=True)
-class Pruned:
-    names: tuple[str, ...]
-    freed_bytes: int
 
 
 @attrs.frozen(kw_only=True)
@@ -109,8 +104,8 @@ class VolumeChanger:
                     names.append(name)
         with anyio.CancelScope(shield=True):  # bounded: messages to actors that are restarted
             await insist(partial(services.volumes.ask, Volumes.release, owner))
-            await publish(services.events, volumes_pruned(freed_bytes, self.now_ns()))
-        return Pruned(names=tuple(names), freed_bytes=freed_bytes)
+            await publish(services.events, prune_event("volume", freed_bytes, self.now_ns()))
+        return Pruned(removed=tuple(names), freed_bytes=freed_bytes)
 
     async def _remove_claimed(self, owner: str, volume: Volume, *, is_measured: bool = False) -> int:
         """Bytes that were in its files, if `is_measured`."""

@@ -13,6 +13,7 @@ from daemon.services.image_store import ImageStore
 from daemon.services.layer_manager import LayerManager
 from daemon.services.networks import Networks
 from daemon.services.registrar import Registrar
+from daemon.services.transfers import Transfers
 from daemon.services.volumes import Volumes
 from daemon.storage.database import Database
 
@@ -31,3 +32,4 @@ class Services:
     volumes: Ref[Volumes]
     layers: Ref[LayerManager]
     networks: Ref[Networks]
+    transfers: Ref[Transfers]

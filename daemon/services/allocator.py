@@ -7,7 +7,6 @@ the index is rebuilt from the database, so reservations are forgotten; the datab
 
 from __future__ import annotations
 
-import posixpath
 import secrets
 from collections.abc import Callable, Iterable
 from random import Random
@@ -16,7 +15,7 @@ from typing import Self
 import attrs
 
 from actors import Deferred, Ref
-from daemon.container import SHORT_ID_LENGTH, Link
+from daemon.container import SHORT_ID_LENGTH, Link, link_name
 from daemon.errors import Conflict, name_in_use
 from daemon.services.names import candidate_names, check_name
 from daemon.storage.database import Database
@@ -62,15 +61,19 @@ class NameIndex:
         raise Conflict("no free name was found for the container")
 
     def reserve_links(self, container_id: str, name: str, links: tuple[Link, ...]) -> tuple[Link, ...]:
-        """Those whose name was free: it is the linked container's now. A taken one is passed over, as in Docker."""
-        own = tuple(
-            link
-            for link in links
-            if self._holders.setdefault(link_name(name, link.alias), link.container_id) == link.container_id
-        )
+        """Those whose name was free: it is the linked container's now. A taken one is passed over, as in Docker.
+
+        Idempotent for those that the container has already.
+        """
+        had, own = self._links.get(container_id, ()), []
+        for link in links:
+            full_name = link_name(name, link.alias)
+            if link in had or full_name not in self._holders:
+                self._holders[full_name] = link.container_id
+                own.append(link)
         if own:
-            self._links[container_id] = own
-        return own
+            self._links[container_id] = tuple(own)
+        return tuple(own)
 
     def release_links(self, container_id: str, name: str) -> tuple[Link, ...]:
         """The names of a container's links are free; the links."""
@@ -92,11 +95,6 @@ class NameIndex:
     def release(self, container_id: str, name: str) -> None:
         if self._holders.get(name) == container_id:
             del self._holders[name]
-
-
-def link_name(name: str, alias: str) -> str:
-    """`web/db`, without the leading slash, as Go's path.Join makes it."""
-    return posixpath.normpath(f"/{name}/{alias}").lstrip("/")
 
 
 @attrs.define
@@ -180,6 +178,11 @@ class Allocator:
         """The names of a renamed container's links begin with its new name. Harmless twice."""
         links = self._names.release_links(container_id, old_name)
         self._names.reserve_links(container_id, new_name, links)
+
+    async def keep_links(self, container_id: str, name: str, links: tuple[Link, ...]) -> None:
+        """Of its links the container has only these any more. Harmless twice."""
+        self._names.release_links(container_id, name)
+        self._names.reserve_links(container_id, name, links)
 
     def call_off(self, name_or_id: str) -> Deferred[bool]:
         """Whether a create of that name or id was on its way and has been called off; answered when it is over."""

@@ -1,47 +1,62 @@
 """Makes what has been unpacked part of the stores: the content store and the layer store are changed by this actor alone.
 
 An intake is checked and unpacked in its turn here, because it leaves out the layers that are there already; it is received before
-that, at its client's pace, beside others. What was stored for an image that could not be recorded is taken back.
+that, as fast as its client or its registry is, beside others. What was stored for an image that could not be recorded is taken
+back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
 import anyio
 import anyio.to_thread
 import attrs
 
 from actors import Ref
+from daemon.errors import InvalidParameter, System, quoted
 from daemon.image import Image, LoadedImage
 from daemon.reference import parse_reference
 from daemon.services.image_store import ImageStore, NamedImage
 from daemon.services.intake_process import IntakeProcess
-from daemon.storage.content import ContentStore
-from daemon.storage.layers import LayerStore
+from daemon.storage.archive import Delivery
+from daemon.storage.layer_commit import Draft, commit_layer
 from daemon.storage.oci import IndexEntry
-from daemon.storage.recovery import index_entry
+from daemon.storage.recovery import Stores, index_entry
 from daemon.storage.staged import commit
 
 
 class ImageLoader:
-    def __init__(self, images: Ref[ImageStore], content: ContentStore, layers: LayerStore) -> None:
+    def __init__(self, images: Ref[ImageStore], stores: Stores) -> None:
         self._images = images
-        self._content = content
-        self._layers = layers
+        self._stores = stores
+        self._content, self._layers = stores.content, stores.layers
 
     async def take(self, intake: IntakeProcess) -> tuple[LoadedImage, ...]:
-        """The images of an archive that has been fed to a worker, durable, under the names that it gives them.
+        """The images that a worker has been given, durable, under their names; of a delivery these may be digests.
 
         Raises:
-            InvalidParameter: the archive is damaged, hostile or too large.
+            InvalidParameter: what it was given is damaged, hostile or too large.
             Cancelled: whoever asked has gone.
             System: the disk failed, or the worker died.
         """
         async with intake.turn():
-            staged = await intake.staged()
-            await anyio.to_thread.run_sync(commit, staged, intake.area, self._content, self._layers)
-            return await self._record(staged.images)
+            staged, delivery = await intake.staged(), intake.order.delivery
+            given = {}
+            if delivery is not None:
+                check_delivered(staged.images, delivery)
+                given = {file.content.digest: file.name for file in delivery.files}
+            work = partial(commit, staged, intake.area, self._content, self._layers, given=given)
+            await anyio.to_thread.run_sync(work)
+            return await self._record(staged.images, may_be_digests=delivery is not None)
+
+    async def commit(self, upper: Path, draft: Draft, references: tuple[str, ...]) -> Image:
+        """The image of a draft and what is in `upper`, durable, under these full references. See `commit_layer`."""
+        image = await anyio.to_thread.run_sync(commit_layer, upper, draft, self._stores)
+        await self._record((LoadedImage(image=image, references=references),))
+        return image
 
     async def discard(self, image: Image) -> tuple[str, ...]:
         """Remove the content of an image that has no record any more, but for what others share.
@@ -64,11 +79,13 @@ class ImageLoader:
         await anyio.to_thread.run_sync(remove)
         return gone
 
-    async def _record(self, loaded: Sequence[LoadedImage]) -> tuple[LoadedImage, ...]:
+    async def _record(self, loaded: Sequence[LoadedImage], *, may_be_digests: bool = False) -> tuple[LoadedImage, ...]:
         recorded = []
         try:
             # All names before the first record: an archive with a bad one is refused as a whole.
-            names = [tuple(str(parse_reference(text).tagged()) for text in item.references) for item in loaded]
+            full = partial(_full_name, may_be_digest=may_be_digests)
+            names = [tuple(map(full, item.references)) for item in loaded]
+            await anyio.to_thread.run_sync(self._make_inits, [item.image.chain_ids for item in loaded])
             for item, references in zip(loaded, names, strict=True):
                 replaced = await self._images.ask(ImageStore.add, item.image, references)
                 recorded.append(attrs.evolve(item, replaced=replaced))
@@ -81,14 +98,37 @@ class ImageLoader:
         )
         return tuple(recorded)
 
+    def _make_inits(self, chains: Sequence[tuple[str, ...]]) -> None:
+        for chain_ids in chains:
+            self._layers.make_init(chain_ids)
+
     async def _take_back(self) -> None:
         known = await self._images.ask(ImageStore.list)
 
         def sweep() -> None:
-            self._content.recover({digest for named in known for digest in named.image.digests})
+            self._content.sweep({digest for named in known for digest in named.image.digests})
             self._layers.recover({chain_id for named in known for chain_id in named.image.chain_ids})
 
         await anyio.to_thread.run_sync(sweep)
+
+
+def check_delivered(loaded: Sequence[LoadedImage], delivery: Delivery) -> None:
+    """A worker that strangers have made their own could say that it was another image. Raises System."""
+    wanted = (delivery.config, delivery.manifest, *delivery.layers)
+    digests = {
+        (item.image.id, item.image.manifest_digest, *(layer.digest for layer in item.image.layers)) for item in loaded
+    }
+    is_right = digests == {tuple(given.content.digest for given in wanted)}
+    if len(loaded) != 1 or not is_right or loaded[0].references != delivery.references:
+        raise System("what was unpacked is not what was delivered")
+
+
+def _full_name(text: str, *, may_be_digest: bool) -> str:
+    """Raises InvalidParameter, also for a digest by which nothing was pulled (moby tarexport/load.go)."""
+    reference = parse_reference(text)
+    if reference.digest and not may_be_digest:
+        raise InvalidParameter(f"invalid tag {quoted(text)}")
+    return str(reference.tagged())
 
 
 def index_entries(images: Sequence[NamedImage]) -> list[IndexEntry]:

@@ -14,6 +14,7 @@ import subprocess
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -23,8 +24,20 @@ import anyio.to_thread
 
 from daemon.errors import Cancelled, InvalidParameter, System
 from daemon.storage.confine import CPU_SECONDS_MAX
+from daemon.storage.intake import Told, unheard
 from daemon.storage.staged import Area, Staged
-from daemon.storage.worker import ANSWERED, DIED, OUTCOME_BYTES_MAX, Order, decode_outcome, encode_frame, encode_order
+from daemon.storage.worker import (
+    ANSWERED,
+    DIED,
+    OUTCOME_BYTES_MAX,
+    UNPACKING,
+    UNPACKING_BYTES_MAX,
+    Order,
+    decode_outcome,
+    decode_unpacking,
+    encode_frame,
+    encode_order,
+)
 from daemon.storage.worker_host import command
 
 READ_BYTES = 64 << 10
@@ -105,8 +118,10 @@ class WorkerHost:
 class IntakeProcess:
     """See `intake_process`."""
 
-    def __init__(self, worker: socket.socket, area: Area) -> None:
-        self.area = area
+    def __init__(self, worker: socket.socket, order: Order, told: Told = unheard) -> None:
+        self.order = order
+        self.area = Area(Path(order.area))
+        self._told = told
         self._worker = worker
         self._turn = anyio.Lock()
         self._is_over = False
@@ -131,29 +146,40 @@ class IntakeProcess:
     async def staged(self) -> Staged:
         """What has been unpacked, once the body has been fed; the stores must not change from here to the commit.
 
+        The worker is gone then: nobody else touches the area.
+
         Raises:
             InvalidParameter: the archive is damaged, hostile or too large.
             System: the disk failed, or the worker died.
         """
         await self.send(_END)
-        kind, head = await self._receive(1), await self._receive(4)
-        if kind == ANSWERED and (size := int.from_bytes(head, "big")) <= OUTCOME_BYTES_MAX:
-            return decode_outcome(await self._receive(size))
-        raise _death(os.waitstatus_to_exitcode(int.from_bytes(head, "big")) if kind == DIED and head else None)
+        while True:
+            kind, head = await self._receive(1), await self._receive(4)
+            size = int.from_bytes(head, "big")
+            if kind == UNPACKING and size <= UNPACKING_BYTES_MAX:
+                self._told(decode_unpacking(await self._receive(size)))
+            elif kind == ANSWERED and size <= OUTCOME_BYTES_MAX:
+                outcome = await self._receive(size)
+                await self._kill()
+                return decode_outcome(outcome)
+            else:
+                raise _death(os.waitstatus_to_exitcode(size) if kind == DIED and head else None)
 
     async def end(self) -> None:
-        """Kill the worker, wait until nobody uses the area, and remove it."""
+        """Kill the worker, and wait until nobody uses the area."""
         with contextlib.suppress(OSError):
             self._worker.shutdown(socket.SHUT_WR)
         async with self._turn:  # whoever has it sees the end of the worker's answer now
             self._is_over = True
-            while await self._receive(READ_BYTES):
-                pass
+            await self._kill()
             self._worker.close()
-            try:
-                await anyio.to_thread.run_sync(self.area.remove)
-            except System as error:  # recovery removes it
-                _log.error("an intake could not be cleared: %s", error)
+
+    async def _kill(self) -> None:
+        """It is gone when its socket is at its end (`worker_host.py`)."""
+        with contextlib.suppress(OSError):
+            self._worker.shutdown(socket.SHUT_WR)
+        while await self._receive(READ_BYTES):
+            pass
 
     async def send(self, frame: bytes) -> bool:
         """Whether it was taken: a worker that has refused takes no more."""
@@ -186,20 +212,33 @@ class IntakeProcess:
 
 
 @asynccontextmanager
-async def intake_process(host: WorkerHost, order: Order, area: Area) -> AsyncIterator[IntakeProcess]:
-    """A worker at work in `area`, which is removed at the end, whatever the end is. Raises System."""
+async def intake_area(root: Path) -> AsyncIterator[Area]:
+    """A new one below the data root, removed at the end, whatever the end is. Raises System."""
+    with anyio.CancelScope(shield=True):  # it makes four directories: a cancellation after it would leave them
+        area = await anyio.to_thread.run_sync(Area.made_in, root)
     try:
-        worker = await host.start()
-    except BaseException:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(area.remove)
-        raise
-    intake = IntakeProcess(worker, area)
+        yield area
+    finally:
+        with anyio.CancelScope(shield=True):  # as long as it takes to remove what was unpacked
+            try:
+                await anyio.to_thread.run_sync(area.remove)
+            except System as error:  # recovery removes it
+                _log.error("an intake could not be cleared: %s", error)
+
+
+@asynccontextmanager
+async def intake_process(host: WorkerHost, order: Order, told: Told = unheard) -> AsyncIterator[IntakeProcess]:
+    """A worker at work in the order's area, gone at the end, whatever the end is. Raises System.
+
+    `told` is called with how far the unpacking is, now and then.
+    """
+    worker = await host.start()
+    intake = IntakeProcess(worker, order, told)
     try:
         await intake.send(encode_order(order))
         yield intake
     finally:
-        with anyio.CancelScope(shield=True):  # as long as it takes to remove what was unpacked
+        with anyio.CancelScope(shield=True):  # as long as a commit takes that has begun
             await intake.end()
 
 

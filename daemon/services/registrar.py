@@ -13,30 +13,51 @@ import anyio
 import attrs
 
 from actors import Deferred, Ref
-from daemon.container import ContainerSummary, summary_of
+from daemon.container import link_name
 from daemon.errors import Conflict, InvalidParameter, NotFound
 from daemon.services.claims import Claim, Claims
 from daemon.storage.database import Database
+from daemon.summary import ContainerSummary
 
 
 class ContainerIndex:
-    """The synchronous core: summaries by id, ids by name."""
+    """The synchronous core: summaries by id, ids by name, links included, and by image."""
 
     def __init__(self, summaries: Iterable[ContainerSummary] = ()) -> None:
         self._summaries = {summary.id: summary for summary in summaries}
         self._ids = {summary.name: summary.id for summary in self._summaries.values()}
+        self._users: dict[str, dict[str, None]] = {}
+        """Of each image, oldest first."""
+        for summary in tuple(self._summaries.values()):
+            self._link(summary)
+            self._users.setdefault(summary.image_id, {})[summary.id] = None
 
     def __len__(self) -> int:
         return len(self._summaries)
 
     def add(self, summary: ContainerSummary) -> None:
+        """A new container, or another state of one that there is."""
+        if (known := self._summaries.get(summary.id)) is not None:
+            self._unlink(known)
+            if self._ids.get(known.name) == known.id:
+                del self._ids[known.name]
+            summary = attrs.evolve(summary, linked_as=self._summaries[known.id].linked_as)
         self._summaries[summary.id] = summary
         self._ids[summary.name] = summary.id
+        self._users.setdefault(summary.image_id, {})[summary.id] = None
+        self._link(summary)
 
     def discard(self, container_id: str) -> None:
-        summary = self._summaries.pop(container_id, None)
-        if summary is not None and self._ids.get(summary.name) == container_id:
-            del self._ids[summary.name]
+        if (known := self._summaries.get(container_id)) is not None:
+            self._unlink(known)
+            del self._summaries[container_id]
+            for name in (known.name, *known.linked_as):
+                if self._ids.get(name) == container_id:
+                    del self._ids[name]
+            users = self._users[known.image_id]
+            del users[container_id]
+            if not users:
+                del self._users[known.image_id]
 
     def get(self, container_id: str) -> ContainerSummary | None:
         return self._summaries.get(container_id)
@@ -64,12 +85,44 @@ class ContainerIndex:
     def all(self) -> tuple[ContainerSummary, ...]:
         return tuple(self._summaries.values())
 
+    def user_of_image(self, image_id: str) -> str | None:
+        """The container that has had it longest."""
+        return next(iter(self._users.get(image_id, ())), None)
+
+    def users_by_image(self) -> dict[str, int]:
+        """How many containers have each image that is in use."""
+        return {image_id: len(users) for image_id, users in self._users.items()}
+
     def rename(self, container_id: str, name: str) -> None:
-        summary = self._summaries.get(container_id)
-        if summary is not None:
-            if self._ids.get(summary.name) == container_id:
-                del self._ids[summary.name]
+        if (summary := self._summaries.get(container_id)) is not None:
             self.add(attrs.evolve(summary, name=name))
+
+    def linking(self, name: str) -> ContainerSummary | None:
+        """The container that has a link of that name."""
+        name = name.removeprefix("/")
+        return next(
+            (
+                summary
+                for summary in self._summaries.values()
+                if any(link_name(summary.name, link.alias) == name for link in summary.links)
+            ),
+            None,
+        )
+
+    def _link(self, summary: ContainerSummary) -> None:
+        for link in summary.links:
+            name, linked = link_name(summary.name, link.alias), self._summaries.get(link.container_id)
+            if linked is not None and name not in self._ids:
+                self._ids[name] = linked.id
+                self._summaries[linked.id] = attrs.evolve(linked, linked_as=tuple(sorted((*linked.linked_as, name))))
+
+    def _unlink(self, summary: ContainerSummary) -> None:
+        for link in summary.links:
+            name, linked = link_name(summary.name, link.alias), self._summaries.get(link.container_id)
+            if linked is not None and name in linked.linked_as:
+                del self._ids[name]
+                left = tuple(each for each in linked.linked_as if each != name)
+                self._summaries[linked.id] = attrs.evolve(linked, linked_as=left)
 
 
 class RemovalWatch:
@@ -95,7 +148,7 @@ class Registrar:
         self._watches: dict[str, set[RemovalWatch]] = {}
 
     async def __aenter__(self) -> Self:
-        self._index = ContainerIndex(map(summary_of, await self._database.ask(Database.containers)))
+        self._index = ContainerIndex(await self._database.ask(Database.summaries))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -110,9 +163,30 @@ class Registrar:
     async def find(self, name_or_id: str) -> ContainerSummary:
         return self._index.find(name_or_id)
 
+    async def linking(self, name: str) -> ContainerSummary:
+        """The container that has a link of that name.
+
+        Raises:
+            Conflict: it is no link's, but a container's own.
+            NotFound, InvalidParameter: as `find`.
+        """
+        self._index.find(name)
+        summary = self._index.linking(name)
+        if summary is None:
+            raise Conflict("Conflict, cannot remove the default link name of the container")
+        return summary
+
     async def list(self) -> tuple[ContainerSummary, ...]:
         """A snapshot, oldest first."""
         return self._index.all()
+
+    async def user_of_image(self, image_id: str) -> str | None:
+        """See `ContainerIndex.user_of_image`."""
+        return self._index.user_of_image(image_id)
+
+    async def users_by_image(self) -> dict[str, int]:
+        """See `ContainerIndex.users_by_image`."""
+        return self._index.users_by_image()
 
     def claim(self, name_or_id: str, claim: Claim) -> Deferred[ContainerSummary]:
         """The container, once it is this claim's turn to change it. `release` must follow, whatever comes of it.
@@ -137,7 +211,7 @@ class Registrar:
         return answer
 
     async def claim_pruning(self, claim: Claim) -> None:
-        """Raises Conflict while another prune is under way. `release` must follow."""
+        """Of containers or networks: one at a time. Raises Conflict; `release` must follow."""
         if self._pruner is not None:
             raise Conflict("a prune operation is already running")
         self._pruner = claim

@@ -110,15 +110,14 @@ class VolumeIndex:
         names = dict.fromkeys(use.name for use in uses if use.name in self._provisional)
         return tuple(self._volumes[name] for name in names)
 
-    def keep(self, container_id: str, names: Iterable[str], made: Iterable[Volume]) -> tuple[Volume, ...]:
-        """The container is durable, and with it `made`; those that had not been before."""
-        new = tuple(volume for volume in made if volume.name in self._provisional or volume.name not in self._volumes)
-        for volume in new:
-            self._volumes[volume.name] = volume
-            self._provisional.discard(volume.name)
+    def keep(self, container_id: str, names: Iterable[str], made: Iterable[Volume]) -> None:
+        """The container is durable, and with it `made`. Harmless twice."""
+        for volume in made:
+            if volume.name in self._provisional or volume.name not in self._volumes:
+                self._volumes[volume.name] = volume
+                self._provisional.discard(volume.name)
         for name in names:
             self._note(container_id, name)
-        return new
 
     def release(self, owner: str) -> tuple[str, ...]:
         """Nothing is used or changed by `owner` any more; the names whose directories are to go. Harmless twice."""

@@ -113,14 +113,13 @@ class Volumes:
 
         return self._thread.submit(work)
 
-    async def keep(self, container_id: str, names: tuple[str, ...], made: tuple[Volume, ...]) -> tuple[Volume, ...]:
-        """The container is durable, and with it `made`; it uses the volumes `names`. Those that are new are returned.
+    async def keep(self, container_id: str, names: tuple[str, ...], made: tuple[Volume, ...]) -> None:
+        """The container is durable, and with it `made`; it uses the volumes `names`. Harmless twice.
 
         Told again, because this actor may have been restarted, before the commit, since they were acquired.
         """
-        new = self._index.keep(container_id, names, made)
+        self._index.keep(container_id, names, made)
         self._resume()
-        return new
 
     def release(self, owner: str) -> Deferred[None]:
         """The owner is not, or no longer; what it waits for is called off. Harmless twice.

@@ -1,8 +1,8 @@
-"""What the process that unpacks may do: little memory, one directory, no new rights. Called once, in that process, before it
+"""What the process that unpacks may do: little memory, few directories, no new rights. Called once, in that process, before it
 reads what a stranger sent.
 
 Limits of the process and `no_new_privs` always; Landlock where the kernel has it: then it can change nothing outside its
-directory, and open nothing there, whatever a hostile archive makes of a decompressor. It keeps its user: as root it gives files
+directories, and open nothing there, whatever a hostile archive makes of a decompressor. It keeps its user: as root it gives files
 their owners.
 Sources: setrlimit(2), prctl(2), landlock(7); linux/landlock.h for the numbers. Landlock's calls have one number on all machines.
 """
@@ -13,6 +13,7 @@ import ctypes
 import os
 import resource
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 MEMORY_BYTES_MAX = 1 << 30
@@ -39,6 +40,8 @@ _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 5: 16}
 _NET_ABI, _NET_RIGHTS = 4, 0b11
 _SCOPE_ABI, _SCOPES = 6, 0b11
 _EXECUTE = 1
+_READ = 1 << 2 | 1 << 3
+"""Files and directories."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -52,8 +55,8 @@ class _PathBeneath(ctypes.Structure):
     _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
 
 
-def confine(area: Path) -> None:
-    """Limit this process, for good, to its work below `area`. Raises OSError."""
+def confine(writable: Sequence[Path], readable: Sequence[Path] = ()) -> None:
+    """Limit this process, for good, to its work below these directories. Raises OSError."""
     for limit, value in (
         (resource.RLIMIT_AS, MEMORY_BYTES_MAX),
         (resource.RLIMIT_CPU, CPU_SECONDS_MAX),
@@ -68,7 +71,7 @@ def confine(area: Path) -> None:
     _checked(_libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0))
     abi = landlock_abi()
     if abi >= LANDLOCK_ABI_MIN:
-        _restrict(abi, area)
+        _restrict(abi, writable, readable)
 
 
 def die_with_parent(parent: int) -> None:
@@ -84,19 +87,28 @@ def landlock_abi() -> int:
     return max(abi, 0)
 
 
-def _restrict(abi: int, area: Path) -> None:
+def _restrict(abi: int, writable: Sequence[Path], readable: Sequence[Path]) -> None:
     files = (1 << max(count for since, count in _FILE_RIGHTS.items() if since <= abi)) - 1
     rules = _Ruleset(files, _NET_RIGHTS if abi >= _NET_ABI else 0, _SCOPES if abi >= _SCOPE_ABI else 0)
     size = 24 if abi >= _SCOPE_ABI else 16 if abi >= _NET_ABI else 8  # an older kernel knows fewer fields
     ruleset = _checked(_libc.syscall(_CREATE_RULESET, ctypes.byref(rules), size, 0))
-    parent = os.open(area, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        rule = _PathBeneath(files & ~_EXECUTE, parent)
-        _checked(_libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), 0))
+        for directory in writable:
+            _allow(ruleset, directory, files & ~_EXECUTE)
+        for directory in readable:
+            _allow(ruleset, directory, _READ)
         _checked(_libc.syscall(_RESTRICT_SELF, ruleset, 0))
     finally:
-        os.close(parent)
         os.close(ruleset)
+
+
+def _allow(ruleset: int, directory: Path, rights: int) -> None:
+    parent = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        rule = _PathBeneath(rights, parent)
+        _checked(_libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), 0))
+    finally:
+        os.close(parent)
 
 
 def _checked(result: int) -> int:

@@ -4,14 +4,13 @@
       oci-layout        the layout's version
       index.json        the manifests and their names: written from the database, which is the truth
       blobs/sha256/<hex>
-      ingest/<random>   content that is arriving; residue after a crash
 
-A blob is there whole or not at all: it arrives in `ingest` while it is hashed, is synced, renamed into place, and the directory
-is synced before anybody is told. A digest is validated before it becomes a path. Knows bytes and digests, not images.
-Source of the format: OCI image-spec v1.1, image-layout.md.
+A blob is there whole or not at all: it arrives elsewhere and is hashed meanwhile (`received.py`), is synced, renamed into place,
+and the directory is synced before anybody is told (`staged.py`). A digest is validated before it becomes a path. Knows bytes and
+digests, not images. Source of the format: OCI image-spec v1.1, image-layout.md.
 
-One thread at a time changes what is stored (`commit`, `delete`, `write_index`, `recover`): the image store's actor sees to it.
-Ingests are private to their writer until the commit, so any number of them may run beside that.
+One thread at a time changes what is stored (`adopt`, `delete`, `write_index`, `recover`): the image loader sees to it. Ingests
+are private to their writer, so any number of them may run beside that.
 """
 
 from __future__ import annotations
@@ -21,11 +20,10 @@ import os
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
-from daemon.errors import InvalidParameter, System
-from daemon.storage.disk import WRITING_BYTES, disk, sync_directory, sync_file, write_out
+from daemon.errors import System
+from daemon.storage.disk import WRITING_BYTES, disk, sync_directory, write_out
 from daemon.storage.oci import LAYOUT_FILE, Descriptor, IndexEntry, checked_digest, encode_index, is_digest
 
 __all__ = ["ContentStore", "Descriptor", "Ingest"]
@@ -37,10 +35,8 @@ class ContentStore:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._blobs = root / "blobs" / "sha256"
-        self._ingests = root / "ingest"
         with disk("open the content store"):
             self._blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._ingests.mkdir(mode=0o700, exist_ok=True)
             # `parents=True` makes parents with the umask's mode.
             for directory in (root, root / "blobs"):
                 directory.chmod(0o700)
@@ -49,16 +45,16 @@ class ContentStore:
             if not (root / "index.json").exists():
                 self._replace("index.json", encode_index(()))
 
-    @property
-    def root(self) -> Path:
-        return self._root
-
-    def ingest(self, directory: Path | None = None) -> Ingest:
-        """A writer of one new blob, in a directory of its own if one is given.
-
-        Use it as a context manager: left without a commit, nothing stays.
-        """
-        return Ingest(directory or self._ingests, self._blobs)
+    def borrow(self, digest: str, directory: Path) -> Path | None:
+        """The blob under another name, in `directory`, so that it stays when it is deleted here. None when there is none."""
+        blob = self._path(digest)
+        borrowed = directory / blob.name
+        with disk("borrow content"):
+            try:
+                borrowed.hardlink_to(blob)
+            except FileNotFoundError:
+                return None
+        return borrowed
 
     def adopt(self, path: Path, digest: str) -> None:
         """Move a file that has been synced, and is what the digest names, into the store. Durable after `sync`. Raises System."""
@@ -106,17 +102,21 @@ class ContentStore:
             self._replace("index.json", encode_index(entries))
 
     def recover(self, keep: Collection[str]) -> tuple[str, ...]:
-        """Remove what a crash left: ingests, and blobs that are not in `keep`. Call it before anything arrives.
-
-        Returns the names of what was removed, sorted: digests and ingests.
-        """
+        """Remove what a crash left, and blobs that are not in `keep`: the names of what was removed, sorted."""
+        removed = self.sweep(keep)
         with disk("recover the content store"):
-            residue = [blob for blob in self._blobs.iterdir() if f"sha256:{blob.name}" not in keep]
-            residue += self._ingests.iterdir()
-            residue += self._root.glob(".replace-*")
+            residue = list(self._root.glob(".replace-*"))
             for path in residue:
                 path.unlink()
-        return tuple(sorted(path.name for path in residue))
+        return tuple(sorted([*removed, *(path.name for path in residue)]))
+
+    def sweep(self, keep: Collection[str]) -> tuple[str, ...]:
+        """Remove the blobs that are not in `keep`, and return their names."""
+        with disk("sweep the content store"):
+            residue = [blob for blob in self._blobs.iterdir() if f"sha256:{blob.name}" not in keep]
+            for path in residue:
+                path.unlink()
+        return tuple(path.name for path in residue)
 
     def _path(self, digest: str) -> Path:
         return self._blobs / checked_digest(digest).removeprefix("sha256:")
@@ -137,26 +137,25 @@ class ContentStore:
 
 
 class Ingest:
-    """One blob that is arriving: hashed while it is written, nothing until it is committed."""
+    """A file that is arriving in `directory`: hashed while it is written."""
 
-    def __init__(self, ingests: Path, blobs: Path) -> None:
-        self._blobs = blobs
+    def __init__(self, directory: Path) -> None:
         self._hash = hashlib.sha256()
         self._size = 0
         self._written_out = 0
-        self._is_committed = False
         with disk("begin an ingest"):
-            descriptor, name = tempfile.mkstemp(dir=ingests)
+            descriptor, name = tempfile.mkstemp(dir=directory)
             self._path = Path(name)
             self._file = os.fdopen(descriptor, "wb", buffering=0)
 
-    def __enter__(self) -> Self:
-        return self
+    @property
+    def path(self) -> Path:
+        return self._path
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.discard()
+    @property
+    def size(self) -> int:
+        """Bytes that have been written."""
+        return self._size
 
     def write(self, data: bytes) -> None:
         """Append all of `data`. Raises System."""
@@ -176,39 +175,8 @@ class Ingest:
             self._file.close()
         return Descriptor(f"sha256:{self._hash.hexdigest()}", self._size)
 
-    @property
-    def name(self) -> str:
-        """Of the file, until it is committed."""
-        return self._path.name
-
-    def open(self) -> BinaryIO:
-        """What has been written, for reading."""
-        with disk("read content"):
-            return self._path.open("rb")
-
-    def commit(self, expected: str | None = None) -> Descriptor:
-        """Make the blob part of the store, durably.
-
-        Raises InvalidParameter if it is not the content that `expected` names, System if the disk fails.
-        """
-        blob = self.seal()
-        if expected is not None and checked_digest(expected) != blob.digest:
-            raise InvalidParameter(f"content has digest {blob.digest}, expected {expected}")
-        target = self._blobs / blob.digest.removeprefix("sha256:")
-        with disk("commit content"):
-            if target.exists():
-                self._path.unlink()
-            else:
-                sync_file(self._path)
-                self._path.rename(target)
-            # Also for a blob that was there: whoever put it there may not have come this far.
-            sync_directory(self._blobs)
-        self._is_committed = True
-        return blob
-
     def discard(self) -> None:
-        """Remove what is not committed; harmless twice."""
+        """Remove it; harmless twice."""
         with disk("discard content"):
             self._file.close()
-            if not self._is_committed:
-                self._path.unlink(missing_ok=True)
+            self._path.unlink(missing_ok=True)

@@ -43,7 +43,8 @@ from daemon.errors import (
 )
 from daemon.image import Image
 from daemon.network import Network
-from daemon.storage.schema import container_of, grow_log, open_database, open_for_reading, volumes_of
+from daemon.storage.schema import container_of, grow_log, open_database, open_for_reading, outline_of, volumes_of
+from daemon.summary import ContainerSummary, summary_of
 from daemon.volume import Volume, no_such_volume
 
 COMMIT_BATCH_MAX = 256
@@ -80,6 +81,8 @@ class Write:
     """If set, the write is refused as Conflict with this text where it would break a reference."""
     key: str = ""
     """The key of idempotency that the second claims, if there is one."""
+    answer: Callable[[Sequence[int]], object] = lambda _: None
+    """What to tell whoever asked for it, by how many rows each statement has changed."""
 
 
 class Database:
@@ -96,7 +99,7 @@ class Database:
         async with AsyncExitStack() as stack:
             self._connection = stack.enter_context(closing(open_database(self._path)))
             self._reading = stack.enter_context(closing(open_for_reading(self._path)))
-            self._writer: BatchThread[Write, None] = await stack.enter_async_context(
+            self._writer: BatchThread[Write, object] = await stack.enter_async_context(
                 BatchThread(self._commit, name="database writer", batch_max=COMMIT_BATCH_MAX)
             )
             self._reader: BatchThread[Callable[[sqlite3.Connection], object], object]
@@ -114,8 +117,10 @@ class Database:
 
     def insert_container(
         self, container: Container, volumes: Sequence[Volume] = (), key: KeptKey | None = None
-    ) -> Deferred[None]:
+    ) -> Deferred[tuple[Volume, ...]]:
         """The container, the key it was asked for with, the volumes that were made for it, and that it uses those and others.
+
+        Answers which of `volumes` are new with it: another container that they were made for, too, may have been first.
 
         Raises:
             Conflict: its name or the key is taken, or a volume that it uses has been removed.
@@ -138,17 +143,21 @@ class Database:
             name=container.name,
             must_refer=text,
             key=key.key if key is not None else "",
+            answer=lambda changed: tuple(
+                volume for volume, rows in zip(volumes, changed[1 + len(claims) :], strict=False) if rows
+            ),
         )
-        return self._writer.submit(write)
+        # The writer's jobs differ in what they answer; this one's is a tuple of volumes.
+        return self._writer.submit(write)  # type: ignore[return-value]
 
     def rename_container(self, container_id: str, name: str) -> Deferred[None]:
         update = ("UPDATE containers SET name = ? WHERE id = ?", (name, container_id))
-        return self._writer.submit(Write((update,), must_change=f"No such container: {container_id}", name=name))
+        return self._submit_write(Write((update,), must_change=f"No such container: {container_id}", name=name))
 
     def update_container(self, container: Container) -> Deferred[None]:
         """Another record for a container that is there; its name stays as it is."""
         update = ("UPDATE containers SET record = ? WHERE id = ?", (_encode(container), container.id))
-        return self._writer.submit(Write((update,), must_change=f"No such container: {container.id}"))
+        return self._submit_write(Write((update,), must_change=f"No such container: {container.id}"))
 
     def delete_container(self, container_id: str, volume_names: Sequence[str] = ()) -> Deferred[None]:
         """The container, and volumes that only it has used, or neither.
@@ -159,7 +168,7 @@ class Database:
             System: the disk is full.
         """
         delete = ("DELETE FROM containers WHERE id = ?", (container_id,))
-        return self._writer.submit(
+        return self._submit_write(
             Write(
                 (delete, *(("DELETE FROM volumes WHERE name = ?", (name,)) for name in volume_names)),
                 must_change=f"No such container: {container_id}",
@@ -170,12 +179,12 @@ class Database:
     def insert_volume(self, volume: Volume) -> Deferred[None]:
         """Harmless twice. Raises System: the disk is full."""
         insert = ("INSERT OR IGNORE INTO volumes VALUES (?, ?)", (volume.name, _encode(volume)))
-        return self._writer.submit(Write((insert,)))
+        return self._submit_write(Write((insert,)))
 
     def delete_volume(self, name: str) -> Deferred[None]:
         """Raises NotFound, Conflict (a container uses it), System (the disk is full)."""
         delete = ("DELETE FROM volumes WHERE name = ?", (name,))
-        return self._writer.submit(
+        return self._submit_write(
             Write((delete,), must_change=str(no_such_volume(name)), must_refer=f"remove {name}: volume is in use")
         )
 
@@ -184,11 +193,11 @@ class Database:
         self._removed_images.discard(image.id)
         insert = ("INSERT OR REPLACE INTO images VALUES (?, ?)", (image.id, _encode(image)))
         point = [("INSERT OR REPLACE INTO image_references VALUES (?, ?)", (name, image.id)) for name in references]
-        return self._writer.submit(Write((insert, *point)))
+        return self._submit_write(Write((insert, *point)))
 
     def delete_references(self, references: Sequence[str]) -> Deferred[None]:
         """Harmless twice."""
-        return self._writer.submit(Write(tuple(_delete_reference(reference) for reference in references)))
+        return self._submit_write(Write(tuple(_delete_reference(reference) for reference in references)))
 
     def delete_image(self, image_id: str, references: Sequence[str]) -> Deferred[None]:
         """The image and these references to it, or nothing of it.
@@ -204,16 +213,16 @@ class Database:
             (image_id,),
         )
         statements = (delete, *map(_delete_reference, references))
-        return self._writer.submit(Write(statements, must_change=f"No such image: {image_id}"))
+        return self._submit_write(Write(statements, must_change=f"No such image: {image_id}"))
 
     def insert_network(self, network: Network) -> Deferred[None]:
         """Raises Conflict: its name is taken; System: the disk is full."""
         insert = ("INSERT INTO networks VALUES (?, ?, ?)", (network.id, network.name, _encode(network)))
-        return self._writer.submit(Write((insert,), network_name=network.name))
+        return self._submit_write(Write((insert,), network_name=network.name))
 
     def delete_network(self, network_id: str) -> Deferred[None]:
         """Harmless twice."""
-        return self._writer.submit(Write((("DELETE FROM networks WHERE id = ?", (network_id,)),)))
+        return self._submit_write(Write((("DELETE FROM networks WHERE id = ?", (network_id,)),)))
 
     def container(self, container_id: str) -> Deferred[Container | None]:
         def read(connection: sqlite3.Connection) -> Container | None:
@@ -227,6 +236,15 @@ class Database:
         return self._submit_read(
             lambda connection: tuple(
                 container_of(*row) for row in connection.execute("SELECT name, record FROM containers")
+            )
+        )
+
+    def summaries(self) -> Deferred[tuple[ContainerSummary, ...]]:
+        """Of every container."""
+        return self._submit_read(
+            lambda connection: tuple(
+                summary_of(outline_of(record), name)
+                for name, record in connection.execute("SELECT name, record FROM containers")
             )
         )
 
@@ -288,6 +306,9 @@ class Database:
             lambda connection: tuple(connection.execute("SELECT volume, container FROM volume_users"))
         )
 
+    def _submit_write(self, write: Write) -> Deferred[None]:
+        return self._writer.submit(write)  # type: ignore[return-value]  # None is what such a write answers
+
     def _submit_read(self, read: Callable[[sqlite3.Connection], T]) -> Deferred[T]:
         # The reader's jobs differ in what they return; each Deferred is typed by its own.
         return self._reader.submit(read)  # type: ignore[return-value]
@@ -295,9 +316,9 @@ class Database:
     def _read(self, jobs: Sequence[Callable[[sqlite3.Connection], object]]) -> list[object]:
         return [job(self._reading) for job in jobs]
 
-    def _commit(self, writes: Sequence[Write]) -> list[Exception | None]:
+    def _commit(self, writes: Sequence[Write]) -> Sequence[object]:
         connection = self._connection
-        outcomes: list[Exception | None] = []
+        outcomes: list[object] = []
         try:
             connection.execute("BEGIN IMMEDIATE")
             for write in writes:
@@ -316,16 +337,17 @@ def _delete_reference(reference: str) -> Statement:
     return "DELETE FROM image_references WHERE reference = ?", (reference,)
 
 
-def _apply(connection: sqlite3.Connection, write: Write) -> DaemonError | None:
-    """One write inside the batch's transaction; a refusal undoes it alone."""
+def _apply(connection: sqlite3.Connection, write: Write) -> object:
+    """One write inside the batch's transaction: its answer, or its refusal, which undoes it alone."""
     is_compound = len(write.statements) > 1  # a single statement that fails leaves nothing to undo
     if is_compound:
         connection.execute("SAVEPOINT write")
     refusal: DaemonError | None = None
+    changed: list[int] = []
     try:
-        for number, (statement, values) in enumerate(write.statements):
-            changed = connection.execute(statement, values).rowcount
-            if number == 0 and write.must_change and not changed:
+        for statement, values in write.statements:
+            changed.append(connection.execute(statement, values).rowcount)
+            if write.must_change and not changed[0]:
                 refusal = NotFound(write.must_change)
                 break
     except sqlite3.IntegrityError as error:
@@ -335,7 +357,7 @@ def _apply(connection: sqlite3.Connection, write: Write) -> DaemonError | None:
         if refusal is not None:
             connection.execute("ROLLBACK TO write")
         connection.execute("RELEASE write")
-    return refusal
+    return write.answer(changed) if refusal is None else refusal
 
 
 def _refusal_of(connection: sqlite3.Connection, write: Write, error: sqlite3.IntegrityError) -> DaemonError:

@@ -1,28 +1,34 @@
 """Unpacked layers, one directory per chain id: shared by every image and container that has the same layers below it.
 
     root/<hex of the chain id>/diff   the layer, ready to be a lower directory of an overlay
-    root/.ingest-<random>/diff        a layer that is being unpacked, or one that is being removed; residue after a crash
+    root/<hex of the chain id>/init   of the uppermost of an image: what its containers have on top of it (`init_layer.py`)
+    root/scratch/init                 the same for what has no layer
+    root/.ingest-<random>             what is being made or removed; residue after a crash
 
-A layer is there whole or not at all: it is unpacked aside, the file system is synced, and one rename puts it in place.
+A layer is there whole or not at all: it is unpacked elsewhere, the file system is synced, and one rename puts it in place.
 Committed layers never change. Knows directories, not images: what is needed is for the caller to know (`recover`).
 
-One thread at a time changes what is stored (`commit`, `delete`, `recover`); builds are private until their commit.
+One thread at a time changes what is stored (`adopt`, `delete`, `make_init`, `recover`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+
+import attrs
 
 from daemon.storage.disk import disk, remove_tree, sync_directory, sync_file_system
+from daemon.storage.init_layer import build_init_layer
 from daemon.storage.oci import checked_digest
 
 _INGEST = ".ingest-"
-_DIFF = "diff"
+LAYER = "diff"
+"""Its name in the directory of its chain id."""
+_INIT = "init"
+_SCRATCH = "scratch"
 
 
 class LayerStore:
@@ -40,17 +46,34 @@ class LayerStore:
 
     def path(self, chain_id: str) -> Path:
         """Where the layer is, whether it exists or not. Raises InvalidParameter for what is no digest."""
-        return self._home(chain_id) / _DIFF
+        return self._home(chain_id) / LAYER
 
     def contains(self, chain_id: str) -> bool:
         return self._home(chain_id).is_dir()
 
-    def build(self, directory: Path | None = None) -> LayerBuild:
-        """A place to unpack one layer, in a directory of its own if one is given.
+    def lower(self, chain_ids: Sequence[str]) -> tuple[Path, ...]:
+        """What lies below a container's own layer, top first, given the chain ids of its image's layers, lowest first."""
+        return (self._init(chain_ids), *(self.path(chain_id) for chain_id in reversed(chain_ids)))
 
-        Use it as a context manager: left without a commit, nothing stays.
-        """
-        return LayerBuild(directory or self._root, self._root)
+    def make_init(self, chain_ids: Sequence[str]) -> None:
+        """Make the init layer on these, durably; harmless when it is there. Raises System."""
+        init = self._init(chain_ids)
+        with disk("make an init layer"):
+            if init.is_dir():
+                return
+            aside = Path(tempfile.mkdtemp(prefix=_INGEST, dir=self._root))
+            try:
+                made = aside / _INIT
+                made.mkdir(mode=0o755)
+                made.chmod(0o755)
+                build_init_layer(made, [self.path(chain_id) for chain_id in reversed(chain_ids)])
+                sync_file_system(aside)
+                if not chain_ids:
+                    init.parent.mkdir(mode=0o700, exist_ok=True)
+                made.rename(init)
+                sync_directory(init.parent)
+            finally:
+                remove_tree(aside)
 
     def adopt(self, path: Path, chain_id: str) -> None:
         """Move a layer that has been built and synced into the store. Durable after `sync`. Raises System."""
@@ -73,58 +96,40 @@ class LayerStore:
                 remove_tree(aside)
 
     def recover(self, keep: Collection[str]) -> tuple[str, ...]:
-        """Remove what a crash left: builds, and layers whose chain id is not in `keep`. Call it before anything is built.
+        """Remove what a crash left, and layers whose chain id is not in `keep`.
 
         Returns the names of the directories that were removed, sorted.
         """
         with disk("recover the layer store"):
-            residue = [home for home in self._root.iterdir() if f"sha256:{home.name}" not in keep]
+            kept = {chain_id.removeprefix("sha256:") for chain_id in keep} | {_SCRATCH}
+            residue = [home for home in self._root.iterdir() if home.name not in kept]
             for home in residue:
                 remove_tree(home)
         return tuple(sorted(home.name for home in residue))
+
+    def _init(self, chain_ids: Sequence[str]) -> Path:
+        return (self._home(chain_ids[-1]) if chain_ids else self._root / _SCRATCH) / _INIT
 
     def _home(self, chain_id: str) -> Path:
         return self._root / checked_digest(chain_id).removeprefix("sha256:")
 
 
+@attrs.frozen
 class LayerBuild:
-    """One layer that is being unpacked into `target`, an empty directory."""
+    """One layer that is being made."""
 
-    def __init__(self, directory: Path, root: Path) -> None:
-        self._root = root
+    home: Path
+    """What `adopt` takes."""
+    target: Path
+    """An empty directory for what is in the layer."""
+
+    @classmethod
+    def made_in(cls, directory: Path) -> LayerBuild:
+        """A new one. Raises System."""
         with disk("begin a layer"):
-            self._home = Path(tempfile.mkdtemp(prefix=_INGEST, dir=directory))
-            self.target = self._home / _DIFF
-            self.target.mkdir(mode=0o755)
+            home = Path(tempfile.mkdtemp(prefix=_INGEST, dir=directory))
+            target = home / LAYER
+            target.mkdir(mode=0o755)
             # The root of a layer without an entry for it; mkdir's mode is subject to the umask.
-            self.target.chmod(0o755)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.discard()
-
-    @property
-    def name(self) -> str:
-        """Of its directory, until it is committed."""
-        return self._home.name
-
-    def commit(self, chain_id: str) -> None:
-        """Make what is in `target` the layer, durably. One that is there already is the same, and is kept.
-
-        Raises System.
-        """
-        home = self._root / checked_digest(chain_id).removeprefix("sha256:")
-        with disk("commit a layer"):
-            if not home.exists():
-                sync_file_system(self._home)
-                self._home.rename(home)
-            sync_directory(self._root)
-
-    def discard(self) -> None:
-        """Remove what is not committed; harmless twice."""
-        with disk("discard a layer"):
-            remove_tree(self._home)
+            target.chmod(0o755)
+        return cls(home, target)

@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import attrs
@@ -122,11 +122,11 @@ class Records:
     volumes: Sequence[Volume]
 
 
-def index_entry(image: Image, references: Sequence[str]) -> IndexEntry:
-    """What other tools are to find of an image."""
+def index_entry(image: Image, references: Iterable[str]) -> IndexEntry:
+    """What other tools are to find of an image: its tags; what it was pulled by as a digest says the entry itself."""
     return IndexEntry(
         manifest=Descriptor(image.manifest_digest, image.manifest_bytes),
-        references=tuple(references),
+        references=tuple(reference for reference in references if "@" not in reference),
         platform=Platform(os=image.os, architecture=image.architecture, variant=image.variant),
     )
 

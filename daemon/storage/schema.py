@@ -13,6 +13,7 @@ import msgspec
 from daemon.container import Container
 from daemon.errors import System
 from daemon.storage.disk import disk
+from daemon.summary import Outline
 
 CHECKPOINT_PAGES = 4000
 """In the write-ahead log when it is copied into the database, while the writer waits: after 1,500 creates or so."""
@@ -137,3 +138,10 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 def container_of(name: str, record: bytes) -> Container:
     container = msgspec.json.decode(record, type=Container)
     return container if container.name == name else attrs.evolve(container, name=name)
+
+
+def outline_of(record: bytes) -> Outline:
+    return _OUTLINES.decode(record)
+
+
+_OUTLINES = msgspec.json.Decoder(Outline)

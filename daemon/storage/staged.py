@@ -2,6 +2,7 @@
 
     staging/intake-<random>/    0700    one intake; residue after a crash
       blobs/<name>                      content that has arrived
+      given/<name>                      content that the daemon has fetched, or borrowed from its store: not to be written
       layers/<name>/diff                a layer that has been unpacked
 
 A process that may write nothing else fills the area (`worker.py`) and says what it made; the daemon commits it. Of what is said
@@ -13,8 +14,9 @@ from __future__ import annotations
 import contextlib
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import attrs
 
@@ -22,7 +24,9 @@ from daemon.errors import Conflict, System
 from daemon.image import LoadedImage
 from daemon.storage.content import ContentStore
 from daemon.storage.disk import disk, remove_tree, sync_file_system
-from daemon.storage.layers import LayerStore
+from daemon.storage.layers import LAYER, LayerStore
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @attrs.frozen
@@ -36,6 +40,7 @@ class Area:
             area = cls(Path(tempfile.mkdtemp(prefix="intake-", dir=root / "staging")))
             area.blobs.mkdir(mode=0o700)
             area.layers.mkdir(mode=0o700)
+            area.given.mkdir(mode=0o700)
         return area
 
     @property
@@ -45,6 +50,10 @@ class Area:
     @property
     def layers(self) -> Path:
         return self.path / "layers"
+
+    @property
+    def given(self) -> Path:
+        return self.path / "given"
 
     def remove(self) -> None:
         """With everything that is still in it; harmless twice. Raises System."""
@@ -63,8 +72,17 @@ class Staged:
     """By chain id, the name in the area."""
 
 
-def commit(staged: Staged, area: Area, content: ContentStore, layers: LayerStore) -> None:
+def commit(
+    staged: Staged,
+    area: Area,
+    content: ContentStore,
+    layers: LayerStore,
+    *,
+    given: Mapping[str, str] = _NOTHING,
+) -> None:
     """Move everything into the stores, durably, or nothing. What is there already is the same, and is kept.
+
+    `given` is what of it the daemon has fetched, by digest the name in the area: it is not for a worker to say.
 
     One sync for all content and all layers, then the renames, then one sync for the names in each store.
 
@@ -72,28 +90,41 @@ def commit(staged: Staged, area: Area, content: ContentStore, layers: LayerStore
         Conflict: what an image was to share with another has been removed with that one meanwhile.
         System: the disk failed.
     """
-    _check_complete(staged, content, layers)
+    blobs = {digest: (area.blobs, name) for digest, name in staged.blobs.items()}
+    blobs |= {digest: (area.given, name) for digest, name in given.items()}
+    _check_complete(staged, blobs, content, layers)
     with contextlib.ExitStack() as undo:
         with disk("commit an intake"):
             sync_file_system(area.path)
-        for digest, name in staged.blobs.items():
+        for digest, (directory, name) in blobs.items():
             if not content.contains(digest):
                 undo.callback(content.delete, digest)
-                content.adopt(_made(area.blobs, name, stat.S_IFREG), digest)
+                content.adopt(_made(directory, name, stat.S_IFREG), digest)
         for chain_id, name in staged.layers.items():
             if not layers.contains(chain_id):
                 undo.callback(layers.delete, chain_id)
-                layers.adopt(_made(area.layers, name, stat.S_IFDIR), chain_id)
+                layers.adopt(_made_layer(area.layers, name), chain_id)
         content.sync()
         layers.sync()
         undo.pop_all()
 
 
-def _check_complete(staged: Staged, content: ContentStore, layers: LayerStore) -> None:
+def _check_complete(staged: Staged, blobs: Collection[str], content: ContentStore, layers: LayerStore) -> None:
     for image in (loaded.image for loaded in staged.images):
-        is_complete = all(digest in staged.blobs or content.contains(digest) for digest in image.digests)
+        is_complete = all(digest in blobs or content.contains(digest) for digest in image.digests)
         if not is_complete or not all(chain in staged.layers or layers.contains(chain) for chain in image.chain_ids):
             raise Conflict("a layer of the image has been removed while it was being loaded: load it again")
+
+
+def _made_layer(directory: Path, name: str) -> Path:
+    """A directory with one in it, and nothing else: what is not the layer's own is for the daemon to make."""
+    home = _made(directory, name, stat.S_IFDIR)
+    _made(home, LAYER, stat.S_IFDIR)
+    with disk("commit an intake"):
+        is_alone = [*home.iterdir()] == [home / LAYER]
+    if not is_alone:
+        raise _lie()
+    return home
 
 
 def _made(directory: Path, name: str, kind: int) -> Path:
@@ -101,5 +132,9 @@ def _made(directory: Path, name: str, kind: int) -> Path:
     with disk("commit an intake"):
         is_right = path.parent == directory and stat.S_IFMT(path.lstat().st_mode) == kind
     if not is_right:
-        raise System("what was unpacked is not what it is said to be")
+        raise _lie()
     return path
+
+
+def _lie() -> System:
+    return System("what was unpacked is not what it is said to be")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from daemon.errors import InvalidParameter
@@ -63,6 +63,21 @@ class Hashed:
     @property
     def digest(self) -> str:
         return f"sha256:{self._hash.hexdigest()}"
+
+
+class Watched:
+    """A source that tells after each read how much has been read from it."""
+
+    def __init__(self, source: Source, tell: Callable[[int], None]) -> None:
+        self._source = source
+        self._tell = tell
+        self._size = 0
+
+    def read(self, size: int, /) -> bytes:
+        data = self._source.read(size)
+        self._size += len(data)
+        self._tell(self._size)
+        return data
 
 
 class Plain:

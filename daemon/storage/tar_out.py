@@ -33,7 +33,7 @@ _TYPES = {
     stat.S_IFBLK: tarfile.BLKTYPE,
     stat.S_IFIFO: tarfile.FIFOTYPE,
 }
-_BLOCK = 512
+BLOCK = 512
 _CAPABILITY = "security.capability"
 _CAPABILITY_2_BYTES = 20
 """Of a capability of revision 2, which is one of revision 3 without the user of a name space (linux/capability.h)."""
@@ -47,13 +47,13 @@ def tar_of_tree(
     Pieces of at most CHUNK_BYTES and a header. Raises System, also where something disappears meanwhile: an archive that ends as
     a tar should is whole.
     """
-    packer = _Packer()
+    packer = Packer()
     with disk("read the container's files"):
         if with_top:
             yield from packer.entry(trail[-1], name)
         for found, path in walk(view, trail, name):
             yield from packer.entry(found, path)
-    yield bytes(2 * _BLOCK)
+    yield bytes(2 * BLOCK)
 
 
 def walk(view: ContainerView, trail: Sequence[MergedFile], name: str) -> Iterator[tuple[MergedFile, str]]:
@@ -78,7 +78,9 @@ def walk(view: ContainerView, trail: Sequence[MergedFile], name: str) -> Iterato
 
 
 @attrs.define
-class _Packer:
+class Packer:
+    """The entries of one tar, in which the second name of a file is a link to the first."""
+
     names: dict[tuple[int, int], str] = attrs.field(factory=dict)
     """The first name of each file that has several, by device and inode."""
 
@@ -89,7 +91,7 @@ class _Packer:
         if kind == tarfile.REGTYPE:
             yield from self._file(found, name)
             return
-        info = _header(found.status, name)
+        info = header_of(found.status, name)
         info.type = kind
         if kind == tarfile.DIRTYPE:
             info.name = f"{name.rstrip('/')}/"
@@ -99,7 +101,7 @@ class _Packer:
             info.devmajor, info.devminor = os.major(found.status.st_rdev), os.minor(found.status.st_rdev)
         if kind != tarfile.DIRTYPE and (first := self._first_name(found.status, name)) is not None:
             info.type, info.linkname = tarfile.LNKTYPE, first
-        yield _encoded(info)
+        yield encoded_header(info)
 
     def _file(self, found: MergedFile, name: str) -> Iterator[bytes]:
         descriptor = open_file(found)
@@ -107,15 +109,15 @@ class _Packer:
             return
         try:
             status = os.fstat(descriptor)
-            info = _header(status, name)
+            info = header_of(status, name)
             if (first := self._first_name(status, name)) is not None:
                 info.type, info.linkname = tarfile.LNKTYPE, first
-                yield _encoded(info)
+                yield encoded_header(info)
                 return
             info.size = status.st_size
             if (capability := _capability(descriptor)) is not None:
                 info.pax_headers = {f"SCHILY.xattr.{_CAPABILITY}": capability.decode("utf-8", "surrogateescape")}
-            yield _encoded(info)
+            yield encoded_header(info)
             yield from _content(descriptor, status.st_size)
         finally:
             os.close(descriptor)
@@ -128,7 +130,7 @@ class _Packer:
         return first if first != name else None
 
 
-def _header(status: os.stat_result, name: str) -> tarfile.TarInfo:
+def header_of(status: os.stat_result, name: str) -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
     info.mode = stat.S_IMODE(status.st_mode)
     info.uid, info.gid = status.st_uid, status.st_gid
@@ -136,7 +138,7 @@ def _header(status: os.stat_result, name: str) -> tarfile.TarInfo:
     return info
 
 
-def _encoded(info: tarfile.TarInfo) -> bytes:
+def encoded_header(info: tarfile.TarInfo) -> bytes:
     return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
 
@@ -147,8 +149,8 @@ def _content(descriptor: int, size: int) -> Iterator[bytes]:
         data = os.read(descriptor, min(left, CHUNK_BYTES)) or bytes(min(left, CHUNK_BYTES))
         left -= len(data)
         yield data
-    if size % _BLOCK:
-        yield bytes(-size % _BLOCK)
+    if size % BLOCK:
+        yield bytes(-size % BLOCK)
 
 
 def _capability(descriptor: int) -> bytes | None:

@@ -84,7 +84,10 @@ class Unpacked:
     diff_bytes: int
     """The length of the tar."""
     file_bytes: int
-    """Sum of the sizes of the regular files in it."""
+    """Sum of the sizes of the regular files in it, and of the symbolic links, which are as long as what they say.
+
+    As Moby's directory.Size, from which Docker has the size of an image.
+    """
     entries: int
     """Inodes that were asked for; parents that the archive does not have are counted where they are made."""
 
@@ -147,7 +150,7 @@ class Budget:
     def place(self, entry: Entry, content: Iterator[bytes]) -> None:
         """Account for one entry; `content` is left unread."""
         self.spend(entry.name)
-        self.file_bytes += entry.size
+        self.file_bytes += len(os.fsencode(entry.target)) if entry.kind is Kind.SYMLINK else entry.size
         if self.file_bytes > self._limits.file_bytes:
             raise bad_entry(entry.name, f"the files are larger than {self._limits.file_bytes} bytes")
 

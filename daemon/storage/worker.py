@@ -5,9 +5,10 @@ has little memory, one directory and an end (`confine.py`), may crash or be kill
 
     daemon -> worker     frames: 4 bytes of length, big endian, then that much
         an Order, as JSON
-        the body, in pieces; an empty frame is its end
+        the body, in pieces; an empty frame is its end. A delivery has none: its files are there
         an empty frame: the intake's turn has come, the stores stand still until it is over
-    worker -> daemon     `ANSWERED`, 4 bytes of length, an Outcome as JSON
+    worker -> daemon     `UNPACKING`, 4 bytes of length, how far it is as JSON; any number of these
+                         `ANSWERED`, 4 bytes of length, an Outcome as JSON
                          or, from whoever started it (`worker_host.py`), `DIED` and its wait status
 
 A refusal may come before the body's end: whoever writes then finds the socket broken. The commit is the daemon's (`staged.py`):
@@ -17,14 +18,23 @@ a worker has no right to change a store.
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import msgspec
 
 from daemon.errors import DaemonError, InvalidParameter, System
-from daemon.storage.archive import Rootfs, receive_archive, receive_rootfs, stage_archive, stage_rootfs
+from daemon.storage.archive import (
+    Delivery,
+    Rootfs,
+    receive_archive,
+    receive_rootfs,
+    stage_archive,
+    stage_delivery,
+    stage_rootfs,
+)
 from daemon.storage.confine import MEMORY_BYTES_MAX, confine
-from daemon.storage.content import ContentStore
+from daemon.storage.intake import Unpacking
 from daemon.storage.layers import LayerStore
 from daemon.storage.staged import Area, Staged
 from daemon.storage.streams import drain
@@ -35,16 +45,23 @@ FRAME_BYTES_MAX = 1 << 24
 OUTCOME_BYTES_MAX = 8 << 20
 """What the records of all images of one archive may take: two with the largest configurations there can be, or 800 real ones."""
 
-ANSWERED, DIED = b"A", b"D"
+UNPACKING, ANSWERED, DIED = b"U", b"A", b"D"
+
+UNPACKING_BYTES_MAX = 1024
+"""Two digests and two numbers."""
+
+TELL_EVERY_S = 0.1
+"""A progress bar need not move more often."""
 
 
 class Order(msgspec.Struct, frozen=True):
     area: str
-    content: str
     layers: str
-    """The roots of the two stores."""
+    """The root of the store."""
     rootfs: Rootfs | None = None
-    """What the body is to become if it is a root file system; None for an archive of images."""
+    """What the body is to become if it is a root file system."""
+    delivery: Delivery | None = None
+    """What is in the area already. Neither means that an archive of images is the body."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -64,6 +81,14 @@ def encode_order(order: Order) -> bytes:
     return encode_frame(msgspec.json.encode(order))
 
 
+def decode_unpacking(content: bytes) -> Unpacking:
+    """Raises System for what is none."""
+    try:
+        return msgspec.json.decode(content, type=Unpacking)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise System("what unpacks archives has told what makes no sense") from error
+
+
 def decode_outcome(content: bytes) -> Staged:
     """What was staged. Raises what the worker refused: InvalidParameter, System; System also for what is no outcome."""
     try:
@@ -80,17 +105,14 @@ def work(connection: int) -> None:
     frames = _Frames(connection)
     order = msgspec.json.decode(frames.order(), type=Order)
     area = Area(Path(order.area))
-    content, layers = ContentStore(Path(order.content)), LayerStore(Path(order.layers))
-    confine(area.path)
-    outcome = _outcome(frames, order, area, content, layers)
-    rest = memoryview(ANSWERED + encode_frame(outcome))
-    while rest:
-        rest = rest[os.write(connection, rest) :]
+    layers = LayerStore(Path(order.layers))
+    confine(writable=(area.blobs, area.layers), readable=(area.given,))
+    frames.write(ANSWERED, _outcome(frames, order, area, layers))
 
 
-def _outcome(frames: _Frames, order: Order, area: Area, content: ContentStore, layers: LayerStore) -> bytes:
+def _outcome(frames: _Frames, order: Order, area: Area, layers: LayerStore) -> bytes:
     try:
-        outcome = Outcome(staged=_staged(frames, order, area, content, layers))
+        outcome = Outcome(staged=_staged(frames, order, area, layers))
     except DaemonError as error:
         outcome = Outcome(refused=str(error), is_system=isinstance(error, System))
     except MemoryError:
@@ -102,18 +124,39 @@ def _outcome(frames: _Frames, order: Order, area: Area, content: ContentStore, l
     return encoded
 
 
-def _staged(frames: _Frames, order: Order, area: Area, content: ContentStore, layers: LayerStore) -> Staged:
-    if order.rootfs is None:
-        files = receive_archive(frames, content, area)
+def _staged(frames: _Frames, order: Order, area: Area, layers: LayerStore) -> Staged:
+    if order.delivery is not None:
         frames.wait_turn()
-        return stage_archive(files, layers, area)
-    files, rootfs = receive_rootfs(frames, content, area)
+        return stage_delivery(order.delivery, layers, area, told=_Telling(frames))
+    if order.rootfs is not None:
+        files, rootfs = receive_rootfs(frames, area)
+        drain(frames)
+        frames.wait_turn()
+        return stage_rootfs(files, rootfs, order.rootfs, layers, area)
+    files = receive_archive(frames, area)
+    drain(frames)
     frames.wait_turn()
-    return stage_rootfs(files, rootfs, order.rootfs, layers, area)
+    return stage_archive(files, layers, area, told=_Telling(frames))
+
+
+class _Telling:
+    """Passes on how far it is, now and then, and that a layer has been read to its end."""
+
+    def __init__(self, frames: _Frames) -> None:
+        self._frames = frames
+        self._told_at = time.monotonic()
+        self._last: Unpacking | None = None
+
+    def __call__(self, now: Unpacking) -> None:
+        at = time.monotonic()
+        is_at_end = now.read_bytes == now.blob_bytes
+        if now != self._last and (is_at_end or at - self._told_at >= TELL_EVERY_S):
+            self._told_at, self._last = at, now
+            self._frames.write(UNPACKING, msgspec.json.encode(now))
 
 
 class _Frames:
-    """What the daemon sends: whole frames, and the body as a Source."""
+    """The connection with the daemon: whole frames either way, and what comes as the body as a Source."""
 
     def __init__(self, connection: int) -> None:
         self._connection = connection
@@ -123,8 +166,12 @@ class _Frames:
     def order(self) -> bytes:
         return self._exactly(self._size())
 
+    def write(self, kind: bytes, content: bytes) -> None:
+        rest = memoryview(kind + encode_frame(content))
+        while rest:
+            rest = rest[os.write(self._connection, rest) :]
+
     def wait_turn(self) -> None:
-        drain(self)
         self._exactly(self._size())
 
     def read(self, size: int, /) -> bytes:

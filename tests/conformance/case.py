@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import attrs
 
 from tests.conformance import images
-from tests.conformance.tables import Json
+from tests.conformance.tables import HERE, Json
 
 API_VERSION = "1.41"
 """The newest that Docker 20.10 speaks."""
@@ -44,3 +44,13 @@ def shown(value: Json) -> str:
     """A value as it is written in the name of a case."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     return text if len(text) <= 130 else f"{text[:60]}...{len(text)}"
+
+
+PRESENT: Mapping[str, dict[str, Json]] = {
+    "base": request(
+        {"Image": images.VOLUME}, {"Binds": ["basevolume:/vol:ro", f"{HERE}:/bind"], "Tmpfs": {"/run": ""}}
+    ),
+    "hosted": request(host={"NetworkMode": "host"}),
+    "shared": request(host={"NetworkMode": "container:base"}),
+}
+"""The containers that are there on both sides, for others to refer to."""

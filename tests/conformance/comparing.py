@@ -13,7 +13,6 @@ from enum import Enum
 
 import attrs
 
-from tests.conformance.case import Case
 from tests.conformance.engines import BASE, Answer, Engine
 from tests.conformance.tables import HERE, ROOT, Json
 
@@ -77,11 +76,11 @@ def _patterns(templates: Iterable[str]) -> Iterator[str]:
         yield pattern
 
 
-def differences(case: Case, theirs: Mapping[str, str], ours: Mapping[str, str]) -> list[Difference]:
-    """In what was made, where both made something; else in the answers."""
+def differences(name: str, theirs: Mapping[str, str], ours: Mapping[str, str]) -> list[Difference]:
+    """Of a case: in all that was said and made, where the answers are the same; else in the answers."""
     wheres = theirs.keys() | ours.keys() if theirs["answer"] == ours["answer"] else {"answer"}
     return [
-        Difference(case.name, where, theirs.get(where, ABSENT), ours.get(where, ABSENT))
+        Difference(name, where, theirs.get(where, ABSENT), ours.get(where, ABSENT))
         for where in sorted(wheres)
         if theirs.get(where, ABSENT) != ours.get(where, ABSENT)
     ]
@@ -89,24 +88,24 @@ def differences(case: Case, theirs: Mapping[str, str], ours: Mapping[str, str]) 
 
 def laid_out(answer: Answer, engine: Engine) -> dict[str, str]:
     if answer.status != 201:
-        return {"answer": _without_own(f"{answer.status} {answer.message}", engine)}
+        return {"answer": without_own(f"{answer.status} {answer.message}", engine)}
     said = {"answer": "201"}
     said |= {f"warning {text}": "given" for text in answer.warnings}
-    said |= dict(_flat("inspect", _comparable(answer.inspect)))
+    said |= dict(flat("inspect", comparable_inspect(answer.inspect)))
     said |= {f"volume {destination}": _lines(listing) for destination, listing in answer.volumes.items()}
     said["layer"] = _lines(answer.layer)
     names = {mount["Name"]: "<volume>" for mount in answer.inspect["Mounts"] if len(mount.get("Name", "")) == 64}
     words = {answer.inspect["Id"]: "<id>", answer.inspect["Id"][:12]: "<short id>", **names}
     if _GENERATED_NAME.fullmatch(answer.inspect["Name"]):
         words[answer.inspect["Name"]] = "/<generated>"
-    return {where: _without_own(_replaced(text, words), engine) for where, text in said.items()}
+    return {where: without_own(_replaced(text, words), engine) for where, text in said.items()}
 
 
 def _lines(listing: Mapping[str, str]) -> str:
     return "".join(f"\n      {path}: {text}" for path, text in sorted(listing.items()))
 
 
-def _without_own(text: str, engine: Engine) -> str:
+def without_own(text: str, engine: Engine) -> str:
     text = _replaced(text, {str(engine.data_root): ROOT, str(engine.here): HERE, engine.base: BASE})
     return _OWN_PATH.sub("<rootfs>", text)
 
@@ -117,20 +116,22 @@ def _replaced(text: str, words: Mapping[str, str]) -> str:
     return text
 
 
-def _comparable(inspect: Json) -> Json:
+def comparable_inspect(inspect: Json) -> Json:
     """Without times, with lists that have no order by their keys, and of the paths of the layers only that they are there."""
+    links = inspect["HostConfig"]["Links"]
     return {
         **inspect,
         "Created": "<time>",
+        "HostConfig": {**inspect["HostConfig"], "Links": links and sorted(links)},
         "GraphDriver": {**inspect["GraphDriver"], "Data": sorted(inspect["GraphDriver"]["Data"])},
         "Mounts": {mount["Destination"]: _text(mount) for mount in inspect["Mounts"]},
     }
 
 
-def _flat(where: str, value: Json) -> Iterator[tuple[str, str]]:
+def flat(where: str, value: Json) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict) and value:
         for key, inner in value.items():
-            yield from _flat(f"{where}.{key}", inner)
+            yield from flat(f"{where}.{key}", inner)
     else:
         yield where, value if isinstance(value, str) else _text(value)
 

@@ -15,26 +15,18 @@ import attrs
 import pytest
 
 from tests.conformance import images
-from tests.conformance.case import API_VERSION, Case, request
+from tests.conformance.case import API_VERSION, PRESENT, Case
 from tests.conformance.comparing import Difference, differences, laid_out
 from tests.conformance.corpus import corpus
 from tests.conformance.engines import Engine
-from tests.conformance.tables import HERE, Json
+from tests.conformance.stories import stories
+from tests.conformance.story import told
 from tests.engines import dockerd, installed, not_here
 from tests.integration.conftest import running
 
 VERSION_TIMEOUT_S = 60
 MEMORY_BYTES_MIN = 256 << 20
 """Both data roots stay far below."""
-
-PRESENT: Mapping[str, dict[str, Json]] = {
-    "base": request(
-        {"Image": images.VOLUME}, {"Binds": ["basevolume:/vol:ro", f"{HERE}:/bind"], "Tmpfs": {"/run": ""}}
-    ),
-    "hosted": request(host={"NetworkMode": "host"}),
-    "shared": request(host={"NetworkMode": "container:base"}),
-}
-"""The containers that are there on both sides, for others to refer to."""
 
 
 @attrs.frozen
@@ -44,7 +36,7 @@ class Sides:
 
     def differences(self, case: Case) -> list[Difference]:
         theirs, ours = self.theirs.create(case), self.ours.create(case)
-        found = differences(case, laid_out(theirs, self.theirs), laid_out(ours, self.ours))
+        found = differences(case.name, laid_out(theirs, self.theirs), laid_out(ours, self.ours))
         if ours.status >= 500:  # whatever dockerd says: a request is no reason to fail
             found.append(Difference(case.name, "our status", "below 500", str(ours.status)))
         return found
@@ -77,6 +69,12 @@ def sides() -> Iterator[Sides]:
                 yield both
             finally:
                 both.close()
+
+
+@pytest.fixture(scope="session")
+def found_in_stories(sides: Sides) -> Mapping[str, list[Difference]]:
+    """The differences in each step of the stories."""
+    return {name: found for story in stories() for name, found in told(story, sides.theirs, sides.ours)}
 
 
 @pytest.fixture(scope="session")

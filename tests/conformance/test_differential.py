@@ -9,13 +9,15 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.conformance import images
-from tests.conformance.case import Case
+from tests.conformance.case import PRESENT, Case
 from tests.conformance.comparing import Difference, Known
-from tests.conformance.conftest import PRESENT, Sides
+from tests.conformance.conftest import Sides
 from tests.conformance.corpus import corpus
 from tests.conformance.generated import cases
 from tests.conformance.known import KNOWN
+from tests.conformance.known_stories import KNOWN_IN_STORIES
 from tests.conformance.not_yet import NOT_YET
+from tests.conformance.stories import stories
 
 pytestmark = pytest.mark.integration
 
@@ -24,9 +26,11 @@ EXAMPLES = 150
 NOT_YET_MAX = 1
 """It only shrinks."""
 
+ALL_KNOWN = (*KNOWN, *KNOWN_IN_STORIES)
+
 
 def unexplained(found: list[Difference]) -> list[str]:
-    return [str(difference) for difference in found if not any(known.explains(difference) for known in KNOWN)]
+    return [str(difference) for difference in found if not any(known.explains(difference) for known in ALL_KNOWN)]
 
 
 @pytest.mark.parametrize("case", corpus(), ids=lambda case: case.name)
@@ -35,10 +39,29 @@ def test_the_answer_is_dockers(case: Case, found: Mapping[str, list[Difference]]
     assert not unknown, "\n".join(["differs, and is not on the list:", *unknown])
 
 
+STEPS = [story.named(number) for story in stories() for number in range(len(story.steps))]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_each_step_of_a_story_is_answered_as_by_docker(
+    step: str, found_in_stories: Mapping[str, list[Difference]]
+) -> None:
+    unknown = unexplained(found_in_stories[step])
+    assert not unknown, "\n".join(["differs, and is not on the list:", *unknown])
+
+
 @pytest.mark.parametrize("known", KNOWN, ids=lambda known: f"{known.where}: {known.theirs} -> {known.ours}")
 def test_a_difference_on_the_list_is_still_one(known: Known, found: Mapping[str, list[Difference]]) -> None:
     is_one = any(known.explains(difference) for each in found.values() for difference in each)
     assert is_one, "no case of the corpus shows it: strike it off the list"
+
+
+@pytest.mark.parametrize("known", KNOWN_IN_STORIES, ids=lambda known: f"{known.where}: {known.theirs} -> {known.ours}")
+def test_a_difference_on_the_list_of_the_stories_is_still_one(
+    known: Known, found_in_stories: Mapping[str, list[Difference]]
+) -> None:
+    is_one = any(known.explains(difference) for each in found_in_stories.values() for difference in each)
+    assert is_one, "no step of a story shows it: strike it off the list"
 
 
 def test_what_is_not_yet_there_only_shrinks() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import anyio
@@ -18,12 +19,13 @@ from daemon.config import Config
 from daemon.container import ContainerConfig
 from daemon.engine import Engine
 from daemon.errors import System
+from daemon.image import Image
 from daemon.services import Services
 from daemon.services.image_store import ImageStore
 from daemon.services.registrar import Registrar
 from daemon.storage.archive import Rootfs
 from daemon.storage.database import Database
-from tests.daemon.storage.making import stores_in
+from tests.daemon.storage.making import Stores, stores_in
 
 IMAGE = "docker.io/library/busybox:latest"
 
@@ -37,6 +39,14 @@ class Bytes:
     async def receive(self) -> bytes:
         content, self._content = self._content, b""
         return content
+
+
+@contextmanager
+def in_memory() -> Iterator[Path]:
+    """A directory in memory, where there is one: for what makes thousands of containers and asks nothing of the disk."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(prefix="by-", dir=memory if memory.is_mount() else None) as home:
+        yield Path(home)
 
 
 def rootfs_tar() -> bytes:
@@ -68,9 +78,15 @@ async def engine_at(root: Path) -> AsyncIterator[Engine]:
     async with Engine(config_at(root)) as engine:
         # As an import would leave it, without the process that an import starts.
         into = Rootfs(config=ContainerConfig(), created="2026-01-01T00:00:00Z", message="", references=(IMAGE,))
-        loaded = stores_in(engine.config.data_root).import_rootfs(rootfs_tar(), into)
-        await engine.services.images.ask(ImageStore.add, loaded.image, loaded.references)
+        stores = stores_in(engine.config.data_root)
+        await record(engine, stores, stores.import_rootfs(rootfs_tar(), into).image, IMAGE)
         yield engine
+
+
+async def record(engine: Engine, stores: Stores, image: Image, reference: str) -> None:
+    """Do what a load does with an image when it has been unpacked and committed."""
+    stores.layers.make_init(image.chain_ids)
+    await engine.services.images.ask(ImageStore.add, image, (reference,))
 
 
 @attrs.frozen

@@ -83,11 +83,11 @@ def test_a_second_container_of_a_name_fails_with_dockers_own_text(docker: Docker
     ) in done.stderr
 
 
-def test_an_unknown_image_is_not_found_and_says_that_it_cannot_be_pulled(docker: Docker) -> None:
-    done = docker.run("create", "nosuch", "true")
+def test_an_unknown_image_is_not_found_and_is_asked_for_at_its_registry(docker: Docker) -> None:
+    done = docker.run("create", "127.0.0.1:1/nosuch", "true")  # where nobody listens
     assert done.returncode == 1
-    assert "Unable to find image 'nosuch:latest' locally" in done.stderr
-    assert "pulling is not supported yet" in done.stderr
+    assert "Unable to find image '127.0.0.1:1/nosuch:latest' locally" in done.stderr
+    assert 'Get "http://127.0.0.1:1/v2/nosuch/manifests/latest": connection refused' in done.stderr
     done = docker.run("create", "--pull", "never", "nosuch", "true")
     assert done.returncode == 1
     assert "No such image: nosuch:latest" in done.stderr
@@ -176,7 +176,6 @@ def test_events_streams_while_things_happen(docker: Docker) -> None:
     [
         (["start", "web"], "running a container is not supported yet"),
         (["attach", "web"], "You cannot attach to a stopped container, start it first"),
-        (["pull", "busybox"], "pulling is not supported yet"),
     ],
 )
 def test_what_is_not_there_yet_says_so(arguments: list[str], text: str, docker: Docker) -> None:
@@ -230,6 +229,22 @@ def test_a_link_is_shown_by_the_names_of_today(docker: Docker) -> None:
     assert json.loads(docker.output(*links)) == ["/db2:/web/data", "/db2:/web/db"]
     docker.output("rm", "db2")
     assert json.loads(docker.output(*links)) is None
+
+
+def test_a_container_is_shown_and_found_by_its_links_until_they_are_removed(docker: Docker) -> None:
+    db = docker.output("create", "--name", "db", *COMMAND)
+    docker.output("create", "--name", "web", "--link", "db:data", *COMMAND)
+    names = ["ps", "-a", "--no-trunc", "--format", "{{.Names}}"]
+    assert docker.output(*names).split() == ["web", "db,web/data"]
+    assert (
+        docker.output(*names, "--filter", "name=web/data") == ""
+    )  # it is the own name that is looked at, as in Docker
+    assert docker.output("inspect", "--format", "{{.Id}}", "web/data") == db
+    assert docker.output("rm", "--link", "web/data") == "web/data"
+    assert docker.output(*names).split() == ["web", "db"]
+    assert json.loads(docker.output("inspect", "--format", "{{json .HostConfig.Links}}", "web")) is None
+    again = docker.run("rm", "--link", "web/data")
+    assert (again.returncode, again.stderr.strip()) == (1, "Error response from daemon: No such container: web/data")
 
 
 def test_what_this_kernel_cannot_limit_is_given_up_with_a_warning(docker: Docker) -> None:

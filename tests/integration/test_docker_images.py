@@ -1,4 +1,4 @@
-"""`docker tag`, `rmi`, `history`, `image prune` and `save` with the real command, and docker-py, against the real daemon."""
+"""`docker commit`, `tag`, `rmi`, `history`, `prune` and `save` with the real command, and docker-py, against the real daemon."""
 
 from __future__ import annotations
 
@@ -54,6 +54,34 @@ def test_an_image_in_use_is_spared(command: Docker) -> None:
     assert command.output("image", "prune", "-af") == "Total reclaimed space: 0B"
     command.output("rm", "web")
     assert "untagged: busybox:latest" in command.output("image", "prune", "-af")
+
+
+def test_a_container_becomes_an_image(command: Docker, home: Path) -> None:
+    command.output("create", "--name", "web", "-e", "A=1", "busybox", "true")
+    (home / "new").write_text("new")
+    command.output("cp", str(home / "new"), "web:/full/new")
+    changes = ("-c", "ENV B=$A", "-c", 'ENTRYPOINT ["/bin/sh"]')
+    image_id = command.output("commit", "-a", "me", "-m", "why", *changes, "web", "mine:1")
+    shown = command.output("inspect", "-f", "{{.Id}} {{.Author}} {{.Comment}} {{.Config.Env}}", "mine:1")
+    assert shown == f"{image_id} me why [A=1 B=1]"
+    command.output("create", "--name", "other", "mine:1")
+    assert command.output("diff", "other") == ""
+    command.output("cp", "other:/full/new", str(home / "again"))
+    assert (home / "again").read_text() == "new"
+    rows = command.output("history", "--format", "{{.CreatedBy}}|{{.Comment}}", "mine:1").splitlines()
+    assert rows == ["true|why", "|from a tar"]
+    done = command.run("commit", "-c", "RUN x", "web")
+    assert done.stderr.strip() == "Error response from daemon: RUN is not a valid change command"
+
+
+def test_everything_unused_is_pruned_at_once(command: Docker) -> None:
+    command.output("create", "--name", "web", "busybox", "true")
+    lost = command.output("commit", "web")
+    output = command.output("system", "prune", "-f")
+    assert f"deleted: {lost}" in output
+    assert "Total reclaimed space:" in output
+    assert names(command) == ["busybox:latest"]
+    assert "untagged: busybox:latest" in command.output("system", "prune", "-af")
 
 
 def test_history_tells_where_an_image_comes_from(command: Docker) -> None:

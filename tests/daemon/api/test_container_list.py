@@ -12,13 +12,14 @@ import pytest
 
 from actors import Supervisor
 from daemon.api.container_list import LIST_FILTERS, matching
-from daemon.container import ContainerConfig, ContainerSummary, EndpointSettings, Mount
+from daemon.container import ContainerConfig, EndpointSettings, Mount
 from daemon.errors import InvalidParameter, NotFound
 from daemon.image import Image, Layer
 from daemon.services import Services
 from daemon.services.image_store import ImageStore
 from daemon.services.registrar import Registrar
 from daemon.storage.database import Database
+from daemon.summary import ContainerSummary
 
 pytestmark = pytest.mark.anyio
 
@@ -268,7 +269,8 @@ async def test_a_container_is_older_or_younger_than_another(tmp_path: Path) -> N
     async with services_at(tmp_path) as services:
         for filters, chosen in (
             ({"before": ("db",)}, [WEB, WEB2]),
-            ({"before": (WEB.id[:5],)}, []),
+            ({"before": (WEB.id,)}, []),
+            ({"before": ("/db",)}, [WEB, WEB2]),
             ({"since": ("web-2",)}, [DB, NIL]),
             ({"since": ("web",), "before": ("nil",)}, [WEB2, DB]),
             ({"before": ("nil", "web-2")}, [WEB]),
@@ -276,5 +278,6 @@ async def test_a_container_is_older_or_younger_than_another(tmp_path: Path) -> N
             ({"since": ("web",), "name": ("d",)}, [DB]),
         ):
             assert await matching(ALL, cast("Any", filters), services) == chosen, filters
-        with pytest.raises(NotFound, match="No such container: nobody"):
-            await matching(ALL, {"before": ("nobody",)}, services)
+        for unknown in ("nobody", WEB.id[:12], ""):
+            with pytest.raises(NotFound, match=f"^No such container: {unknown}$"):
+                await matching(ALL, {"before": (unknown,)}, services)

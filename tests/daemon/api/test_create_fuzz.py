@@ -1,7 +1,9 @@
 """Any JSON at the route of create: an answer that Docker could give, and nothing left of what was refused.
 
 Bodies are built from the schema's own field names, so that they get past the decoder and into the checks: with right types, with
-wrong ones, with numbers no integer holds, with texts that mean something to a check somewhere, with NUL and halves of pairs.
+wrong ones, with numbers no integer holds, with texts that mean something to a check somewhere, with NUL and halves of pairs; and
+from the conformance tests' tables, whose values get past one check and into the next. A container, a volume and a network `web`
+are there for them to mean, so that not all that is named is missing.
 """
 
 from __future__ import annotations
@@ -11,27 +13,33 @@ import json
 import secrets
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import anyio
 import attrs
-from hypothesis import HealthCheck, given, note, seed, settings
+from hypothesis import HealthCheck, Phase, given, note, seed, settings
 from hypothesis import strategies as st
 
 from daemon.api.codec import _RECORDS, Record
 from daemon.api.routes import Router
 from daemon.api.schema import CONFIG, HOST_CONFIG, NETWORKING
+from daemon.container import ContainerConfig, HostConfig
+from daemon.create.request import CreateRequest
 from daemon.engine import Engine
 from daemon.errors import InvalidParameter
 from daemon.http.message import Request
+from daemon.network import NetworkRequest
 from daemon.services.allocator import Allocator
 from daemon.storage.database import Database
-from tests.daemon.harness import State, engine_at, state_of
+from tests.conformance.mounts import BINDS, MOUNTS
+from tests.conformance.tables import CONFIG as CONFIG_TABLE
+from tests.conformance.tables import HOST, RESOURCES
+from tests.daemon.harness import State, engine_at, in_memory, state_of
 
-EXAMPLES = 300
+EXAMPLES = 500
 SEED = secrets.randbits(32)
 """Another one each time; what fails is printed with it."""
 
@@ -113,7 +121,41 @@ def bodies(*, is_odd: bool) -> Strategy:
 
 
 RUNNABLE = st.sampled_from([*[{"Image": "busybox", "Cmd": ["true"]}] * 8, {"Cmd": ["true"]}, {}])
-BODIES = st.one_of(*[bodies(is_odd=False)] * 3, bodies(is_odd=True))
+
+
+def from_tables() -> Strategy:
+    """Some fields, each with a value that is right or wrong in a way that Docker knows of."""
+    host = {**HOST, **RESOURCES, "Binds": [[bind] for bind in BINDS], "Mounts": [[mount] for mount in MOUNTS]}
+    return st.builds(
+        lambda config, host_config: {"Image": "busybox", "Cmd": ["true"], **config, "HostConfig": host_config},
+        some_of({field: values for field, values in CONFIG_TABLE.items() if field != "Image"}),
+        some_of(host),
+    )
+
+
+def some_of(table: Mapping[str, Sequence[Any]]) -> Strategy:
+    fields = st.lists(st.sampled_from(sorted(field for field in table if table[field])), max_size=4, unique=True)
+    return fields.flatmap(lambda chosen: st.fixed_dictionaries({name: st.sampled_from(table[name]) for name in chosen}))
+
+
+def late() -> Strategy:
+    """What can be refused only when something has been made for it: there is a file where a directory must be."""
+    paths = st.sampled_from(["/full", "/new", "/bin/sh", "/full/content", "/bin/sh/below", "/"])
+    binds = st.builds(
+        "{}{}{}".format, st.sampled_from(["", "web:", "one:", "two:"]), paths, st.sampled_from(["", ":ro"])
+    )
+    config = st.fixed_dictionaries(
+        {}, optional={"WorkingDir": paths, "Volumes": st.dictionaries(paths, st.just({}), max_size=2)}
+    )
+    host = st.fixed_dictionaries(
+        {"Binds": st.lists(binds, max_size=3)}, optional={"VolumesFrom": st.just(["web"]), "Links": st.just(["web:x"])}
+    )
+    return st.builds(
+        lambda config, host: {"Image": "busybox", "Cmd": ["true"], **config, "HostConfig": host}, config, host
+    )
+
+
+BODIES = st.one_of(*[bodies(is_odd=False)] * 2, bodies(is_odd=True), *[from_tables()] * 2, late())
 QUERIES: Strategy = (
     st.just({}) | st.just({}) | st.dictionaries(st.sampled_from(["name", "platform", "other"]), WORDS, max_size=2)
 )
@@ -156,7 +198,7 @@ async def check_one(engine: Engine, before: State, case: tuple[Any, ...]) -> Non
     text = "&".join(f"{name}={quote(value, errors='surrogatepass')}" for name, value in query.items())
     content = json.dumps(body).encode()
     status, answer = await create(Router(engine), f"{version}/containers/create", text, content, headers)
-    note(f"{status} {answer}")
+    note(f"{version} {text} {content!r} -> {status} {answer}")
     if status == 201:
         assert isinstance(answer["Warnings"], list)
         inspected = await Router(engine)(
@@ -185,18 +227,38 @@ async def check_name_is_free(engine: Engine, name: str) -> None:
         await engine.services.allocator.ask(Allocator.release, "f" * 64)
 
 
-def test_any_json_is_created_or_refused_and_what_is_refused_leaves_nothing(tmp_path: Path) -> None:
+async def prepare(engine: Engine) -> None:
+    await engine.networks.create(NetworkRequest(name="web"))
+    await engine.create(
+        CreateRequest(
+            name="web",
+            config=ContainerConfig(image="busybox", cmd=("true",)),
+            host_config=HostConfig(binds=("web:/web",), network_mode="web"),
+        )
+    )
+
+
+def test_any_json_is_created_or_refused_and_what_is_refused_leaves_nothing() -> None:
     cases = st.tuples(BODIES, QUERIES, VERSIONS, HEADERS)
 
+    # Not shrunk: what was asked last is printed, and five minutes of shrinking would tell little more.
     @seed(SEED)
-    @given(st.lists(cases, min_size=5, max_size=5))
-    @settings(max_examples=EXAMPLES // 5, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck))
+    @given(st.lists(cases, min_size=10, max_size=10))
+    @settings(
+        max_examples=EXAMPLES // 10,
+        deadline=None,
+        print_blob=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     def check(batch: list[tuple[Any, ...]]) -> None:
         """A batch for each engine: to start one costs more than to ask it."""
-        anyio.run(run, batch)
+        with in_memory() as home:
+            anyio.run(run, home, batch, backend_options={"use_uvloop": True})
 
-    async def run(batch: list[tuple[Any, ...]]) -> None:
-        async with engine_at(tmp_path) as engine:
+    async def run(home: Path, batch: list[tuple[Any, ...]]) -> None:
+        async with engine_at(home) as engine:
+            await prepare(engine)
             for case in batch:
                 await check_one(engine, await state_of(engine), case)
 

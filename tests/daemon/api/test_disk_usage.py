@@ -85,3 +85,39 @@ async def test_only_what_is_asked_for_is_measured(tmp_path: Path) -> None:
         assert (view["Containers"], view["BuildCache"], len(view["Images"]), len(view["Volumes"])) == (None, None, 1, 1)
         assert (await client.get("/v1.41/system/df?type=none"))["Containers"] is not None
         assert await client.get("/system/df?type=none") == {"message": "unknown object type: none"}
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "text"),
+    [
+        ("/build/prune", 200, ""),
+        ("/v1.50/build/prune?all=1&max-used-space=5", 200, ""),
+        ("/v1.47/build/prune?max-used-space=x", 200, ""),
+        (
+            "/build/prune?keep-storage=x",
+            400,
+            'keep-storage is in bytes and expects an integer, got x: strconv.Atoi: parsing "x": invalid syntax',
+        ),
+        ("/build/prune?filters=x", 400, "invalid filter"),
+    ],
+)
+async def test_there_is_no_build_cache_to_prune(target: str, status: int, text: str, tmp_path: Path) -> None:
+    async with client_at(tmp_path) as client:
+        response = await client._asker.ask("POST", target)
+    assert isinstance(response.body, bytes)
+    expected = {"message": text} if text else {"CachesDeleted": None, "SpaceReclaimed": 0}
+    assert (response.status, json.loads(response.body)) == (status, expected)
+
+
+async def test_what_is_there_for_another_image_only_is_not_told_of(tmp_path: Path) -> None:
+    async with client_at(tmp_path) as client:
+        for path in ("/commit?container=web&repo=a", "/commit?container=web&repo=b"):
+            assert (await client._asker.ask("POST", path)).status == 201
+        usage = await client.get("/system/df?type=image")
+        assert len(usage["Images"]) == 3
+        assert {
+            len(image["RepoTags"]): image["Containers"] for image in usage["Images"] if image["ParentId"] == ""
+        } == {1: 1}
+        await client._asker.ask("DELETE", "/images/busybox?force=1")
+        usage = await client.get("/system/df?type=image")
+    assert sorted(image["RepoTags"] for image in usage["Images"]) == [["a:latest"], ["b:latest"]]

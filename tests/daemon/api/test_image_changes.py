@@ -86,6 +86,11 @@ async def test_a_removal_says_what_has_gone(tmp_path: Path) -> None:
         )
 
 
+async def test_a_removal_of_nothing_is_refused(tmp_path: Path) -> None:
+    async with client_at(tmp_path) as client:
+        assert await client.call("DELETE", "/images/%20") == (400, {"message": "image name cannot be blank"})
+
+
 async def test_a_prune_says_what_has_gone_and_how_much(tmp_path: Path) -> None:
     async with client_at(tmp_path) as client:
         assert await client.call("POST", "/images/prune") == (200, {"ImagesDeleted": None, "SpaceReclaimed": 0})
@@ -152,7 +157,7 @@ def test_history_is_newest_first_with_the_size_of_each_layer() -> None:
         History(created="2026-01-02T00:00:00Z", created_by="RUN"),
     )
     shown = attrs.evolve(image(b"image", *layers), history=history)
-    view = image_history_view(NamedImage(shown, ("docker.io/library/a:1",)))
+    view = image_history_view((NamedImage(shown, ("docker.io/library/a:1",)),))
     assert view == [
         {
             "Id": shown.id,
@@ -172,4 +177,15 @@ def test_history_is_newest_first_with_the_size_of_each_layer() -> None:
             "Comment": "c",
         },
     ]
-    assert image_history_view(NamedImage(image(), ())) == []
+    assert image_history_view((NamedImage(image(), ()),)) == []
+
+
+def test_history_has_the_ids_and_names_of_the_images_that_it_was_committed_on() -> None:
+    base = attrs.evolve(image(b"base"), history=(History(), History()))
+    shown = attrs.evolve(image(b"image"), history=(*base.history, History()), parent_id=base.id)
+    view = image_history_view((NamedImage(shown, ()), NamedImage(base, ("docker.io/library/a:1",))))
+    assert [(item["Id"], item["Tags"]) for item in view] == [
+        (shown.id, None),
+        (base.id, ["a:1"]),
+        ("<missing>", None),
+    ]

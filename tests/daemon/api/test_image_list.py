@@ -105,7 +105,25 @@ async def test_an_image_is_listed_if_every_filter_lets_it_pass(
     filters: Filters, expected: list[NamedImage], tmp_path: Path
 ) -> None:
     async with services_at(tmp_path) as services:
-        assert await matching_images(ALL, filters, services, NOW_NS) == expected
+        assert await matching_images(ALL, filters, services, NOW_NS, with_parents=False) == expected
+
+
+@pytest.mark.parametrize(
+    ("references", "filters", "with_parents", "is_shown"),
+    [
+        ((), {}, False, False),
+        ((), {}, True, True),
+        ((), {"dangling": ("true",)}, True, False),
+        (("docker.io/library/a:1",), {}, False, True),
+    ],
+)
+async def test_what_others_were_committed_on_is_shown_by_its_name_or_with_all(
+    references: tuple[str, ...], filters: Filters, with_parents: bool, is_shown: bool, tmp_path: Path
+) -> None:
+    named = NamedImage(LOST.image, references, has_children=True)
+    async with services_at(tmp_path) as services:
+        shown = await matching_images((named,), filters, services, NOW_NS, with_parents=with_parents)
+    assert shown == [named] * is_shown
 
 
 def test_every_filter_of_docker_is_in_the_table() -> None:
@@ -132,7 +150,7 @@ async def test_a_value_that_makes_no_sense_is_the_clients_mistake(
 ) -> None:
     async with services_at(tmp_path) as services:
         with pytest.raises(kind) as caught:
-            await matching_images(ALL, filters, services, NOW_NS)
+            await matching_images(ALL, filters, services, NOW_NS, with_parents=False)
         assert str(caught.value) == text
 
 

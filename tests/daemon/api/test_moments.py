@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from daemon.api.moments import SECOND_NS, parse_moment
+from daemon.api.moments import parse_moment
+from daemon.create.durations import SECOND_NS
 from daemon.errors import InvalidParameter
 
 THEN = 1_700_000_000 * SECOND_NS

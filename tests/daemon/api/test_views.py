@@ -30,10 +30,10 @@ from daemon.container import (
     LogConfig,
     Mount,
     SecurityOptions,
-    summary_of,
 )
 from daemon.image import Image, Layer
 from daemon.services.image_store import NamedImage
+from daemon.summary import summary_of
 
 ROOT = Path("/data")
 ZERO = -62_135_596_800
@@ -165,11 +165,17 @@ def test_the_layers_of_a_container_are_shown_uppermost_first() -> None:
     home = f"/data/containers/{CONTAINER.id}"
     assert data == {
         "ID": CONTAINER.id,
-        "LowerDir": f"/data/layers/c{'2' * 63}/diff:/data/layers/c{'1' * 63}/diff",
+        "LowerDir": ":".join(
+            f"/data/layers/{path}" for path in (f"c{'2' * 63}/init", f"c{'2' * 63}/diff", f"c{'1' * 63}/diff")
+        ),
         "MergedDir": f"{home}/merged",
         "UpperDir": f"{home}/diff",
         "WorkDir": f"{home}/work",
     }
+
+
+def test_what_has_no_image_lies_on_an_init_layer_too() -> None:
+    assert inspect_view(CONTAINER, None, ROOT)["GraphDriver"]["Data"]["LowerDir"] == "/data/layers/scratch/init"
 
 
 @pytest.mark.parametrize(("image", "size"), [(IMAGE, 10), (None, 7)])

@@ -17,7 +17,7 @@ from anyio import wait_all_tasks_blocked
 from actors import ActorCrashed
 from daemon.container import ContainerConfig, HostConfig, RestartPolicy
 from daemon.create.changes import Changer
-from daemon.create.request import CreateRequest
+from daemon.create.request import CreateRequest, Pruned
 from daemon.engine import Engine
 from daemon.errors import Conflict, DaemonError, InvalidParameter, NotFound
 from daemon.services.claims import Claim
@@ -353,14 +353,26 @@ async def test_updates_at_once_lose_nothing_of_each_other(tmp_path: Path) -> Non
 async def test_a_prune_removes_what_is_wanted_newest_first_and_says_so(tmp_path: Path) -> None:
     async with engine_at(tmp_path) as engine:
         ids = [(await engine.create(request_for(f"name-{number}", n=str(number % 2)))).id for number in range(40)]
-        gone = await engine.prune(lambda summary: summary.labels["n"] == "0")
+        gone = (await engine.prune(lambda summary: summary.labels["n"] == "0")).removed
         assert gone == tuple(reversed(ids[::2]))
         assert {container_id for container_id, _ in (await state_of(engine)).rows} == set(ids[1::2])
         assert (await actions(engine))[-1] == "prune"
         assert (await actions(engine)).count("destroy") == 20
-        assert await engine.prune(lambda summary: summary.labels["n"] == "0") == ()
+        assert (await engine.prune(lambda summary: summary.labels["n"] == "0")).removed == ()
         # Anonymous volumes stay, as with `docker rm` without -v.
         assert len((await state_of(engine)).volumes) == 40
+
+
+async def test_a_prune_says_how_much_was_in_what_it_removed(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        ids = {name: (await engine.create(request_for(name))).id for name in ("web", "db", "kept")}
+        for name, size in (("web", 1000), ("db", 234), ("kept", 50_000)):
+            upper = engine.config.data_root / "containers" / ids[name] / "diff"
+            (upper / "file").write_bytes(bytes(size))
+        pruned = await engine.prune(lambda summary: summary.name != "kept")
+        assert pruned == Pruned(removed=(ids["db"], ids["web"]), freed_bytes=1234)
+        kept = await engine.services.events.ask(EventBus.subscribe, new_subscription())
+        assert kept[-1].attributes == {"reclaimed": "1234"}
 
 
 async def test_a_second_prune_is_refused_while_the_first_is_under_way(tmp_path: Path) -> None:
@@ -370,7 +382,7 @@ async def test_a_second_prune_is_refused_while_the_first_is_under_way(tmp_path: 
         with pytest.raises(Conflict, match=r"^a prune operation is already running$"):
             await engine.prune(lambda _: True)
         await engine.services.registrar.ask(Registrar.release, claim)
-        assert await engine.prune(lambda _: True) == ()
+        assert await engine.prune(lambda _: True) == Pruned(removed=(), freed_bytes=0)
 
 
 async def test_a_prune_that_is_cancelled_lets_the_next_one_run(tmp_path: Path) -> None:
@@ -380,11 +392,11 @@ async def test_a_prune_that_is_cancelled_lets_the_next_one_run(tmp_path: Path) -
         faults = Faults()
         with anyio.CancelScope() as scope:
             faults.plan(60, "after", lambda _: scope.cancel())
-            await changer_with(engine, faults).prune(lambda _: True)
+            await changer_with(engine, faults).prune(lambda _: True, sizes=engine.files.sizes)
         assert scope.cancelled_caught
         left = {container_id for container_id, _ in (await state_of(engine)).rows}
         assert 0 < len(left) < 40
-        assert set(await engine.prune(lambda _: True)) == left
+        assert set((await engine.prune(lambda _: True)).removed) == left
 
 
 async def test_a_prune_passes_over_what_it_cannot_remove(tmp_path: Path) -> None:
@@ -392,7 +404,7 @@ async def test_a_prune_passes_over_what_it_cannot_remove(tmp_path: Path) -> None
         web, db = [(await engine.create(request_for(name))).id for name in ("web", "db")]
         claim = Claim("removal")
         await engine.services.registrar.ask(Registrar.claim, web, claim)
-        assert await engine.prune(lambda _: True) == (db,)
+        assert (await engine.prune(lambda _: True)).removed == (db,)
         await engine.services.registrar.ask(Registrar.release, claim)
         assert [name for _, name in (await state_of(engine)).rows] == ["web"]
 
@@ -408,7 +420,7 @@ async def test_creates_that_race_a_prune_are_whole_or_pruned(tmp_path: Path) -> 
 
         async def prune_some() -> None:
             for _ in range(6):
-                gone.update(await engine.prune(lambda _: True))
+                gone.update((await engine.prune(lambda _: True)).removed)
 
         async with anyio.create_task_group() as tasks:
             for worker in range(4):

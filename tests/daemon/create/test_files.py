@@ -72,7 +72,8 @@ async def test_what_is_copied_in_comes_out_again_and_is_a_change(tmp_path: Path)
             Change("/full/a", ChangeKind.ADDED),
             Change("/full/a/f", ChangeKind.ADDED),
         )
-        assert list(await whole(await engine.files.export("web"))) == [
+        exported = [*await whole(await engine.files.export("web"))]
+        assert [name for name in exported if not name.startswith((".dockerenv", "dev", "etc", "proc", "sys"))] == [
             "bin",
             "bin/sh",
             "full",

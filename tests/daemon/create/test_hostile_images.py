@@ -14,9 +14,8 @@ from daemon.container import ContainerConfig
 from daemon.create.request import CreateRequest
 from daemon.engine import Engine
 from daemon.errors import DaemonError, InvalidParameter, System
-from daemon.services.image_store import ImageStore
 from daemon.storage.database import Database
-from tests.daemon.harness import Bytes, engine_at, state_of
+from tests.daemon.harness import Bytes, engine_at, record, state_of
 from tests.daemon.http.serving import serving
 from tests.daemon.storage.making import BASE, config_of, names_in, stores_in, tar_of
 
@@ -26,8 +25,9 @@ pytestmark = pytest.mark.anyio
 async def load(engine: Engine, config: dict[str, object], tag: str = "evil:1") -> str:
     """The id of an image of one layer that says this of itself, as a load would leave it."""
     files = {"c": config_of(BASE, config=config), "l": BASE, "manifest.json": b'[{"Config":"c","Layers":["l"]}]'}
-    (loaded,) = stores_in(engine.config.data_root).load(tar_of(files))
-    await engine.services.images.ask(ImageStore.add, loaded.image, (f"docker.io/library/{tag}",))
+    stores = stores_in(engine.config.data_root)
+    (loaded,) = stores.load(tar_of(files))
+    await record(engine, stores, loaded.image, f"docker.io/library/{tag}")
     return loaded.image.id
 
 

@@ -149,6 +149,17 @@ async def test_a_prune_takes_what_is_wanted_and_spares_what_has_a_name_unless_to
         assert len(await engine.services.images.ask(ImageStore.list)) == 1
 
 
+async def test_one_prune_at_a_time(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        claim = object()
+        await engine.services.images.ask(ImageStore.claim_pruning, claim)
+        with pytest.raises(Conflict, match=r"^a prune operation is already running$"):
+            await engine.images.prune(lambda _: True, only_nameless=True)
+        await engine.services.images.ask(ImageStore.release_pruning, claim)
+        for _ in range(2):
+            await engine.images.prune(lambda _: True, only_nameless=True)
+
+
 async def test_what_was_removed_is_still_gone_after_a_restart(tmp_path: Path) -> None:
     async with engine_at(tmp_path) as engine:
         image_id = await load(engine)

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from daemon.container import ContainerConfig, HostConfig, Link
+from daemon.container import ContainerConfig, HostConfig, Link, link_name
+from daemon.create.changes import Changer
 from daemon.create.pipeline import Creator
 from daemon.create.request import CreateRequest
 from daemon.engine import Engine
-from daemon.errors import Conflict, InvalidParameter
-from daemon.services.allocator import Allocator, NameIndex, link_name
+from daemon.errors import Conflict, InvalidParameter, NotFound
+from daemon.services.allocator import Allocator, NameIndex
+from daemon.services.registrar import Registrar
 from daemon.storage.database import Database
 from tests.daemon.harness import Faults, Injected, crash, engine_at, faulty, state_of
 
@@ -41,6 +43,14 @@ def test_the_names_of_links_are_the_linked_containers_and_the_first_is_kept() ->
     assert (names.holder("web/x"), names.holder("other"), names.holder("web")) == (B, B, A)
     assert names.release_links(A, "web") == (Link("x", B), Link("../other", B))
     assert len(names) == 2
+
+
+def test_a_link_does_not_take_over_the_own_name_of_its_container() -> None:
+    names = NameIndex([(A, "web"), (B, "db")])
+    assert names.reserve_links(A, "web", (Link("../db", B), Link("x", B), Link("x", B))) == (Link("x", B),)
+    assert names.reserve_links(A, "web", (Link("x", B),)) == (Link("x", B),)  # said again after the commit
+    names.release_all(A, "web")
+    assert (names.holder("db"), names.holder("web/x")) == (B, None)
 
 
 @pytest.mark.parametrize(("gone", "name", "left"), [(A, "web", {"db": B}), (B, "db", {"web": A})])
@@ -123,6 +133,84 @@ async def test_a_create_with_links_that_fails_or_meets_a_crash_at_any_step_leave
         faults.plan(steps.index("layers.create"), "after", lambda _: crash(engine.services.allocator))
         await creator.create(request_for("web", "db:../shared"))
         assert await holder_of(engine, "shared") is not None
+
+
+async def listed_names(engine: Engine) -> dict[str, tuple[str, ...]]:
+    return {summary.name: summary.linked_as for summary in await engine.services.registrar.ask(Registrar.list)}
+
+
+async def found(engine: Engine, name: str) -> str | None:
+    try:
+        return (await engine.services.registrar.ask(Registrar.find, name)).id
+    except NotFound:
+        return None
+
+
+async def test_a_container_is_found_and_listed_by_the_names_of_links_to_it(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        db = await engine.create(request_for("db"))
+        await engine.create(request_for("web", "db:data", "db"))
+        await engine.create(request_for("app", "web/data:store"))  # a link by such a name is one to the container
+        assert [await found(engine, name) for name in ("web/data", "/web/db", "app/store")] == [db.id] * 3
+        await engine.rename("web", "site")
+        assert [await found(engine, name) for name in ("web/data", "site/data")] == [None, db.id]
+        await engine.rename("db", "db2")  # which names of links have nothing to do with
+    async with engine_at(tmp_path) as engine:
+        expected = {"site": (), "app": (), "db2": ("app/store", "site/data", "site/db")}
+        assert await listed_names(engine) == expected
+        await engine.remove("site")
+        assert await listed_names(engine) == {"app": (), "db2": ("app/store",)}
+        assert await found(engine, "site/data") is None
+        await engine.remove("app/store")  # without `--link` it is the container that goes
+        assert await listed_names(engine) == {"app": ()}
+
+
+async def test_a_removed_link_is_gone_for_good_and_its_name_is_free(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        db = await engine.create(request_for("db"))
+        web = await engine.create(request_for("web", "db:../shared", "db:data"))
+        await engine.remove_link("/shared")
+        with pytest.raises(NotFound):
+            await engine.remove_link("shared")
+        assert await holder_of(engine, "shared") is None
+        assert await found(engine, "web/data") == db.id
+        container = await engine.services.database.ask(Database.container, web.id)
+        assert container is not None
+        assert container.links == (Link("data", db.id),)
+        shared = await engine.create(request_for("shared"))
+    async with engine_at(tmp_path) as engine:
+        assert await listed_names(engine) == {"db": ("web/data",), "web": (), "shared": ()}
+        assert await found(engine, "shared") == shared.id
+        await engine.remove_link("web/data")
+        for name in ("web", "db", web.id, db.id[:12]):
+            with pytest.raises(Conflict, match=r"^Conflict, cannot remove the default link name of the container$"):
+                await engine.remove_link(name)
+        assert await listed_names(engine) == {"db": (), "web": (), "shared": ()}
+
+
+async def test_a_link_is_removed_whole_or_not_at_all_whatever_fails(tmp_path: Path) -> None:
+    def fail(_: str) -> None:
+        raise Injected("planned")
+
+    async with engine_at(tmp_path) as engine:
+        db = await engine.create(request_for("db"))
+        await engine.create(request_for("web", "db:../rehearsed", "db:../shared"))
+        faults = Faults()
+        changer = Changer(
+            services=faulty(engine.services, faults), host=engine.host, config=engine.config, now_ns=engine.now_ns
+        )
+        await changer.remove_link("rehearsed")
+        steps = faults.steps
+        for number in range(steps.index("database.update_container") + 1):
+            faults.plan(number, "before", fail)
+            with pytest.raises(Injected):
+                await changer.remove_link("shared")
+            assert (await holder_of(engine, "shared"), await found(engine, "shared")) == (db.id, db.id)
+        # After the commit crashes do not count: what is in the database is what there is.
+        faults.plan(steps.index("database.update_container"), "after", lambda _: crash(engine.services.allocator))
+        await changer.remove_link("shared")
+        assert await found(engine, "shared") is None
+        assert await listed_names(engine) == {"db": (), "web": ()}
 
 
 @pytest.mark.parametrize(

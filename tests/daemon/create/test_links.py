@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from actors import Ref, Supervisor
-from daemon.container import ContainerSummary, HostConfig, Link
+from daemon.container import HostConfig, Link
 from daemon.create.links import parse_link, resolve_links
 from daemon.errors import InvalidParameter
 from daemon.services.registrar import Registrar
 from daemon.storage.database import Database
+from daemon.summary import ContainerSummary
 
 ON_HOST = "conflicting options: host type networking can't be used with links. This would result in undefined behavior"
 

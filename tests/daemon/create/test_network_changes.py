@@ -152,11 +152,23 @@ async def test_prune_takes_what_it_may_and_tells_of_it(tmp_path: Path) -> None:
         assert await house.engine.networks.prune(lambda network: network.name != "spared") == ()
 
 
+async def test_networks_are_not_pruned_while_networks_or_containers_are(tmp_path: Path) -> None:
+    """As in Docker: one flag for both."""
+    async with house_at(tmp_path) as house:
+        await house.create("net")
+        claim = Claim("pruning")
+        await house.engine.services.registrar.ask(Registrar.claim_pruning, claim)
+        with pytest.raises(Conflict, match=r"^a prune operation is already running$"):
+            await house.engine.networks.prune(lambda _: True)
+        await house.engine.services.registrar.ask(Registrar.release, claim)
+        assert await house.engine.networks.prune(lambda _: True) == ("net",)
+
+
 # Containers ------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_created_container_joins_and_leaves_networks_and_nobody_is_told(tmp_path: Path) -> None:
-    """As in Docker: the events are those of containers that run."""
+async def test_a_created_container_joins_and_leaves_networks_and_only_that_it_left_is_told(tmp_path: Path) -> None:
+    """As in Docker: a connection is told of when it is made, which is at start."""
     async with house_at(tmp_path) as house:
         network_id = await house.create("net")
         container_id = await house.container("web")
@@ -168,7 +180,9 @@ async def test_a_created_container_joins_and_leaves_networks_and_nobody_is_told(
         }
         await house.engine.networks.disconnect("bridge", container_id, force=False)
         assert list(await house.networks_of("web")) == ["net"]
-        assert await house.events() == before
+        bridge = (await house.engine.services.networks.ask(Networks.table)).find("bridge")
+        assert await house.events() == [*before, ("disconnect", bridge.id, "bridge")]
+        assert house._seen[-1].attributes == {"container": container_id, "name": "bridge", "type": "bridge"}
     async with house_at(tmp_path) as house:
         assert list(await house.networks_of("web")) == ["net"], "it is durable"
 

@@ -319,46 +319,6 @@ async def test_a_wrong_request_is_refused_with_dockers_text_and_leaves_nothing(
         assert await state_of(engine) == before
 
 
-async def test_of_many_creates_of_one_name_exactly_one_succeeds(tmp_path: Path) -> None:
-    created: list[str] = []
-    refused: list[str] = []
-
-    async with engine_at(tmp_path) as engine:
-
-        async def one(number: int) -> None:
-            try:
-                created.append((await engine.create(plain(f"name{number % 4}"))).id)
-            except Conflict as error:
-                refused.append(str(error))
-
-        async with anyio.create_task_group() as group:
-            for number in range(64):
-                group.start_soon(one, number)
-        holders = {summary.id for summary in await engine.services.registrar.ask(Registrar.list)}
-        assert holders == set(created)
-        assert (len(created), len(refused)) == (4, 60)
-        assert all(any(holder in text for holder in holders) for text in refused)
-
-
-async def test_creates_without_a_name_get_names_of_their_own(tmp_path: Path) -> None:
-    async with engine_at(tmp_path) as engine, anyio.create_task_group() as group:
-        for _ in range(100):
-            group.start_soon(engine.create, plain())
-    async with engine_at(tmp_path) as engine:
-        names = [name for _, name in (await state_of(engine)).rows]
-        assert len(names) == len(set(names)) == 100
-
-
-async def test_a_name_is_free_the_moment_its_removal_is_acknowledged(tmp_path: Path) -> None:
-    async with engine_at(tmp_path) as engine:
-        holder = await engine.create(plain("web"))
-        for _ in range(20):
-            await engine.remove(holder.id)
-            holder = await engine.create(plain("web"))
-            with pytest.raises(Conflict, match=f'"/web" is already in use by container "{holder.id}"'):
-                await engine.create(plain("web"))
-
-
 async def test_the_database_is_the_second_fence_when_the_allocator_has_forgotten(tmp_path: Path) -> None:
     async with engine_at(tmp_path) as engine:
         first = await engine.create(plain("web"))
@@ -429,7 +389,8 @@ async def test_warnings_are_the_checks_then_the_images_then_the_versions(tmp_pat
     limits = HostConfig(cpu_percent=1, volume_driver="local", mounts=mounts)
     async with engine_at(tmp_path) as engine:
         creator = creator_with(engine, Faults())
-        elsewhere = attrs.evolve(creator, host=attrs.evolve(engine.host, architecture="s390x", variant=""))
+        host = attrs.evolve(engine.host, architecture="s390x", variant="", is_ipv4_forwarding=True)
+        elsewhere = attrs.evolve(creator, host=host)
         created = await elsewhere.create(attrs.evolve(plain(), host_config=limits))
         assert [warning[:24] for warning in created.warnings] == [
             "linux does not support C",

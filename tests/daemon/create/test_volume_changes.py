@@ -17,8 +17,8 @@ import pytest
 from actors import ActorCrashed, Ref, Subscription
 from daemon.container import ContainerConfig, HostConfig, MountRequest, VolumeDriver, VolumeOptions
 from daemon.create.pipeline import Creator
-from daemon.create.request import CreateRequest
-from daemon.create.volume_changes import Pruned, VolumeChanger
+from daemon.create.request import CreateRequest, Pruned
+from daemon.create.volume_changes import VolumeChanger
 from daemon.engine import Engine
 from daemon.errors import Conflict, DaemonError, InvalidParameter, NotFound, System
 from daemon.services.event_bus import Event, EventBus, new_subscription
@@ -173,13 +173,13 @@ async def test_pruning_removes_what_is_wanted_of_the_plain_volumes_that_nobody_u
         (data_of(engine, "also-free") / "file").write_bytes(b"x" * 23)
         subscription = await listening(engine)
         pruned = await engine.prune_volumes(lambda volume: volume.name != "spared")
-        assert pruned == Pruned(names=("also-free", "free"), freed_bytes=123)
+        assert pruned == Pruned(removed=("also-free", "free"), freed_bytes=123)
         assert await events_of(engine, subscription) == [
             ("volume", "destroy", "also-free"),
             ("volume", "destroy", "free"),
             ("volume", "prune", ""),
         ]
-        assert await engine.prune_volumes(lambda _: False) == Pruned(names=(), freed_bytes=0)
+        assert await engine.prune_volumes(lambda _: False) == Pruned(removed=(), freed_bytes=0)
         kept = [each.volume.name for each in await engine.services.volumes.ask(Volumes.list)]
         assert kept == ["optioned", "spared", "used"]
 
@@ -207,7 +207,7 @@ async def test_what_has_come_into_use_is_not_pruned_and_the_rest_is(tmp_path: Pa
         faults = Faults()
         changer = changer_with(engine, faults)
         faults.plan(3, "before", fail)
-        assert (await changer.prune(lambda _: True)).names == ("two",)
+        assert (await changer.prune(lambda _: True)).removed == ("two",)
         assert faults.steps[3] == "database.delete_volume"
         assert [each.volume.name for each in await engine.services.volumes.ask(Volumes.list)] == ["one"]
         await engine.remove_volume("one")
@@ -278,7 +278,7 @@ async def check_failure(
     except Injected:
         pass
     else:
-        assert pruned == Pruned(names=(), freed_bytes=0)
+        assert pruned == Pruned(removed=(), freed_bytes=0)
     assert await state_of(engine) == before
     await changer.prune(lambda _: False)  # nothing is in its way
 
@@ -390,6 +390,23 @@ async def test_a_volume_that_64_creates_want_at_once_is_made_once(tmp_path: Path
         kinds = Counter((kind, action) for kind, action, _ in await events_of(engine, subscription))
         assert kinds == {("volume", "create"): 1, ("container", "create"): 64}
         assert len(await engine.services.database.ask(Database.volume_users)) == 64
+
+
+async def test_a_volume_that_a_create_makes_is_told_of_once_whatever_crashes_after_the_commit(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        subscription, faults = await listening(engine), Faults()
+        creator = Creator(
+            services=faulty(engine.services, faults), host=engine.host, config=engine.config, now_ns=engine.now_ns
+        )
+        await creator.create(asking_for("rehearsed:/full", name="rehearsal"))
+        steps = faults.steps
+        moments = (("database.insert_container", "after"), ("volumes.keep", "before"), ("volumes.keep", "after"))
+        for number, (step, moment) in enumerate(moments):
+            faults.plan(steps.index(step), moment, lambda _: crash(engine.services.volumes))
+            await creator.create(asking_for(f"vol{number}:/full", name=f"name{number}"))
+        # The actor has forgotten who made what; the database knows what was new.
+        told = Counter(name for kind, action, name in await events_of(engine, subscription) if kind == "volume")
+        assert told == dict.fromkeys(("rehearsed", "vol0", "vol1", "vol2"), 1)
 
 
 async def test_a_volume_of_creates_of_which_all_but_one_are_undone_stays_with_that_one(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import traceback
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -26,6 +25,7 @@ from daemon.services.image_loader import ImageLoader
 from daemon.services.image_store import ImageStore
 from daemon.storage import staged
 from daemon.storage.recovery import Records, recover
+from tests.daemon.harness import in_memory
 from tests.daemon.services.test_image_loader import HOST, check_whole, house_at
 from tests.daemon.storage.making import docker_archive
 
@@ -98,9 +98,9 @@ def in_a_process(work: Work, root: Path, *, dies_before: int = 0) -> int:
 def main(name: str) -> int:
     work: Work = {"load": load, "remove": remove}[name]
     anyio.run(HOST.start)  # the process that starts workers, for all of them
-    with tempfile.TemporaryDirectory() as home:
+    with in_memory() as home:
         for number in itertools.count(1):
-            root = Path(home) / str(number)
+            root = home / str(number)
             root.mkdir()
             if work is remove:
                 assert in_a_process(load, root) == 0

@@ -110,7 +110,7 @@ async def house_at(root: Path) -> AsyncIterator[House]:
     async with Supervisor(on_event=events.append) as supervisor:
         database_ref = await supervisor.start(lambda: database, name="database")
         images = await supervisor.start(lambda: ImageStore(database_ref), name="images")
-        loader = await supervisor.start(lambda: ImageLoader(images, stores.content, stores.layers), name="loader")
+        loader = await supervisor.start(lambda: ImageLoader(images, stores), name="loader")
         yield House(
             database, images, loader, ImageIntake(loader=loader, stores=stores, host=HOST), stores, root, events
         )

@@ -6,7 +6,7 @@ import pytest
 
 from actors import Supervisor
 from daemon.container import ContainerConfig
-from daemon.errors import InvalidParameter, NotFound
+from daemon.errors import Conflict, InvalidParameter, NotFound
 from daemon.image import Image
 from daemon.services.image_store import ImageIndex, ImageStore, NamedImage
 from daemon.storage.database import Database
@@ -121,6 +121,57 @@ def test_all_images_are_listed_with_their_sorted_names_and_without(index: ImageI
         NamedImage(MINE, ("quay.io/me/mine:v1",)),
         NamedImage(nameless, ()),
     )
+
+
+DIGEST, OTHER = "sha256:" + "7" * 64, "sha256:" + "8" * 64
+BUSYBOX_TAG, BUSYBOX_DIGEST = "docker.io/library/busybox:latest", f"docker.io/library/busybox@{DIGEST}"
+MINE_TAG, MINE_DIGEST = "quay.io/me/mine:v1", f"quay.io/me/mine@{OTHER}"
+
+
+def test_an_image_is_found_by_the_digest_it_was_pulled_by_whatever_tag_stands_beside_it() -> None:
+    index = ImageIndex([BUSYBOX], [(BUSYBOX_DIGEST, BUSYBOX.id)])
+    assert index.find(f"busybox@{DIGEST}") == BUSYBOX
+    assert index.find(f"busybox:1.0@{DIGEST}") == BUSYBOX
+    with pytest.raises(NotFound):
+        index.find(f"alpine@{DIGEST}")
+    assert index.all()[0].tags == ()
+
+
+REMOVALS = [
+    # text, references, force, in use: untagged, deleted; or the complaint
+    ("busybox", (BUSYBOX_TAG, BUSYBOX_DIGEST), False, False, ((BUSYBOX_TAG, BUSYBOX_DIGEST), True)),
+    (f"busybox@{DIGEST}", (BUSYBOX_TAG, BUSYBOX_DIGEST), False, False, ((BUSYBOX_DIGEST,), False)),
+    (f"busybox:x@{DIGEST}", (BUSYBOX_DIGEST,), False, False, ((BUSYBOX_DIGEST,), True)),
+    ("busybox", (BUSYBOX_TAG, BUSYBOX_DIGEST, MINE_DIGEST), False, False, ((BUSYBOX_TAG, BUSYBOX_DIGEST), False)),
+    ("busybox", (BUSYBOX_TAG, BUSYBOX_DIGEST), False, True, "must force"),
+    ("busybox", (BUSYBOX_TAG, BUSYBOX_DIGEST), True, True, ((BUSYBOX_TAG, BUSYBOX_DIGEST), False)),
+    ("busybox", (BUSYBOX_TAG, BUSYBOX_DIGEST, MINE_TAG), False, True, ((BUSYBOX_TAG, BUSYBOX_DIGEST), False)),
+    (BUSYBOX.id, (BUSYBOX_TAG, BUSYBOX_DIGEST), False, False, ((BUSYBOX_TAG, BUSYBOX_DIGEST), True)),
+    (BUSYBOX.id, (BUSYBOX_DIGEST,), False, False, ((BUSYBOX_DIGEST,), True)),
+    (BUSYBOX.id, (BUSYBOX_TAG, MINE_DIGEST), False, False, "multiple repositories"),
+    (BUSYBOX.id, (BUSYBOX_TAG, BUSYBOX_DIGEST, MINE_DIGEST), False, False, "multiple repositories"),
+    (BUSYBOX.id, (BUSYBOX_DIGEST, MINE_DIGEST), False, False, "multiple repositories"),
+]
+
+
+@pytest.mark.parametrize(("text", "references", "force", "is_used", "expected"), REMOVALS)
+def test_the_digests_of_a_repository_go_with_its_last_tag(
+    text: str, references: tuple[str, ...], force: bool, is_used: bool, expected: tuple[tuple[str, ...], bool] | str
+) -> None:
+    index = ImageIndex([BUSYBOX], [(reference, BUSYBOX.id) for reference in references])
+    users = {BUSYBOX.id: "c" * 64} if is_used else {}
+    if isinstance(expected, str):
+        with pytest.raises(Conflict, match=expected):
+            index.plan_removal(text, force=force, users=users)
+    else:
+        removal = index.plan_removal(text, force=force, users=users)
+        assert (tuple(sorted(removal.untagged)), removal.is_deleted) == (tuple(sorted(expected[0])), expected[1])
+
+
+def test_a_digest_is_no_name_for_an_archive() -> None:
+    index = ImageIndex([BUSYBOX], [(BUSYBOX_TAG, BUSYBOX.id), (BUSYBOX_DIGEST, BUSYBOX.id)])
+    assert index.named(["busybox"]) == (NamedImage(BUSYBOX, (BUSYBOX_TAG,)),)
+    assert index.named([f"busybox@{DIGEST}"]) == (NamedImage(BUSYBOX, ()),)
 
 
 @pytest.mark.anyio

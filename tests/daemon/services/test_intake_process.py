@@ -15,10 +15,10 @@ import anyio.to_thread
 import pytest
 
 from daemon.errors import Cancelled, InvalidParameter, System
-from daemon.services.intake_process import IntakeProcess, WorkerHost, intake_process
+from daemon.services.intake_process import IntakeProcess, WorkerHost, intake_area, intake_process
 from daemon.storage.confine import LANDLOCK_ABI_MIN, landlock_abi
+from daemon.storage.intake import Told, Unpacking, unheard
 from daemon.storage.recovery import Stores, open_stores
-from daemon.storage.staged import Area
 from daemon.storage.worker import Order
 from daemon.storage.worker_host import command
 from tests.daemon.storage.making import docker_archive, names_in, tar_of
@@ -44,11 +44,11 @@ class Body:
 
 
 @asynccontextmanager
-async def an_intake(stores: Stores, host: WorkerHost = HOST) -> AsyncIterator[IntakeProcess]:
-    area = Area.made_in(stores.root)
-    order = Order(area=str(area.path), content=str(stores.content.root), layers=str(stores.layers.root))
-    async with intake_process(host, order, area) as intake:
-        yield intake
+async def an_intake(stores: Stores, host: WorkerHost = HOST, told: Told = unheard) -> AsyncIterator[IntakeProcess]:
+    async with intake_area(stores.root) as area:
+        order = Order(area=str(area.path), layers=str(stores.layers.root))
+        async with intake_process(host, order, told) as intake:
+            yield intake
 
 
 async def workers_of(host: WorkerHost, count: int) -> list[int]:
@@ -78,6 +78,7 @@ def stores(tmp_path: Path) -> Stores:
 
 
 ARCHIVE = tar_of(docker_archive())
+NO_ORDER = Order(area="", layers="")
 
 
 async def test_what_a_worker_stages_is_in_the_area_and_nowhere_else(stores: Stores) -> None:
@@ -89,6 +90,23 @@ async def test_what_a_worker_stages_is_in_the_area_and_nowhere_else(stores: Stor
         assert sorted(staged.layers.values()) == names_in(intake.area.layers)
         assert names_in(stores.root / "content/blobs/sha256") == names_in(stores.root / "layers") == []
     assert names_in(stores.root / "staging") == []
+
+
+async def test_a_worker_tells_how_far_it_is_with_each_layer_to_its_end(stores: Stores) -> None:
+    told: list[Unpacking] = []
+    async with an_intake(stores, told=told.append) as intake:
+        await intake.feed(Body(ARCHIVE))
+        (loaded,) = (await intake.staged()).images
+    ends = [(each.digest, each.diff_id) for each in told if each.read_bytes == each.blob_bytes]
+    assert ends == [(layer.digest, layer.diff_id) for layer in loaded.image.layers]
+
+
+async def test_a_worker_that_has_answered_is_gone_before_anything_is_committed(stores: Stores) -> None:
+    async with an_intake(stores) as intake:
+        await intake.feed(Body(ARCHIVE))
+        await workers_of(HOST, 1)
+        await intake.staged()
+        assert children_of(HOST) == []
 
 
 async def test_a_refusal_in_the_middle_of_the_body_ends_the_feeding(stores: Stores) -> None:
@@ -211,24 +229,25 @@ async def test_a_daemon_that_dies_takes_host_and_workers_along(tmp_path: Path) -
 
 
 @pytest.mark.skipif(landlock_abi() < LANDLOCK_ABI_MIN, reason="this kernel has no Landlock")
-async def test_a_worker_can_open_and_make_nothing_outside_its_area(tmp_path: Path) -> None:
+async def test_a_worker_can_open_and_make_nothing_outside_and_only_read_what_it_is_given(tmp_path: Path) -> None:
     """Asked of a worker that does what it is told, which is what a decompressor with a hole would be."""
-    area, outside = tmp_path / "area", tmp_path / "outside"
-    area.mkdir()
-    outside.mkdir()
+    area, outside, given = (tmp_path / name for name in ("area", "outside", "given"))
+    for directory in (area, outside, given):
+        directory.mkdir()
     (outside / "secret").write_text("secret")
+    (given / "blob").write_text("blob")
     program = f"""
 import ctypes, errno, json, os, socket
 from pathlib import Path
 from daemon.storage.confine import confine
-confine(Path({str(area)!r}))
+confine([Path({str(area)!r})], [Path({str(given)!r})])
 def tried(call):
     try:
         call()
     except OSError as error:
         return errno.errorcode[error.errno]
     return "done"
-outside, area = {str(outside)!r}, {str(area)!r}
+outside, area, given = {str(outside)!r}, {str(area)!r}, {str(given)!r}
 def through_link():
     os.symlink(outside, area + "/link")
     open(area + "/link/evil", "w")
@@ -239,7 +258,12 @@ print(json.dumps(dict(
     rename=tried(lambda: os.rename(outside + "/secret", area + "/secret")),
     link=tried(lambda: os.link(outside + "/secret", area + "/secret")),
     through_link=tried(through_link),
+    given=tried(lambda: open(given + "/blob")),
+    overwrite=tried(lambda: open(given + "/blob", "w")),
+    truncate=tried(lambda: os.truncate(given + "/blob", 0)),
+    take=tried(lambda: os.link(given + "/blob", area + "/blob")),
     inside=tried(lambda: open(area + "/fine", "w")),
+    replace=tried(lambda: os.rename(area + "/fine", given + "/blob")),
     tcp=tried(lambda: socket.create_connection(("127.0.0.1", 9))),
     execute=tried(lambda: os.execv("/bin/true", ["true"])),
 )))
@@ -248,9 +272,9 @@ print(json.dumps(dict(
     arguments[arguments.index("-c") + 1] = f"import sys; sys.path[:] = sys.argv[1:]\n{program}"
     done = await anyio.run_process(arguments)
     told = json.loads(done.stdout)
-    assert told.pop("inside") == "done"
+    assert (told.pop("inside"), told.pop("given")) == ("done", "done")
     assert set(told.values()) <= {"EACCES", "EXDEV"}
-    assert names_in(outside) == ["secret"]
+    assert (names_in(outside), names_in(given), (given / "blob").read_text()) == (["secret"], ["blob"], "blob")
 
 
 async def test_a_client_that_never_has_to_be_waited_for_lets_others_have_their_turn(stores: Stores) -> None:
@@ -269,17 +293,38 @@ async def test_a_client_that_never_has_to_be_waited_for_lets_others_have_their_t
     with ours, theirs:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(tick)
-            await IntakeProcess(ours, Area(stores.root)).feed(Ready(*[b"x"] * 100))
+            await IntakeProcess(ours, NO_ORDER).feed(Ready(*[b"x"] * 100))
             tasks.cancel_scope.cancel()
     assert len(ticks) >= 50
 
 
+NO_ANSWERS = (
+    b"A\0\0\0\2{]",
+    b"A\xff\xff\xff\xff",
+    b"A\0\0\0\2{}",
+    b"x",
+    b"",
+    b"A\0\0\0\x05{",
+    b"U\0\0\0\2{}",
+    b"U\0\0\x05\0",
+)
+
+
 async def test_what_is_no_answer_is_an_error(stores: Stores) -> None:
-    for answer in (b"A\0\0\0\2{]", b"A\xff\xff\xff\xff", b"A\0\0\0\2{}", b"x", b"", b"A\0\0\0\x05{"):
+    for answer in (
+        b"A\0\0\0\2{]",
+        b"A\xff\xff\xff\xff",
+        b"A\0\0\0\2{}",
+        b"x",
+        b"",
+        b"A\0\0\0\x05{",
+        b"U\0\0\0\2{}",
+        b"U\0\0\x05\0",
+    ):
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with ours, theirs:
             theirs.send(answer)
             theirs.shutdown(socket.SHUT_WR)
             with pytest.raises((System, InvalidParameter)):
-                await IntakeProcess(ours, Area(stores.root)).staged()
+                await IntakeProcess(ours, NO_ORDER).staged()

@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors import Ref, Supervisor
-from daemon.container import Container, ContainerConfig, ContainerSummary, HostConfig, summary_of
+from daemon.container import Container, ContainerConfig, HostConfig
 from daemon.errors import Conflict, InvalidParameter, NotFound
 from daemon.services.claims import Claim
 from daemon.services.registrar import ContainerIndex, Registrar, RemovalWatch
 from daemon.storage.database import Database
+from daemon.summary import ContainerSummary, summary_of
 from tests.daemon.harness import crash
 
 

@@ -16,10 +16,10 @@ import pytest
 from tests.daemon.storage.making import Layers, mark_opaque, target_of, whiteout
 
 
-def grow(layer: Path, rng: random.Random) -> None:
+def grow(layer: Path, rng: random.Random, names: Sequence[str] = "abcd") -> None:
     """A random layer over few names, so that layers collide in every way."""
     for _ in range(40):
-        path = layer.joinpath(*(rng.choice("abcd") for _ in range(rng.randint(1, 3))))
+        path = layer.joinpath(*(rng.choice(names) for _ in range(rng.randint(1, 3))))
         if path.is_symlink() or path.exists() or any(p.exists() and not p.is_dir() for p in path.parents):
             continue
         if any(parent.is_symlink() for parent in path.parents):

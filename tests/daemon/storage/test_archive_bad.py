@@ -222,7 +222,7 @@ def test_a_stream_that_breaks_off_leaves_nothing(stores: Stores) -> None:
             return data
 
     with pytest.raises(ConnectionResetError), stores.area() as area:
-        receive_archive(Broken(), stores.content, area)
+        receive_archive(Broken(), area)
     assert stores.files() == EMPTY
 
 

@@ -24,6 +24,7 @@ from daemon.image import Image
 from daemon.network import Network
 from daemon.storage.database import COMMIT_BATCH_MAX, Database, KeptKey, Write
 from daemon.storage.schema import SCHEMA, SCHEMA_VERSION, open_database
+from daemon.summary import summary_of
 from daemon.volume import Volume
 from tests.daemon.storage.making import needs_root
 from tests.daemon.storage.records import container, filled, id_of, image, volume
@@ -82,6 +83,8 @@ async def test_what_is_written_is_read_and_is_there_after_a_restart(path: Path) 
         assert await database.ask(Database.container, rich.id) == rich
         assert await database.ask(Database.container, "none") is None
         assert sorted(await database.ask(Database.containers), key=lambda each: each.id) == [poor, rich]
+        summaries = sorted(await database.ask(Database.summaries), key=lambda each: each.id)
+        assert summaries == [summary_of(poor), summary_of(rich)]
         assert await contents(database) == ({rich.id: rich.name, poor.id: poor.name}, {filled(Volume).name})
         assert await database.ask(Database.volumes) == (filled(Volume),)
         assert await database.ask(Database.images) == (filled(Image),)
@@ -155,8 +158,9 @@ async def test_a_reference_points_at_the_image_that_claimed_it_last(path: Path) 
 async def test_a_volume_that_is_there_stays_as_it_is(path: Path) -> None:
     first = attrs.evolve(volume("v"), labels={"made": "first"})
     async with started(path) as database:
-        await database.ask(Database.insert_container, container(1), (first,))
-        await database.ask(Database.insert_container, container(2), (volume("v"), volume("w")))
+        assert await database.ask(Database.insert_container, container(1), (first,)) == (first,)
+        again = await database.ask(Database.insert_container, container(2), (volume("v"), volume("w")))
+        assert again == (volume("w"),)  # what is new with it
         assert {each.name: each.labels for each in await database.ask(Database.volumes)} == {
             "v": first.labels,
             "w": None,
@@ -234,7 +238,7 @@ async def test_of_a_use_and_a_deletion_in_one_batch_the_first_wins(path: Path) -
         await database.insert_volume(volume("v"))
         await database.insert_volume(volume("w"))
         with writes_held_back(path):
-            answers = [
+            answers: list[Awaitable[object]] = [
                 database.delete_volume("v"),
                 database.insert_container(container(1, volumes=("v",))),
                 database.insert_container(container(2, volumes=("w",))),
@@ -287,7 +291,7 @@ async def test_a_write_is_undone_whichever_of_its_statements_is_refused(path: Pa
     async with Database(path) as database:
         await database.insert_container(container(1, "a"))
         with writes_held_back(path):
-            answers = [
+            answers: list[Awaitable[object]] = [
                 database._writer.submit(Write((make_volume, take_name), name="a")),
                 database.insert_container(container(3), (volume("w"),)),
             ]
@@ -335,12 +339,30 @@ def commits_in(path: Path) -> int:
     return sum(1 for frame in frames if frame[8:16] == salt and frame[4:8] != bytes(4))
 
 
+async def test_summaries_of_containers_share_what_they_have_in_common(path: Path) -> None:
+    networks = {"bridge": EndpointSettings()}
+    async with started(path) as database:
+        for number in (1, 2):
+            made = container(number, args=("-c", "true"), networks=networks)
+            await database.ask(Database.insert_container, made)
+        one, other = await database.ask(Database.summaries)
+    for field in ("image", "image_id", "path", "args", "labels", "network_mode", "networks"):
+        assert getattr(one, field) is getattr(other, field), field
+
+
+async def test_a_network_with_options_of_its_own_is_in_the_summary_as_it_is(path: Path) -> None:
+    made = container(1, networks={"net": EndpointSettings(driver_opts={"a": "b"})})
+    async with started(path) as database:
+        await database.ask(Database.insert_container, made)
+        assert await database.ask(Database.summaries) == (summary_of(made),)
+
+
 async def test_writes_that_come_together_share_a_commit_and_a_refused_one_leaves_the_others(path: Path) -> None:
     async with Database(path) as database:
         await database.insert_container(container(1, "a"))
         before = commits_in(path)
         with writes_held_back(path):
-            answers = [
+            answers: list[Awaitable[object]] = [
                 *(database.insert_container(container(number)) for number in range(2, 100)),
                 database.insert_container(container(100, "a"), (volume("v"),)),
                 database.rename_container(id_of(101), "b"),

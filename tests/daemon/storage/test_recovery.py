@@ -24,7 +24,7 @@ from daemon.storage.recovery import (
     take_clean_marker,
 )
 from daemon.volume import Volume
-from tests.daemon.storage.making import names_in, write
+from tests.daemon.storage.making import names_in, put_blob, put_layer, write
 from tests.daemon.storage.records import container, id_of, image, layer, volume
 
 LAYER = layer(b"layer")
@@ -56,14 +56,8 @@ def disk(tmp_path: Path) -> Disk:
     root = tmp_path / "root"
     root.mkdir()
     stores = open_stores(root, ready_trees_max=1)
-    blobs = []
-    for content in (b"config", b"manifest", b"blob"):
-        with stores.content.ingest() as ingest:
-            ingest.write(content)
-            blobs.append(ingest.commit().digest)
-    with stores.layers.build() as build:
-        write(build.target, "etc/passwd")
-        build.commit(LAYER.chain_id)
+    blobs = [put_blob(stores.content, content, root) for content in (b"config", b"manifest", b"blob")]
+    put_layer(stores.layers, LAYER.chain_id, lambda target: write(target, "etc/passwd"))
     stored = attrs.evolve(
         image(), id=blobs[0], manifest_digest=blobs[1], layers=(attrs.evolve(LAYER, digest=blobs[2]),)
     )
@@ -84,7 +78,6 @@ RESIDUE = {
     "a container being removed": f"staging/containers-{id_of(2)}.removed/diff/half",
     "a container that nobody was told of": f"containers/{id_of(2)}/diff/file",
     "a volume that nobody was told of": "volumes/w/_data/file",
-    "an ingest": "content/ingest/tmp123",
     "a blob without a record": f"content/blobs/sha256/{'0' * 64}",
     "an index being written": "content/.replace-123",
     "a layer without a record": f"layers/{'0' * 64}/diff/file",
@@ -149,7 +142,7 @@ def test_the_index_is_as_the_records_are_whatever_a_crash_has_left_in_it(disk: D
 def test_nothing_of_an_empty_database_is_kept(disk: Disk) -> None:
     empty = Disk(disk.root, disk.stores)
     assert empty.recover() == Recovered(removed=6, remade=0)
-    for store in ("containers", "volumes", "layers", "staging", "content/blobs/sha256", "content/ingest"):
+    for store in ("containers", "volumes", "layers", "staging", "content/blobs/sha256"):
         assert names_in(disk.root / store) == []
 
 

@@ -119,10 +119,12 @@ class TestWhatALayerHas:
         def build(tar: tarfile.TarFile) -> None:
             add(tar, "a", b"12345")
             add(tar, "b", b"678")
+            add_symlink(tar, "c", "b")
+            add_link(tar, "d", "a")
 
         stream = tar_by(build)
         unpacked = unpack_layer(stream, target)
-        assert (unpacked.file_bytes, unpacked.entries, unpacked.diff_bytes) == (8, 2, len(stream.getvalue()))
+        assert (unpacked.file_bytes, unpacked.entries, unpacked.diff_bytes) == (9, 4, len(stream.getvalue()))
         stream.seek(0)
         assert measure_layer(stream) == unpacked
 

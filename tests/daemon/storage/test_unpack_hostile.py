@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import InvalidParameter
-from daemon.storage.layers import LayerStore
+from daemon.storage.disk import remove_tree
+from daemon.storage.layers import LayerBuild, LayerStore
 from daemon.storage.unpack import PATH_DEPTH_MAX, Limits, unpack_layer
 from tests.daemon.storage.making import (
     Build,
@@ -187,8 +188,10 @@ def test_a_hostile_layer_is_refused_and_leaves_nothing_anywhere(case: str, tmp_p
     outside.mkdir()
     (outside / "victim").write_bytes(b"untouched")
     before = snapshot(tmp_path)
-    with pytest.raises(InvalidParameter, match=r"^invalid archive: ") as refused, layers.build() as place:
+    place = LayerBuild.made_in(layers.root)
+    with pytest.raises(InvalidParameter, match=r"^invalid archive: ") as refused:
         unpack_layer(tar_by(build), place.target, limits=Limits(entries=40, file_bytes=4096))
+    remove_tree(place.home)
     assert text in str(refused.value)
     assert str(tmp_path) not in str(refused.value)
     assert snapshot(tmp_path) == before

@@ -1,0 +1,66 @@
+"""Opens conversations with registries: the connections, their limits, and the certificates that are trusted."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from daemon.reference import Reference
+from daemon.registry.addresses import Address, address_of, address_of_login
+from daemon.registry.client import RegistryClient
+from daemon.registry.credentials import Credentials
+from daemon.registry.session import TIMEOUT, Session
+
+CONNECTIONS_MAX = 8
+"""Of one pull or push: its blobs, a document, and what has just been given back."""
+
+USER_AGENT = "boatyard"
+
+
+class Registries:
+    """`insecure` are the hosts and networks that may be spoken to without TLS, besides this machine."""
+
+    def __init__(self, insecure: Sequence[str] = ()) -> None:
+        self._insecure = tuple(insecure)
+        self._tls: ssl.SSLContext | None = None
+
+    @asynccontextmanager
+    async def client(
+        self, reference: Reference, credentials: Credentials, scopes: Sequence[str]
+    ) -> AsyncIterator[RegistryClient]:
+        """For the repository of `reference`."""
+        address = address_of(reference.domain, self._insecure)
+        async with self._session(address, credentials, scopes) as session:
+            yield RegistryClient(session, reference.path)
+
+    @asynccontextmanager
+    async def login(self, credentials: Credentials) -> AsyncIterator[Session]:
+        """With the registry that the credentials are for. Raises InvalidParameter if that is no address."""
+        address = address_of_login(credentials.server_address, self._insecure)
+        async with self._session(address, credentials, ()) as session:
+            yield session
+
+    @asynccontextmanager
+    async def _session(
+        self, address: Address, credentials: Credentials, scopes: Sequence[str]
+    ) -> AsyncIterator[Session]:
+        if self._tls is None:  # also where the registry has none: it may lead to where it is needed
+            self._tls = await anyio.to_thread.run_sync(ssl.create_default_context)
+        http = httpx.AsyncClient(
+            verify=self._tls,
+            trust_env=not address.is_loopback,  # proxies, as Go takes them from the environment
+            follow_redirects=False,
+            timeout=TIMEOUT,
+            limits=httpx.Limits(max_connections=CONNECTIONS_MAX),
+            headers={"User-Agent": USER_AGENT},
+        )
+        try:
+            yield Session(http, address, credentials, scopes=scopes, insecure=self._insecure)
+        finally:
+            with anyio.CancelScope(shield=True):  # closes sockets
+                await http.aclose()

@@ -1,0 +1,114 @@
+"""What is kept in memory of each container that there is: what the list shows and filters by, as small as it can be.
+
+Whoever wants all of a container reads its record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from sys import intern
+from types import MappingProxyType
+
+import attrs
+
+from daemon.container import Container, EndpointSettings, Link, Mount
+
+
+@attrs.frozen(kw_only=True, slots=True)
+class ContainerSummary:
+    """What the list shows and filters by: the part of a container that is kept in memory."""
+
+    id: str
+    name: str
+    created_ns: int
+    image: str
+    image_id: str
+    path: str
+    args: tuple[str, ...]
+    labels: Mapping[str, str]
+    network_mode: str
+    annotations: Mapping[str, str] | None
+    networks: Mapping[str, EndpointSettings]
+    mounts: tuple[Mount, ...]
+    links: tuple[Link, ...] = ()
+    linked_as: tuple[str, ...] = ()
+    """Names by which others link to it, sorted. The registrar's to fill in: no record of this container has them."""
+
+
+@attrs.frozen(kw_only=True)
+class OutlineConfig:
+    image: str
+    labels: Mapping[str, str] | None = None
+
+
+@attrs.frozen(kw_only=True)
+class OutlineHostConfig:
+    network_mode: str = ""
+    annotations: Mapping[str, str] | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Outline:
+    """A container's record so far as its summary needs it: a fraction of the time to read, where there are many of them."""
+
+    id: str
+    name: str = ""
+    created_ns: int
+    path: str
+    args: tuple[str, ...]
+    config: OutlineConfig
+    host_config: OutlineHostConfig
+    image_id: str
+    mounts: tuple[Mount, ...] = ()
+    networks: Mapping[str, EndpointSettings] = attrs.field(factory=dict)
+    links: tuple[Link, ...] = ()
+
+
+def summary_of(container: Container | Outline, name: str = "") -> ContainerSummary:
+    """By its own name, unless another is given.
+
+    What many containers have in common is there once for all of them: there may be a hundred thousand.
+    """
+    config, host_config = container.config, container.host_config
+    return ContainerSummary(
+        id=container.id,
+        name=name or container.name,
+        created_ns=container.created_ns,
+        image=intern(config.image),
+        image_id=intern(container.image_id),
+        path=intern(container.path),
+        args=_shared_args(container.args),
+        labels=config.labels or _NO_LABELS,
+        network_mode=intern(host_config.network_mode),
+        annotations=host_config.annotations,
+        networks=_shared_networks(container.networks),
+        mounts=container.mounts,
+        links=container.links,
+    )
+
+
+_NO_LABELS: Mapping[str, str] = MappingProxyType({})
+
+_SHARED_MAX = 1024
+"""Values that are remembered for the containers to come; those that are forgotten stay shared where they are."""
+
+
+@lru_cache(maxsize=_SHARED_MAX)
+def _shared_args(args: tuple[str, ...]) -> tuple[str, ...]:
+    return args
+
+
+def _shared_networks(networks: Mapping[str, EndpointSettings]) -> Mapping[str, EndpointSettings]:
+    if len(networks) != 1:
+        return networks
+    [(name, endpoint)] = networks.items()
+    try:
+        return _sole_network(name, endpoint)
+    except TypeError:  # it has options of its own, in a dict, which has no hash
+        return networks
+
+
+@lru_cache(maxsize=_SHARED_MAX)
+def _sole_network(name: str, endpoint: EndpointSettings) -> Mapping[str, EndpointSettings]:
+    return {name: endpoint}

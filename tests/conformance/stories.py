@@ -1,0 +1,297 @@
+"""What both sides are told beyond single creates: the verbs of containers, networks and volumes, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.conformance import images
+from tests.conformance.story import NOW, Step, Story, create, delete, get, listed, post
+from tests.conformance.tables import MB, Json
+
+
+def stories() -> tuple[Story, ...]:
+    return tuple(Story(name, tuple(steps)) for name, steps in _STORIES.items())
+
+
+def _tries(path: str, *bodies: Json) -> Iterator[Step]:
+    return (post(path, body) for body in bodies)
+
+
+_RENAMES = [
+    create("web"),
+    post("/containers/web/rename?name=site"),
+    get("/containers/site/json"),
+    get("/containers/web/json"),
+    *(post(f"/containers/site/rename?{query}") for query in ("name=site", "name=/site", "name=", "", "name=base")),
+    *(post(f"/containers/site/rename?name={name}") for name in ("a", "-a", "a/b", "a b", "/site2", "hosted")),
+    post("/containers/nobody/rename?name=site3"),
+    post("/containers/@web:12@/rename?name=site4"),
+    create("site"),
+    post("/containers/site4/rename?name=site"),
+    listed({"name": ["site"]}),
+]
+
+_UPDATES: list[Json] = [
+    {},
+    {"CpuShares": 5},
+    {"Memory": 64 * MB},
+    {"Memory": 128 * MB, "MemorySwap": 256 * MB},
+    {"Memory": 1},
+    {"MemorySwap": 1},
+    {"MemoryReservation": 32 * MB},
+    {"NanoCpus": 500_000_000},
+    {"CpuPeriod": 100_000},
+    {"NanoCpus": 0, "CpuQuota": 50_000},
+    {"CpusetCpus": "0"},
+    {"CpusetCpus": "99"},
+    {"CpusetCpus": "x"},
+    {"PidsLimit": 7},
+    {"PidsLimit": -1},
+    {"BlkioWeight": 5},
+    {"RestartPolicy": {"Name": "always"}},
+    {"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3}},
+    {"RestartPolicy": {"Name": "sometimes"}},
+    {"Memory": "64m"},
+    {"Image": "other", "Env": ["A=1"]},
+    [],
+]
+
+_REMOVALS = [
+    create("web", {"Binds": ["named:/named", "/anonymous"]}),
+    get("/volumes"),
+    delete("/containers/nobody"),
+    delete("/containers/web?link=1"),
+    delete("/containers/web/x?link=1"),
+    delete("/containers/@web:12@?v=1"),
+    delete("/containers/web"),
+    get("/containers/@web@/json"),
+    get("/volumes"),
+    create("web"),
+    delete("/containers/web?force=1&v=0"),
+    create("web", {"AutoRemove": True}),
+    delete("/containers//web"),
+]
+
+_LINKS = [
+    create("db"),
+    create("web", {"Links": ["db:data", "/db", "db:data"]}),
+    get("/containers/web/json"),
+    get("/containers/web/data/json"),
+    listed({"name": ["db"]}),
+    listed({"name": ["web/data"]}),
+    post("/containers/create?name=other", {"Image": images.PLAIN, "HostConfig": {"Links": ["web/data:x"]}}),
+    post("/containers/web/rename?name=site"),
+    get("/containers/site/json"),
+    get("/containers/site/data/json"),
+    get("/containers/web/data/json"),
+    delete("/containers/site/data?link=1"),
+    get("/containers/site/json"),
+    get("/containers/site/data/json"),
+    listed({"name": ["db"]}),
+    delete("/containers/site"),
+    listed({"name": ["db"]}),
+    delete("/containers/other/x"),
+    listed({"name": ["db", "other"]}),
+]
+
+_LISTS = [
+    create("one", Labels={"tier": "front", "n": "1"}, Env=["A=1"], Cmd=["a", "b c"]),
+    create("two", {"NetworkMode": "none", "Binds": ["data:/data"]}, Labels={"tier": "back"}),
+    create("three", {"NetworkMode": "host", "PortBindings": {"80/tcp": [{"HostPort": "80"}]}}, Image=images.FULL),
+    get("/containers/json"),
+    get("/containers/json?all=1"),
+    get("/containers/json?all=true&limit=2"),
+    get("/containers/json?limit=1"),
+    get("/containers/json?limit=0"),
+    get("/containers/json?limit=-1"),
+    get("/containers/json?limit=x"),
+    get("/containers/json?all=1&size=1&limit=1"),
+    get("/containers/json?filters=x"),
+    get("/containers/json?filters={}"),
+    get('/containers/json?all=1&filters={"name":{"one":true}}'),
+    get('/containers/json?all=1&filters={"name":{"one":false}}'),
+    *(
+        listed({key: [value]})
+        for key, values in {
+            "name": ["one", "/one", "^/t", "^t", "o$", "", "[", "nobody"],
+            "id": ["@one@", "@one:12@", "nobody", ""],
+            "label": ["tier", "tier=front", "tier=", "tier=back", "n=2", ""],
+            "status": ["created", "running", "exited", "nonsense", ""],
+            "exited": ["0", "137", "x", ""],
+            "ancestor": [images.PLAIN, "conformance/plain", images.FULL, "nosuch", ""],
+            "before": ["two", "nobody", "@two:12@"],
+            "since": ["two", "nobody"],
+            "volume": ["data", "/data", "nosuch"],
+            "network": ["none", "host", "bridge", "nosuch"],
+            "publish": ["80", "80/tcp", "8000-8010", "x", "80:80"],
+            "expose": ["80/tcp", "53/udp", ""],
+            "health": ["none", "healthy", "nonsense"],
+            "is-task": ["true", "false", "1", "x"],
+            "isolation": ["default", ""],
+            "nonsense": ["x"],
+        }.items()
+        for value in values
+    ),
+    listed({"name": ["one", "two"]}),
+    listed({"label": ["tier", "n=1"]}),
+    listed({"status": ["created"]}, query="limit=0"),
+    listed({"name": ["one"]}, query=""),
+]
+
+_WAITS = [
+    create("web"),
+    *(post(f"/containers/web/wait{query}") for query in ("", "?condition=", "?condition=not-running", "?condition=x")),
+    post("/containers/nobody/wait"),
+    *(post(f"/containers/web/{verb}") for verb in ("stop", "kill", "pause", "unpause", "resize?h=1&w=1", "stop?t=x")),
+    post("/containers/web/kill?signal=nonsense"),
+    *(post(f"/containers/nobody/{verb}") for verb in ("stop", "kill", "pause", "unpause")),
+    get("/containers/web/top"),
+    get("/containers/web/logs?stdout=1"),
+    get("/containers/web/logs"),
+    get("/containers/web/changes"),
+    post("/containers/web/exec", {"Cmd": ["true"]}),
+    post("/containers/web/nonsense"),
+]
+
+_PRUNES = [
+    create("one", Labels={"story": "yes"}),
+    create("two", {"Binds": ["kept:/kept", "/anonymous"]}, Labels={"story": "yes", "spared": ""}),
+    post('/containers/prune?filters={"label":["story"],"label!":["spared"]}'),
+    post('/containers/prune?filters={"label":["story=no"]}'),
+    post('/containers/prune?filters={"label":["story"],"until":["2001-01-01"]}'),
+    post('/containers/prune?filters={"until":["1h","2h"]}'),
+    post('/containers/prune?filters={"until":["nonsense"]}'),
+    post('/containers/prune?filters={"nonsense":["x"]}'),
+    post("/containers/prune?filters=x"),
+    post('/containers/prune?filters={"label":["story"]}'),
+    listed({"label": ["story"]}),
+    post("/volumes/create", {"Name": "loose", "Labels": {"story": "yes"}}),
+    post('/volumes/prune?filters={"label":["story"]}'),
+    post('/volumes/prune?filters={"nonsense":["x"]}'),
+    post("/networks/create", {"Name": "loose", "Labels": {"story": "yes"}}),
+    post("/networks/create", {"Name": "spared", "Labels": {"story": "no"}}),
+    post('/networks/prune?filters={"label":["story=yes"]}'),
+    post('/networks/prune?filters={"until":["nonsense"]}'),
+    post('/networks/prune?filters={"nonsense":["x"]}'),
+    post('/networks/prune?filters={"label":["story"]}'),
+    get('/networks?filters={"type":["custom"]}'),
+]
+
+_NETWORKS = [
+    post("/networks/create", {"Name": "net", "Driver": "bridge", "IPAM": {"Config": [{"Subnet": "10.99.0.0/24"}]}}),
+    get("/networks/net"),
+    get("/networks/@net:12@"),
+    get("/networks/nobody"),
+    post("/networks/create", {"Name": "net", "CheckDuplicate": True}),
+    post("/networks/create", {"Name": "", "Driver": "bridge"}),
+    post("/networks/create", {"Name": "bridge"}),
+    post("/networks/create", {"Name": "x", "Driver": "host"}),
+    post("/networks/create", {"Name": "x", "IPAM": {"Config": [{"Subnet": "nonsense"}]}}),
+    post("/networks/create", {"Name": "x", "IPAM": {"Config": [{"Subnet": "10.99.0.0/16"}]}}),
+    post("/networks/create", {"Name": "x", "IPAM": {"Config": [{"Subnet": "10.98.0.0/24", "Gateway": "1.2.3.4"}]}}),
+    post("/networks/create", {"Name": "inner", "Internal": True, "Attachable": True, "Labels": {"a": "b"},
+        "IPAM": {"Config": [{"Subnet": "10.97.0.0/24", "Gateway": "10.97.0.9", "IPRange": "10.97.0.128/25"}]},
+        "Options": {"com.docker.network.bridge.name": "bytest0"}}),
+    get("/networks/inner"),
+    get('/networks?filters={"type":["custom"]}'),
+    get('/networks?filters={"driver":["bridge"],"name":["ne"]}'),
+    get('/networks?filters={"label":["a=b"]}'),
+    get('/networks?filters={"dangling":["true"]}'),
+    get('/networks?filters={"scope":["swarm"]}'),
+    get('/networks?filters={"type":["nonsense"]}'),
+    get('/networks?filters={"nonsense":["x"]}'),
+    create("web", {"NetworkMode": "net"}, NetworkingConfig={"EndpointsConfig": {"net": {"Aliases": ["w"],
+        "IPAMConfig": {"IPv4Address": "10.99.0.9"}}}}),
+    get("/containers/web/json"),
+    create("byid", {"NetworkMode": "@net@", "Links": ["nobody"]}),
+    get("/containers/byid/json"),
+    create("plain", {"NetworkMode": "net"}),
+    get("/containers/plain/json"),
+    create("two", {"NetworkMode": "net"}, NetworkingConfig={"EndpointsConfig": {"net": {}, "inner": {}}}),
+    create("other", {"NetworkMode": "net"}, NetworkingConfig={"EndpointsConfig": {"inner": {}}}),
+    create("hosted2", {"NetworkMode": "host"}),
+    post("/networks/inner/connect", {"Container": "web", "EndpointConfig": {"Aliases": ["x"]}}),
+    get("/containers/web/json"),
+    post("/networks/inner/connect", {"Container": "web"}),
+    post("/networks/inner/connect", {"Container": "nobody"}),
+    post("/networks/nobody/connect", {"Container": "web"}),
+    post("/networks/host/connect", {"Container": "web"}),
+    post("/networks/inner/connect", {"Container": "hosted2"}),
+    post("/networks/inner/connect", {"Container": "shared"}),
+    post("/networks/inner/disconnect", {"Container": "web"}),
+    post("/networks/inner/disconnect", {"Container": "web"}),
+    post("/networks/net/disconnect", {"Container": "web", "Force": True}),
+    get("/containers/web/json"),
+    listed({"network": ["net"]}),
+    listed({"network": ["@net@"]}),
+    get("/networks/net"),
+    delete("/networks/net"),
+    delete("/networks/net"),
+    get(f'/events?since=1&until={NOW}&filters={{"network":["@net@","@inner@"]}}'),
+    delete("/networks/host"),
+    get("/containers/plain/json"),
+    create("gone", {"NetworkMode": "net"}),
+    get("/containers/gone/json"),
+    post("/networks/inner/connect", {"Container": "plain", "EndpointConfig": {"IPAMConfig": {"IPv4Address": "x"}}}),
+    create("outside", {"NetworkMode": "inner"}, NetworkingConfig={"EndpointsConfig": {"inner": {
+        "IPAMConfig": {"IPv4Address": "10.1.0.9"}}}}),
+]  # fmt: skip
+
+_VOLUMES = [
+    post("/volumes/create", {"Name": "vol", "Labels": {"a": "b"}, "Driver": "local"}),
+    get("/volumes/vol"),
+    post("/volumes/create", {"Name": "vol", "Labels": {"c": "d"}}),
+    post("/volumes/create", {"Name": "vol", "Driver": ""}),
+    post("/volumes/create", {"Name": "a/b"}),
+    post("/volumes/create", {"Name": "x"}),
+    post("/volumes/create", {"Name": "opts", "DriverOpts": {"nonsense": "1"}}),
+    post("/volumes/create", {"Name": "opts", "DriverOpts": {"type": "tmpfs"}}),
+    post("/volumes/create", {"Name": "opts", "DriverOpts": {"type": "tmpfs", "device": "tmpfs", "o": "size=1m"}}),
+    get("/volumes/opts"),
+    get("/volumes/nobody"),
+    create("web", {"Binds": ["vol:/vol"]}),
+    delete("/volumes/vol"),
+    delete("/volumes/vol?force=1"),
+    get('/volumes?filters={"dangling":["true"],"name":["vol"]}'),
+    get('/volumes?filters={"dangling":["false"],"name":["vol"]}'),
+    get('/volumes?filters={"label":["a=b"]}'),
+    get('/volumes?filters={"driver":["local"],"name":["opts"]}'),
+    get('/volumes?filters={"dangling":["x"]}'),
+    get('/volumes?filters={"nonsense":["x"]}'),
+    delete("/containers/web?v=1"),
+    get("/volumes/vol"),
+    delete("/volumes/vol"),
+    delete("/volumes/vol"),
+    delete("/volumes/vol?force=1"),
+]
+
+_EVENTS = [
+    create("told", {"Binds": ["toldvol:/vol", "/anonymous"]}, Labels={"a": "b", "name": "label"}),
+    post("/containers/told/rename?name=told2"),
+    post("/containers/told2/update", {"CpuShares": 9}),
+    delete("/containers/told2?v=1"),
+    get(f'/events?since=1&until={NOW}&filters={{"container":["@told@"]}}'),
+    get(f'/events?since=1&until={NOW}&filters={{"container":["told2"],"event":["rename","destroy"]}}'),
+    get(f'/events?since=1&until={NOW}&filters={{"volume":["toldvol"]}}'),
+    get(f'/events?since=1&until={NOW}&filters={{"type":["container"],"label":["a=b"],"event":["create"]}}'),
+    get("/events?since=2&until=1"),
+    get("/events?since=x&until=1"),
+]
+
+_STORIES: dict[str, list[Step]] = {
+    "rename": _RENAMES,
+    "update": [
+        create("web", {"Memory": 256 * MB}),
+        *_tries("/containers/web/update", *_UPDATES),
+        *_tries("/containers/nobody/update", {}, {"Memory": 1}),
+        get("/containers/web/json"),
+    ],
+    "remove": _REMOVALS,
+    "links": _LINKS,
+    "list": _LISTS,
+    "wait and verbs of what runs": _WAITS,
+    "prune": _PRUNES,
+    "networks": _NETWORKS,
+    "volumes": _VOLUMES,
+    "events": _EVENTS,
+}
