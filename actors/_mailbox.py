@@ -209,14 +209,14 @@ class Mailbox:
                 receipt.scope.cancel()
         return receipt.state == "runs on"
 
-    def close(self, make_error: Callable[[], ActorError]) -> None:
+    def close(self) -> None:
         """Accept nothing any more. Everything undelivered is failed with a fresh error each, or reported as dropped."""
         self.refuse_new()
         left = [message for message in self._queue if _is_live(message)]
         left += self._waiting or ()
         self._queue, self._waiting, self._dead, self._sample = (), None, 0, None
         for message in left:
-            self._drop(message, make_error())
+            self._drop(message, ActorStopped(self.name))
 
     def refuse_new(self) -> None:
         """Accept nothing any more, but keep what is there for the reader: the first half of a graceful stop."""

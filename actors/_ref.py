@@ -83,12 +83,7 @@ class Ref(Handle, Generic[A_co]):
 
     # A message whose method takes a `timeout` of its own must pass it by position: no signature can say that.
     def ask(  # type: ignore[misc]
-        self,
-        method: Callable[..., Awaitable[object]],
-        /,
-        *args: object,
-        timeout: float | None = None,
-        **kwargs: object,
+        self, method: Callable[..., Awaitable[object]], /, *args: object, timeout: float | None = None, **kwargs: object
     ) -> Coroutine[Any, Any, object]:
         """The reply. Waits for room in the mailbox, then for the answer; `timeout` (seconds) covers both.
 

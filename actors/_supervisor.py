@@ -22,7 +22,7 @@ from actors._backend import Slot, Spawn, current_backend, fire
 from actors._cell import CURRENT, Cell, Serve
 from actors._child import ChildOptions, ChildSpec, Restart, Strategy
 from actors._dispatch import Hooks, serve_methods
-from actors._errors import ActorError, ActorStopped, TooManyRestarts
+from actors._errors import ActorStopped, TooManyRestarts
 from actors._events import ChildCrashed, ChildStopped, Event, EventHook, StopTimeout, Undelivered
 from actors._inbox import Channel, Loop, serve_loop
 from actors._mailbox import Mailbox
@@ -90,7 +90,8 @@ class Supervisor:
         self._backoff = backoff
         self._rng = rng or Random()
         self._on_event = on_event
-        self._on_dropped = self._report_undelivered  # one for all mailboxes
+        # One for all mailboxes.
+        self._on_dropped = lambda child, method, reason: self.emit(Undelivered(self.name, child, method, reason))
         self._children: dict[str, Cell[object]] = {}
         """By name, in start order."""
         self._exits: deque[_Exited] = deque()
@@ -156,25 +157,14 @@ class Supervisor:
 
     def snapshot(self) -> Snapshot:
         backing_off = {exited.cell.name for exited in self._backing_off}
-        return Snapshot(
-            name=self.name,
-            strategy=self._strategy,
-            children=tuple(
-                child_snapshot(cell, is_backing_off=cell.name in backing_off) for cell in self._children.values()
-            ),
-        )
+        cells = self._children.values()
+        children = tuple(child_snapshot(cell, is_backing_off=cell.name in backing_off) for cell in cells)
+        return Snapshot(name=self.name, strategy=self._strategy, children=children)
 
     def new_mailbox(self, spec: ChildSpec[object], kind: type[M]) -> M:
         return kind(
-            spec.name,
-            spec.mailbox_capacity,
-            overflow=spec.overflow,
-            on_dropped=self._on_dropped,
-            now=self.backend.now,
+            spec.name, spec.mailbox_capacity, overflow=spec.overflow, on_dropped=self._on_dropped, now=self.backend.now
         )
-
-    def _report_undelivered(self, child: str, method: str, reason: ActorError) -> None:
-        self.emit(Undelivered(self.name, child, method, reason))
 
     async def start_cell(self, spec: ChildSpec[A], mailbox: Mailbox, serve: Serve) -> Cell[A]:
         """See `start`."""
@@ -264,9 +254,8 @@ class Supervisor:
     def note_exit(self, cell: Cell[object], crash: Exception | None) -> None:
         if crash is not None:
             self.emit(ChildCrashed(self.name, cell.name, crash))
-        if cell.is_asked_to_stop:
-            return  # whoever asked goes on from here
-        self._see_to(_Exited(cell, cell.incarnation, crash))
+        if not cell.is_asked_to_stop:  # else whoever asked goes on from here
+            self._see_to(_Exited(cell, cell.incarnation, crash))
 
     def _see_to(self, exited: _Exited) -> None:
         self._exits.append(exited)

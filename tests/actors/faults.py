@@ -55,7 +55,7 @@ FAULTS = (
     Fault(
         "a mailbox is not closed when its actor is gone",
         "_cell.py",
-        "self.mailbox.close(lambda: ActorStopped(self.name))",
+        "self.mailbox.close()",
         "self.mailbox.refuse_new()",
         "test_a_full_inbox_does_as_its_policy_says",
     ),
