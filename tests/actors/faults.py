@@ -5,6 +5,7 @@ A fault that a test does not catch is a gap in the tests: the table in README.md
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ import attrs
 ROOT = Path(__file__).parent.parent.parent
 
 TIMEOUT_S = 60.0
-"""A test that takes longer hangs, and so has caught its fault. Enough for a machine that is busy with other things."""
+"""A test that takes longer hangs, and so has caught its fault. Raise it (`--timeout-s`) where the machine is busy."""
 
 
 @attrs.frozen
@@ -268,17 +269,21 @@ FAULTS = (
 
 
 def main(arguments: list[str]) -> int:
-    """0 if every fault that contains one of `arguments`, or every fault at all, is caught."""
+    """0 if every fault that contains one of the words given, or every fault at all, is caught."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("words", nargs="*", help="only faults that contain one of these")
+    parser.add_argument("--timeout-s", type=float, default=TIMEOUT_S, help="what takes longer hangs (%(default)s)")
+    given = parser.parse_args(arguments)
     survivors = 0
     for fault in FAULTS:
-        if not arguments or any(word in fault.what for word in arguments):
-            how = run_with(fault)
+        if not given.words or any(word in fault.what for word in given.words):
+            how = run_with(fault, given.timeout_s)
             survivors += how == "SURVIVED"
             say(f"{how:9} {fault.what}: {fault.caught_by}\n")
     return min(survivors, 1)
 
 
-def run_with(fault: Fault) -> str:
+def run_with(fault: Fault, timeout_s: float) -> str:
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch)
         for part in ("actors", "tests/actors"):
@@ -295,7 +300,7 @@ def run_with(fault: Fault) -> str:
                 command,
                 cwd=copy,
                 env={**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"},
-                timeout=TIMEOUT_S,
+                timeout=timeout_s,
                 capture_output=True,
                 check=False,
             )
