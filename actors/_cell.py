@@ -115,6 +115,7 @@ class Cell(Generic[A_co]):
 
     def prepare(self) -> None:
         """An incarnation is about to run: from here on it can be waited for, and called off."""
+        self.mailbox.come_back()
         self.incarnation += 1
         self.start_error: Exception | None = None
         self.subtrees: tuple[Callable[[], Snapshot], ...] = ()

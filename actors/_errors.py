@@ -49,6 +49,14 @@ class MailboxFull(ActorError):
         self.capacity = capacity
 
 
+class ActorDown(MailboxFull):
+    """The actor backs off before a restart, and was started with `while_down="reject"`: as if full, so try again later."""
+
+    def __init__(self, actor: str) -> None:
+        super().__init__(actor, 0)
+        self.args = (f"actor {actor!r} is down until it is started again",)
+
+
 class AskTimeout(ActorError, TimeoutError):
     """No reply in time. If `was_started` is false the message was never read and never will be."""
 

@@ -94,6 +94,7 @@ class Ref(Handle, Generic[A_co]):
             Refused: the actor's answer is no.
             ActorCrashed: the handler failed; its exception is the `__cause__`.
             ActorStopped: the actor is gone.
+            MailboxFull: there is no room, and nobody may wait for it; or `ActorDown`: see `ChildSpec.while_down`.
             AskTimeout: no reply in time.
             AskCycle: the ask would wait for itself.
         """
@@ -107,6 +108,7 @@ class Ref(Handle, Generic[A_co]):
 
         Raises:
             ActorStopped: the actor is gone.
+            MailboxFull: as for `ask`.
             AskCycle: the wait for room would be for itself.
         """
         cell = self._cell
@@ -118,7 +120,7 @@ class Ref(Handle, Generic[A_co]):
         """Put the message into the mailbox, now or never.
 
         Raises:
-            MailboxFull: there is no room.
+            MailboxFull: there is no room; or `ActorDown`, as for `ask`.
             ActorStopped: the actor is gone.
         """
         self._cell.mailbox.put_nowait((method.__name__, args, kwargs, None))

@@ -62,7 +62,7 @@ class Supervisor:
     Args:
         strategy: who is restarted with a child that failed.
         intensity: how many restarts in how many seconds; one more raises `TooManyRestarts` out of the `async with`.
-        backoff: how long to wait before a restart; by default not at all. Meanwhile the mailbox goes on taking messages.
+        backoff: how long to wait before a restart; by default not at all. For the messages meanwhile see `ChildSpec.while_down`.
         rng: draws the jitter of `backoff`.
         on_event: called with every event of the tree, in the event loop; it must not block. If it raises, that is the end.
         hooks: called around every message that a child handles; for tests.
@@ -312,8 +312,15 @@ class Supervisor:
             self._give_up(cell, crash)
         elif (delay_s := self._delay_s(cell)) > 0:
             self._backing_off.append(attrs.evolve(exited, due_at=self.backend.now() + delay_s))
+            for down in (cell, *exited.behind):
+                self._reject_if_down(down)
         else:
             await self._restart(cell)
+
+    def _reject_if_down(self, cell: Cell[object]) -> None:
+        is_up = any(other.is_up for other in self._children.values() if other.mailbox is cell.mailbox)
+        if cell.spec.while_down == "reject" and cell.exit is None and not is_up:
+            cell.mailbox.go_down()
 
     def _forget(self, cell: Cell[object], crash: Exception | None) -> None:
         """It has ended by itself, for good."""
