@@ -78,7 +78,7 @@ class Cell(Generic[A_co]):
     __slots__ = tuple(
         (
             "_helpers _interrupt _is_called_off _is_ended _progress _scope _stopping _ticked _timers _watchers "
-            "exit handled handling has_news incarnation is_up last_crash last_delay_s mailbox name owed parent "
+            "cleanup_timeout_s exit handled handling has_news incarnation is_up last_crash last_delay_s mailbox name owed parent "
             "restarts_in_a_row serve spec start_error subtrees task up_since waiting_on"
         ).split()
     )
@@ -117,6 +117,8 @@ class Cell(Generic[A_co]):
         """An incarnation is about to run: from here on it can be waited for, and called off."""
         self.mailbox.come_back()
         self.incarnation += 1
+        self.cleanup_timeout_s = 0.0
+        """Of the `__aexit__` of this incarnation."""
         self.start_error: Exception | None = None
         self.subtrees: tuple[Callable[[], Snapshot], ...] = ()
         """Of the supervisors that this incarnation has entered."""
@@ -169,6 +171,7 @@ class Cell(Generic[A_co]):
 
         So `life` is around both, at the end with a deadline, and what is cancelled is a scope around the messages only.
         """
+        self.cleanup_timeout_s = CLEANUP_TIMEOUT_S
         async with actor as entered:
             self._come_up()
             try:
@@ -177,7 +180,7 @@ class Cell(Generic[A_co]):
                     await self.serve(self, entered)
             finally:
                 await self._end_helpers()
-                life.deadline = self.parent.backend.now() + CLEANUP_TIMEOUT_S
+                life.deadline = self.parent.backend.now() + self.cleanup_timeout_s
 
     def _come_up(self) -> None:
         self.is_up = True
