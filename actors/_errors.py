@@ -7,7 +7,9 @@ class Refused(Exception):
     """An answer that is no crash: raised in a handler it goes to whoever asked, and the actor lives on.
 
     Subclass it for the failures that are part of an actor's contract (not found, conflict). Every other exception is a
-    defect: it ends the incarnation and is the supervisor's business.
+    defect: it ends the incarnation and is the supervisor's business. It is the one way: a list of other classes that count
+    as answers would take a `KeyError` for one that is a slip in the handler. Who must raise a `KeyError` raises his own:
+    `class NotFound(Refused, KeyError)`.
     """
 
 
