@@ -50,7 +50,7 @@ async def test_each_restart_in_a_row_waits_longer_up_to_the_limit() -> None:
         ref = await supervisor.start(lambda: Fragile(starts), name="vase")
         for _ in range(5):
             with pytest.raises(ActorCrashed):
-                await ref.ask(Fragile.crash)
+                await ref.ask(Fragile.crash, timeout=10.0)
         assert await ref.ask(Fragile.ping) == "pong"
     assert [round(b - a, 3) for a, b in pairwise(starts)] == [1, 2, 4, 5, 5]
 
