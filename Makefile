@@ -25,7 +25,10 @@ types: .venv/dev.stamp
 	$(BIN)/mypy
 
 unit: .venv/dev.stamp
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(PYTEST_ARGS)
+
+bench: .venv/dev.stamp  ## measure creates beside dockerd and podman, on a quiet machine; BENCH_ARGS='--help'
+	$(BIN)/python -m contrib.bench $(BENCH_ARGS)
 
 bench-actors: .venv-bench/stamp  ## measure the actors beside pykka, xoscar, thespian and triotp; BENCH_ARGS='--help'
 	.venv-bench/bin/python -m contrib.bench_actors $(BENCH_ARGS)

@@ -46,6 +46,7 @@ from actors._deferred import Deferred
 from actors._dispatch import Hooks, cancel_on_abandon
 from actors._errors import (
     ActorCrashed,
+    ActorDown,
     ActorError,
     ActorStopped,
     AskCycle,
@@ -80,6 +81,7 @@ from actors._topic import CutOff, EndOfTopic, Subscriber, Subscription, TellSubs
 __all__ = [
     "ActorContext",
     "ActorCrashed",
+    "ActorDown",
     "ActorError",
     "ActorStopped",
     "AskCycle",

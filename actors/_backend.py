@@ -69,10 +69,8 @@ class Backend(Protocol):
     now: Callable[[], float]
     """`anyio.current_time`, without the way there."""
     slot: Callable[[], Slot]
-
-    def scope(self) -> Scope: ...
-
-    def current_task(self) -> object: ...
+    scope: Callable[[], Scope]
+    current_task: Callable[[], object]
 
     def crew(self) -> AbstractAsyncContextManager[Spawn]:
         """Where an actor's tasks run. Enter it in a task that lives longer, and leave it when all have ended."""
@@ -82,7 +80,7 @@ class Backend(Protocol):
         """Where `task` is waiting: `file:line function`, outermost first."""
         ...
 
-    def call_soon_threadsafe(self, callback: Callable[[], object]) -> None:
+    def call_soon_threadsafe(self, callback: Callable[[], object], /) -> object:
         """Raises RuntimeError once the loop is closed."""
         ...
 
@@ -94,12 +92,9 @@ class AsyncioBackend:
         self.now = self._loop.time
         # What `loop.create_future` returns on asyncio and uvloop, without the way through Python.
         self.slot: Callable[[], Slot] = functools.partial(Future, loop=self._loop)
-
-    def scope(self) -> Scope:
-        return anyio.CancelScope()
-
-    def current_task(self) -> object:
-        return asyncio.current_task()
+        self.scope: Callable[[], Scope] = anyio.CancelScope
+        self.current_task: Callable[[], object] = asyncio.current_task
+        self.call_soon_threadsafe: Callable[[Callable[[], object]], object] = self._loop.call_soon_threadsafe
 
     @asynccontextmanager
     async def crew(self) -> AsyncIterator[Spawn]:
@@ -109,9 +104,6 @@ class AsyncioBackend:
     def stack(self, task: object) -> tuple[str, ...]:
         assert isinstance(task, asyncio.Task)
         return frames_of(task.get_coro())
-
-    def call_soon_threadsafe(self, callback: Callable[[], object]) -> None:
-        self._loop.call_soon_threadsafe(callback)
 
 
 def frames_of(coroutine: object) -> tuple[str, ...]:

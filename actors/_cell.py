@@ -78,7 +78,7 @@ class Cell(Generic[A_co]):
     __slots__ = tuple(
         (
             "_helpers _interrupt _is_called_off _is_ended _progress _scope _stopping _ticked _timers _watchers "
-            "exit handled handling has_news incarnation is_up last_crash last_delay_s mailbox name owed parent "
+            "cleanup_timeout_s exit handled handling has_news incarnation is_up last_crash last_delay_s mailbox name owed parent "
             "restarts_in_a_row serve spec start_error subtrees task up_since waiting_on"
         ).split()
     )
@@ -100,36 +100,32 @@ class Cell(Generic[A_co]):
         """The method being asked, and whom the handler asks it of."""
         self.task: object = None
         self.exit: Exit | None = None
-        self.start_error: Exception | None = None
         self.handling: Message | None = None
         self.owed: dict[Deferred[object], Message] | None = None
         """Messages that are still to be answered. Made when it is needed, as are the next two: most actors need none."""
         self._helpers: Helpers | None = None
         self._timers: Timers | None = None
         self._ticked = False
-        self.subtrees: tuple[Callable[[], Snapshot], ...] = ()
-        """Of the supervisors that this incarnation has entered."""
-        self.has_news = False
-        """Whether there is more to see to than the mailbox, so that to take from that is not enough."""
         self.serve = serve
         self._watchers: set[Slot] | None = None
         self._scope: Scope | None = None
         """What to cancel to end the incarnation: all of its life, or while it is entered only its work."""
-        self._is_ended = True
-        self._is_called_off = False
         self._progress: Slot | None = None
         """Of the one who waits for the incarnation to come up, or to end."""
-        self._stopping: Literal["no", "after this message", "after the queue"] = "no"
-        self._interrupt: Exception | None = None
 
     def prepare(self) -> None:
         """An incarnation is about to run: from here on it can be waited for, and called off."""
+        self.mailbox.come_back()
         self.incarnation += 1
-        self.start_error = None
-        self.subtrees = ()
+        self.cleanup_timeout_s = 0.0
+        """Of the `__aexit__` of this incarnation."""
+        self.start_error: Exception | None = None
+        self.subtrees: tuple[Callable[[], Snapshot], ...] = ()
+        """Of the supervisors that this incarnation has entered."""
         self.has_news = False
-        self._stopping = "no"
-        self._interrupt = None
+        """Whether there is more to see to than the mailbox, so that to take from that is not enough."""
+        self._stopping: Literal["no", "after this message", "after the queue"] = "no"
+        self._interrupt: Exception | None = None
         self._is_called_off = False
         self._is_ended = False
 
@@ -175,6 +171,7 @@ class Cell(Generic[A_co]):
 
         So `life` is around both, at the end with a deadline, and what is cancelled is a scope around the messages only.
         """
+        self.cleanup_timeout_s = CLEANUP_TIMEOUT_S
         async with actor as entered:
             self._come_up()
             try:
@@ -183,7 +180,7 @@ class Cell(Generic[A_co]):
                     await self.serve(self, entered)
             finally:
                 await self._end_helpers()
-                life.deadline = self.parent.backend.now() + CLEANUP_TIMEOUT_S
+                life.deadline = self.parent.backend.now() + self.cleanup_timeout_s
 
     def _come_up(self) -> None:
         self.is_up = True
@@ -338,7 +335,7 @@ class Cell(Generic[A_co]):
         if self.exit is not None:
             return
         self.exit = Exit(self.name, crash)
-        self.mailbox.close(lambda: ActorStopped(self.name))
+        self.mailbox.close()
         for watcher in self._watchers or ():
             fire(watcher)
 

@@ -37,6 +37,7 @@ class ChildOptions(TypedDict, total=False):
     mailbox_capacity: int
     overflow: Overflow
     context: Literal["actor", "caller"]
+    while_down: Literal["queue", "reject"]
     stop_timeout_s: float
 
 
@@ -51,5 +52,9 @@ class ChildSpec(Generic[A_co]):
     context: Literal["actor", "caller"] = "actor"
     """Whose context variables a handler sees when it is asked; of a tell always the actor's. The caller's make an ask about a
     quarter slower."""
+    while_down: Literal["queue", "reject"] = "queue"
+    """What becomes of messages while it backs off before a restart: they are queued, to its bound; or nobody is to wait for it:
+    they fail with `ActorDown`, and so do the asks and those who wait for room that are there already. What was accepted of
+    tells and sends is kept. A pool rejects once the last of its members that was up backs off."""
     stop_timeout_s: float = STOP_TIMEOUT_S
     """How long a graceful stop may take, its queue included, before the incarnation is cancelled."""

@@ -7,7 +7,9 @@ class Refused(Exception):
     """An answer that is no crash: raised in a handler it goes to whoever asked, and the actor lives on.
 
     Subclass it for the failures that are part of an actor's contract (not found, conflict). Every other exception is a
-    defect: it ends the incarnation and is the supervisor's business.
+    defect: it ends the incarnation and is the supervisor's business. It is the one way: a list of other classes that count
+    as answers would take a `KeyError` for one that is a slip in the handler. Who must raise a `KeyError` raises his own:
+    `class NotFound(Refused, KeyError)`.
     """
 
 
@@ -47,6 +49,14 @@ class MailboxFull(ActorError):
         super().__init__(f"mailbox of {actor!r} is full ({capacity} messages)")
         self.actor = actor
         self.capacity = capacity
+
+
+class ActorDown(MailboxFull):
+    """The actor backs off before a restart, and was started with `while_down="reject"`: as if full, so try again later."""
+
+    def __init__(self, actor: str) -> None:
+        super().__init__(actor, 0)
+        self.args = (f"actor {actor!r} is down until it is started again",)
 
 
 class AskTimeout(ActorError, TimeoutError):

@@ -39,12 +39,7 @@ class ThreadRef(Generic[A_co]):
 
     # As with `Ref.ask`: a message whose method takes a `timeout` of its own must pass it by position.
     def ask(  # type: ignore[misc]
-        self,
-        method: Callable[..., Awaitable[object]],
-        /,
-        *args: object,
-        timeout: float | None = None,
-        **kwargs: object,
+        self, method: Callable[..., Awaitable[object]], /, *args: object, timeout: float | None = None, **kwargs: object
     ) -> object:
         """The reply; raises as `Ref.ask` does."""
         cell, future = self._cell, concurrent.futures.Future[object]()

@@ -106,11 +106,7 @@ class Channel(Handle, Generic[T_contra]):
     __slots__ = ()
 
     def ask(
-        self,
-        make: Callable[Concatenate[Deferred[R], P], T_contra],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
+        self, make: Callable[Concatenate[Deferred[R], P], T_contra], /, *args: P.args, **kwargs: P.kwargs
     ) -> Coroutine[Any, Any, R]:
         """Send `make(answer, *args)` and return what `answer` is resolved with. Waits and raises as `Ref.ask`.
 

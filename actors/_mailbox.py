@@ -17,7 +17,7 @@ import attrs
 from anyio import CancelScope
 
 from actors._backend import Slot, Waker, fire
-from actors._errors import ActorError, ActorStopped, MailboxFull
+from actors._errors import ActorDown, ActorError, ActorStopped, MailboxFull
 
 Overflow = Literal["wait", "reject", "drop_new", "drop_oldest"]
 """What becomes of a message for which there is no room: ask and send wait (a tell never does), or fail with MailboxFull; or it is
@@ -87,7 +87,7 @@ class Mailbox:
 
     __slots__ = tuple(
         (
-            "_abandoned _capacity _dead _free _is_closed _now _on_dropped _overflow _queue _reader _sample "
+            "_abandoned _capacity _dead _free _now _on_dropped _overflow _queue _reader _refusal _sample "
             "_sampled_at _time_in_mailbox_s _waiting name"
         ).split()
     )
@@ -118,7 +118,8 @@ class Mailbox:
         self._waiting: deque[Message] | None = None
         """Made when it is needed: most mailboxes are never full, and a deque is large."""
         self._reader: Slot | Waker | None = None
-        self._is_closed = False
+        self._refusal: Callable[[str], ActorError] | None = None
+        """What everybody is told, by our name, if this is closed."""
         self._abandoned = 0
         self._now = now
         self._sample: Message | None = None
@@ -130,7 +131,7 @@ class Mailbox:
 
         Raises:
             MailboxFull: there is no room, and this mailbox drops nothing.
-            ActorStopped: it is closed.
+            ActorStopped, ActorDown: it is closed, or is so for now.
         """
         if self._free <= 0:
             self._make_room(message)
@@ -155,11 +156,11 @@ class Mailbox:
 
         Raises:
             MailboxFull: there is no room, and nobody may wait for it.
-            ActorStopped: it is closed.
+            ActorStopped, ActorDown: it is closed, or is so for now.
         """
         receipt = message[3]
         assert receipt is not None, "nobody waits for it"
-        if self._free <= 0 and self._overflow == "wait" and not self._is_closed:
+        if self._free <= 0 and self._overflow == "wait" and self._refusal is None:
             receipt.state = "waiting"
             if self._waiting is None:
                 self._waiting = deque()
@@ -209,20 +210,33 @@ class Mailbox:
                 receipt.scope.cancel()
         return receipt.state == "runs on"
 
-    def close(self, make_error: Callable[[], ActorError]) -> None:
+    def close(self) -> None:
         """Accept nothing any more. Everything undelivered is failed with a fresh error each, or reported as dropped."""
         self.refuse_new()
         left = [message for message in self._queue if _is_live(message)]
         left += self._waiting or ()
         self._queue, self._waiting, self._dead, self._sample = (), None, 0, None
         for message in left:
-            self._drop(message, make_error())
+            self._drop(message, ActorStopped(self.name))
 
-    def refuse_new(self) -> None:
+    def refuse_new(self, refusal: Callable[[str], ActorError] = ActorStopped) -> None:
         """Accept nothing any more, but keep what is there for the reader: the first half of a graceful stop."""
-        self._is_closed = True
+        self._refusal = refusal
         self._free = 0
         self.wake()
+
+    def go_down(self) -> None:
+        """Accept nothing until `come_back`, and let nobody wait; keep what nobody waits for."""
+        self.refuse_new(ActorDown)
+        left, self._waiting = [*filter(_is_live, self._queue), *(self._waiting or ())], None
+        for message in left:
+            if _is_waited_for(message):
+                self._drop(message, ActorDown(self.name))
+        self._compact()
+
+    def come_back(self) -> None:
+        if self._refusal is ActorDown:
+            self._refusal, self._free = None, self._capacity - len(self._queue) + self._dead
 
     def wake(self) -> None:
         """Let the reader look again, or all of them."""
@@ -260,8 +274,8 @@ class Mailbox:
     def _make_room(self, message: Message) -> None:
         """There is none: raise, drop `message`, or drop the oldest in its favour."""
         method, _, _, receipt = message
-        if self._is_closed:
-            raise ActorStopped(self.name)
+        if self._refusal is not None:
+            raise self._refusal(self.name)
         if self._overflow == "drop_oldest":
             oldest = self.take()
             assert oldest is not None, "a mailbox without room has a message"
@@ -276,16 +290,16 @@ class Mailbox:
     def _drop(self, message: Message, error: ActorError) -> None:
         """Tell whoever waits for it; one that was sent is on its own once it is in the mailbox, and is reported."""
         method, _, _, receipt = message
-        if receipt is None or (not receipt.is_ask and receipt.state != "waiting"):
-            self._on_dropped(self.name, method, error)
-        else:
+        if receipt is not None and _is_waited_for(message):
             receipt.fail(error)
+        else:
+            self._on_dropped(self.name, method, error)
         if receipt is not None:
             receipt.state = "outside"
 
     def _give_room(self) -> None:
         """A place has come free: it is for the first who waits for one."""
-        if self._waiting or not self._is_closed:
+        if self._waiting or self._refusal is None:
             self._free += 1
         if self._waiting:
             message = self._waiting.popleft()
@@ -296,4 +310,10 @@ class Mailbox:
 
 
 def _is_live(message: Message) -> bool:
+    """Whether it is in the queue and to be handled."""
     return message[3] is None or message[3].state == "queued"
+
+
+def _is_waited_for(message: Message) -> bool:
+    """Of one in the queue, or that waits for room: a sender is through once it is in the queue."""
+    return message[3] is not None and (message[3].is_ask or message[3].state == "waiting")

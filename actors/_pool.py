@@ -17,7 +17,6 @@ from actors._backend import Slot, fire
 from actors._cell import Cell, Exit
 from actors._child import ChildOptions, ChildSpec
 from actors._dispatch import serve_methods
-from actors._errors import ActorError
 from actors._mailbox import Mailbox
 from actors._ref import Ref
 from actors._supervisor import Supervisor
@@ -56,10 +55,10 @@ class SharedMailbox(Mailbox):
         while self._idle:
             fire(self._idle.popleft())
 
-    def close(self, make_error: Callable[[], ActorError]) -> None:
+    def close(self) -> None:
         self.readers_left -= 1
         if self.readers_left == 0:
-            super().close(make_error)
+            super().close()
 
 
 class Pool(Ref[A_co]):

@@ -83,12 +83,7 @@ class Ref(Handle, Generic[A_co]):
 
     # A message whose method takes a `timeout` of its own must pass it by position: no signature can say that.
     def ask(  # type: ignore[misc]
-        self,
-        method: Callable[..., Awaitable[object]],
-        /,
-        *args: object,
-        timeout: float | None = None,
-        **kwargs: object,
+        self, method: Callable[..., Awaitable[object]], /, *args: object, timeout: float | None = None, **kwargs: object
     ) -> Coroutine[Any, Any, object]:
         """The reply. Waits for room in the mailbox, then for the answer; `timeout` (seconds) covers both.
 
@@ -99,6 +94,7 @@ class Ref(Handle, Generic[A_co]):
             Refused: the actor's answer is no.
             ActorCrashed: the handler failed; its exception is the `__cause__`.
             ActorStopped: the actor is gone.
+            MailboxFull: there is no room, and nobody may wait for it; or `ActorDown`: see `ChildSpec.while_down`.
             AskTimeout: no reply in time.
             AskCycle: the ask would wait for itself.
         """
@@ -112,6 +108,7 @@ class Ref(Handle, Generic[A_co]):
 
         Raises:
             ActorStopped: the actor is gone.
+            MailboxFull: as for `ask`.
             AskCycle: the wait for room would be for itself.
         """
         cell = self._cell
@@ -123,7 +120,7 @@ class Ref(Handle, Generic[A_co]):
         """Put the message into the mailbox, now or never.
 
         Raises:
-            MailboxFull: there is no room.
+            MailboxFull: there is no room; or `ActorDown`, as for `ask`.
             ActorStopped: the actor is gone.
         """
         self._cell.mailbox.put_nowait((method.__name__, args, kwargs, None))

@@ -26,6 +26,8 @@ class ChildSnapshot:
     restarts: int
     last_crash: str
     """Empty if there was none."""
+    stop_timeout_s: float
+    """How long its stop can take, without that of `supervisors`: its timeout, and that of its `__aexit__` if it has one."""
     supervisors: tuple[Snapshot, ...]
     """Those that the actor itself has entered."""
 
@@ -36,6 +38,12 @@ class Snapshot:
     strategy: Strategy
     children: tuple[ChildSnapshot, ...]
     """In start order."""
+
+    @property
+    def stop_timeout_s(self) -> float:
+        """How long the stop of this tree can take, one child after the other, if none ignores its cancellation."""
+        nested = sum(tree.stop_timeout_s for child in self.children for tree in child.supervisors)
+        return nested + sum(child.stop_timeout_s for child in self.children)
 
 
 def child_snapshot(cell: Cell[object], *, is_backing_off: bool) -> ChildSnapshot:
@@ -53,5 +61,6 @@ def child_snapshot(cell: Cell[object], *, is_backing_off: bool) -> ChildSnapshot
         handling=cell.handling[0] if cell.handling is not None else "",
         restarts=cell.incarnation - 1,
         last_crash=cell.last_crash,
+        stop_timeout_s=cell.spec.stop_timeout_s + cell.cleanup_timeout_s,
         supervisors=tuple(snapshot() for snapshot in cell.subtrees),
     )

@@ -22,7 +22,7 @@ from actors._backend import Slot, Spawn, current_backend, fire
 from actors._cell import CURRENT, Cell, Serve
 from actors._child import ChildOptions, ChildSpec, Restart, Strategy
 from actors._dispatch import Hooks, serve_methods
-from actors._errors import ActorError, ActorStopped, TooManyRestarts
+from actors._errors import ActorStopped, TooManyRestarts
 from actors._events import ChildCrashed, ChildStopped, Event, EventHook, StopTimeout, Undelivered
 from actors._inbox import Channel, Loop, serve_loop
 from actors._mailbox import Mailbox
@@ -62,7 +62,7 @@ class Supervisor:
     Args:
         strategy: who is restarted with a child that failed.
         intensity: how many restarts in how many seconds; one more raises `TooManyRestarts` out of the `async with`.
-        backoff: how long to wait before a restart; by default not at all. Meanwhile the mailbox goes on taking messages.
+        backoff: how long to wait before a restart; by default not at all. For the messages meanwhile see `ChildSpec.while_down`.
         rng: draws the jitter of `backoff`.
         on_event: called with every event of the tree, in the event loop; it must not block. If it raises, that is the end.
         hooks: called around every message that a child handles; for tests.
@@ -90,7 +90,8 @@ class Supervisor:
         self._backoff = backoff
         self._rng = rng or Random()
         self._on_event = on_event
-        self._on_dropped = self._report_undelivered  # one for all mailboxes
+        # One for all mailboxes.
+        self._on_dropped = lambda child, method, reason: self.emit(Undelivered(self.name, child, method, reason))
         self._children: dict[str, Cell[object]] = {}
         """By name, in start order."""
         self._exits: deque[_Exited] = deque()
@@ -156,25 +157,14 @@ class Supervisor:
 
     def snapshot(self) -> Snapshot:
         backing_off = {exited.cell.name for exited in self._backing_off}
-        return Snapshot(
-            name=self.name,
-            strategy=self._strategy,
-            children=tuple(
-                child_snapshot(cell, is_backing_off=cell.name in backing_off) for cell in self._children.values()
-            ),
-        )
+        cells = self._children.values()
+        children = tuple(child_snapshot(cell, is_backing_off=cell.name in backing_off) for cell in cells)
+        return Snapshot(name=self.name, strategy=self._strategy, children=children)
 
     def new_mailbox(self, spec: ChildSpec[object], kind: type[M]) -> M:
         return kind(
-            spec.name,
-            spec.mailbox_capacity,
-            overflow=spec.overflow,
-            on_dropped=self._on_dropped,
-            now=self.backend.now,
+            spec.name, spec.mailbox_capacity, overflow=spec.overflow, on_dropped=self._on_dropped, now=self.backend.now
         )
-
-    def _report_undelivered(self, child: str, method: str, reason: ActorError) -> None:
-        self.emit(Undelivered(self.name, child, method, reason))
 
     async def start_cell(self, spec: ChildSpec[A], mailbox: Mailbox, serve: Serve) -> Cell[A]:
         """See `start`."""
@@ -264,9 +254,8 @@ class Supervisor:
     def note_exit(self, cell: Cell[object], crash: Exception | None) -> None:
         if crash is not None:
             self.emit(ChildCrashed(self.name, cell.name, crash))
-        if cell.is_asked_to_stop:
-            return  # whoever asked goes on from here
-        self._see_to(_Exited(cell, cell.incarnation, crash))
+        if not cell.is_asked_to_stop:  # else whoever asked goes on from here
+            self._see_to(_Exited(cell, cell.incarnation, crash))
 
     def _see_to(self, exited: _Exited) -> None:
         self._exits.append(exited)
@@ -323,8 +312,15 @@ class Supervisor:
             self._give_up(cell, crash)
         elif (delay_s := self._delay_s(cell)) > 0:
             self._backing_off.append(attrs.evolve(exited, due_at=self.backend.now() + delay_s))
+            for down in (cell, *exited.behind):
+                self._reject_if_down(down)
         else:
             await self._restart(cell)
+
+    def _reject_if_down(self, cell: Cell[object]) -> None:
+        is_up = any(other.is_up for other in self._children.values() if other.mailbox is cell.mailbox)
+        if cell.spec.while_down == "reject" and cell.exit is None and not is_up:
+            cell.mailbox.go_down()
 
     def _forget(self, cell: Cell[object], crash: Exception | None) -> None:
         """It has ended by itself, for good."""

@@ -45,12 +45,8 @@ class TrioBackend:
         self.thread_id = threading.get_ident()
         self.now = trio.current_time
         self.slot: Callable[[], Slot] = _TrioSlot
-
-    def scope(self) -> Scope:
-        return trio.CancelScope()
-
-    def current_task(self) -> object:
-        return trio.lowlevel.current_task()
+        self.scope: Callable[[], Scope] = trio.CancelScope
+        self.current_task: Callable[[], object] = trio.lowlevel.current_task
 
     @asynccontextmanager
     async def crew(self) -> AsyncIterator[Spawn]:
@@ -68,5 +64,4 @@ class TrioBackend:
             raise RuntimeError("the event loop is closed") from error
 
 
-def is_trio_task() -> bool:
-    return trio.lowlevel.in_trio_task()
+is_trio_task = trio.lowlevel.in_trio_task

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
 
@@ -38,6 +38,15 @@ def actor_seed(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def actor_rng(actor_seed: int) -> random.Random:
     return random.Random(actor_seed)
+
+
+@pytest.fixture
+def unchanged_arguments() -> Iterator[None]:
+    """The test receives every message as it was sent."""
+    from actors.testing import unchanged_arguments
+
+    with unchanged_arguments():
+        yield
 
 
 @pytest.fixture

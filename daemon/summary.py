@@ -93,9 +93,16 @@ _NO_LABELS: Mapping[str, str] = MappingProxyType({})
 _SHARED_MAX = 1024
 """Values that are remembered for the containers to come; those that are forgotten stay shared where they are."""
 
+_SHARED_LENGTH_MAX = 256
+"""Characters in such a value: nobody fills the memory with long ones."""
+
+
+def _shared_args(args: tuple[str, ...]) -> tuple[str, ...]:
+    return _same_args(args) if sum(map(len, args)) + len(args) <= _SHARED_LENGTH_MAX else args
+
 
 @lru_cache(maxsize=_SHARED_MAX)
-def _shared_args(args: tuple[str, ...]) -> tuple[str, ...]:
+def _same_args(args: tuple[str, ...]) -> tuple[str, ...]:
     return args
 
 
@@ -103,12 +110,13 @@ def _shared_networks(networks: Mapping[str, EndpointSettings]) -> Mapping[str, E
     if len(networks) != 1:
         return networks
     [(name, endpoint)] = networks.items()
-    try:
-        return _sole_network(name, endpoint)
-    except TypeError:  # it has options of its own, in a dict, which has no hash
-        return networks
+    is_plain = endpoint == _PLAIN and len(name) <= _SHARED_LENGTH_MAX
+    return _plain_network(name) if is_plain else networks
+
+
+_PLAIN = EndpointSettings()
 
 
 @lru_cache(maxsize=_SHARED_MAX)
-def _sole_network(name: str, endpoint: EndpointSettings) -> Mapping[str, EndpointSettings]:
-    return {name: endpoint}
+def _plain_network(name: str) -> Mapping[str, EndpointSettings]:
+    return MappingProxyType({name: _PLAIN})

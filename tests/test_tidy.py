@@ -107,6 +107,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "daemon.__main__": ({"actors", "daemon"}, {"anyio"}),
     "loadtest": (set(), {"attrs", "httptools", "rich", "msgspec"}),
     "contrib": (set(), {"anyio", "attrs", "rich"}),
+    "contrib.engines": ({"loadtest"}, {"attrs"}),
+    "contrib.bench": ({"contrib.engines", "loadtest"}, {"attrs", "msgspec", "rich"}),
     "contrib.bench_actors.libraries": (
         {"actors", "contrib.bench_actors.contract"},
         {"pykka", "thespian", "trio", "triotp", "xoscar"},

@@ -8,19 +8,22 @@
     async def scenario(rng: Random) -> None:                   # the same seed, the same schedule: on trio, in virtual time
         async with Supervisor(hooks=Chaos(rng)) as supervisor: # delays and crashes around every message
             ...
-    simulate(scenario, seeds=range(1000))                      # a failure names its seed
+    with unchanged_arguments():                                # who changes what is on its way is named
+        simulate(scenario, seeds=range(1000))                  # a failure names its seed
 
 A plain class needs none of this for its unit tests: make it and call it. With pytest the plugin adds the option `--actor-seed`
-and the fixtures `actor_seed`, `actor_rng` and `no_leaks`.
+and the fixtures `actor_seed`, `actor_rng`, `no_leaks` and `unchanged_arguments`.
 """
 
 from actors.testing._chaos import Chaos, InjectedCrash, crash
 from actors.testing._leaks import Leak, no_leaks, quiesce
 from actors.testing._probe import Call, Probe, Unscripted, open_probe
 from actors.testing._seeded import run_seeded, seeded, simulate
+from actors.testing._unchanged import Changed, unchanged_arguments
 
 __all__ = [
     "Call",
+    "Changed",
     "Chaos",
     "InjectedCrash",
     "Leak",
@@ -33,4 +36,5 @@ __all__ = [
     "run_seeded",
     "seeded",
     "simulate",
+    "unchanged_arguments",
 ]

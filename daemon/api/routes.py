@@ -11,8 +11,6 @@ import re
 from collections.abc import Awaitable, Callable
 from urllib.parse import unquote
 
-import attrs
-
 from actors import ActorCrashed, ActorStopped, AskTimeout
 from daemon.api import (
     attach,
@@ -33,6 +31,7 @@ from daemon.api.listed import ListedViews
 from daemon.api.system import API_VERSION, API_VERSION_MIN, VERSION, dotted
 from daemon.engine import Engine
 from daemon.errors import DaemonError, InvalidParameter, NotFound, NotImplementedHere, Unavailable
+from daemon.evolve import evolve
 from daemon.http.message import Request, Response
 
 _log = logging.getLogger(__name__)
@@ -149,12 +148,12 @@ class Router:
         except Exception:  # noqa: BLE001 - a defect of ours: one answer lost, not the daemon
             _log.exception("%s %s failed", request.method, printable(request.path))
             response = error_response(500, "internal error: see the log of the daemon")
-        return attrs.evolve(response, headers=(*ENVELOPE, *response.headers))
+        return evolve(response, headers=(*ENVELOPE, *response.headers))
 
     def error(self, status: int, text: str) -> Response:
         """The answer to what is no request."""
         response = error_response(status, text)
-        return attrs.evolve(response, headers=(*ENVELOPE, *response.headers))
+        return evolve(response, headers=(*ENVELOPE, *response.headers))
 
     async def _respond(self, request: Request) -> Response:
         if request.method == "OPTIONS":

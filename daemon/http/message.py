@@ -39,7 +39,7 @@ class Request:
     has_body: bool
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # for `evolve`
 class Response:
     status: int
     headers: tuple[tuple[str, str], ...] = ()

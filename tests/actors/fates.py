@@ -9,7 +9,7 @@ from functools import partial
 import anyio
 import attrs
 
-from actors import ActorCrashed, ActorStopped, AskTimeout, Event, MailboxFull, Ref, Refused, Undelivered
+from actors import ActorCrashed, ActorDown, ActorStopped, AskTimeout, Event, MailboxFull, Ref, Refused, Undelivered
 
 Handler = Callable[[str], Awaitable[str]]
 
@@ -65,7 +65,9 @@ class Fates:
             elif told == "cancelled":
                 assert sum(fates) <= 1, f"{name} was cancelled, then begun and reported undelivered {fates} times"
             else:
-                assert fates == (told not in ("stopped", "full", "timed out"), 0), f"{name}: {told}, but {fates}"
+                assert fates == (told not in ("stopped", "full", "down", "timed out"), 0), (
+                    f"{name}: {told}, but {fates}"
+                )
 
 
 async def fate_of(ref: Ref[Numbered], name: str, verb: str, timeout_s: float | None) -> str:
@@ -80,8 +82,10 @@ async def fate_of(ref: Ref[Numbered], name: str, verb: str, timeout_s: float | N
     except ActorCrashed as error:
         assert error.__cause__ is not None
         return "crashed"
-    except (Refused, MailboxFull) as error:
-        return "refused" if isinstance(error, Refused) else "full"
+    except Refused:
+        return "refused"
+    except MailboxFull as error:
+        return "down" if isinstance(error, ActorDown) else "full"
     except (AskTimeout, ActorStopped) as error:
         return ("timed out" if isinstance(error, AskTimeout) else "stopped") + " in the middle" * error.was_started
     return "accepted"

@@ -25,6 +25,7 @@ class Setup:
     context: Literal["actor", "caller"]
     restarts_max: int
     has_backoff: bool
+    while_down: Literal["queue", "reject"]
 
 
 @attrs.define(eq=False)
@@ -66,6 +67,8 @@ class Model:
         self.messages.append(message)
         if self.life == "gone" or self._stop_at < math.inf:
             message.fate = "stopped"
+        elif self.life == "backing off" and self.setup.while_down == "reject":
+            message.fate = "down"
         elif len(self.queue) < self.setup.capacity:
             self._accept(message)
         elif self.setup.overflow == "wait" and verb != "tell":
@@ -188,9 +191,16 @@ class Model:
             is_in_a_row = self._delay_s and self.now - self._up_since <= self._delay_s
             self._delay_s = min(self._delay_s * BACKOFF.factor, BACKOFF.max_s) if is_in_a_row else BACKOFF.first_s
             self.life, self._due_at = "backing off", self.now + self._delay_s
+            if self.setup.while_down == "reject":
+                self._reject_all_that_wait()
         else:
             self._restarts.append(self.now)
             self._come_up()
+
+    def _reject_all_that_wait(self) -> None:
+        for message in self.queue + self.waiting:
+            message.fate = message.fate or "down"
+        self.queue, self.waiting = [message for message in self.queue if message.fate != "down"], []
 
     def _close(self) -> None:
         self.life, self._stop_at, self._due_at = "gone", math.inf, math.inf

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from functools import partial
 from random import Random
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import anyio
 import attrs
@@ -224,7 +224,10 @@ async def backoff_with_siblings(rng: Random) -> None:
         watch.intensity = (rng.choice([2, 50]), 20.0)
         async with watch.supervise():
             steady = await watch.start(lambda: Watched(watch), name="steady")
-            fragile = [await watch.start(lambda: Watched(watch), name=f"fragile/{n}") for n in range(3)]
+            while_down: Literal["queue", "reject"] = rng.choice(["queue", "reject"])
+            fragile = [
+                await watch.start(lambda: Watched(watch), name=f"fragile/{n}", while_down=while_down) for n in range(3)
+            ]
             async with anyio.create_task_group() as group:
                 for _ in range(15):
                     await anyio.sleep(rng.choice([0.0, 0.3, 3.0]))

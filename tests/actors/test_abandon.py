@@ -32,22 +32,28 @@ class Library:
 
 
 async def test_a_handler_that_wants_it_is_cancelled_when_its_asker_times_out() -> None:
+    library = Library()
     async with Supervisor() as supervisor:
-        ref = await supervisor.start(Library, name="library")
+        ref = await supervisor.start(lambda: library, name="library", stop_timeout_s=0.1)
         with pytest.raises(AskTimeout) as caught:
             await ref.ask(Library.search, "needle", timeout=0.01)
         assert caught.value.was_started
+        await wait_all_tasks_blocked()
+        assert library.journal == ["cancelled"]
         assert await ref.ask(Library.report) == ["cancelled"]
         assert ref.statistics().abandoned == 1
 
 
 async def test_a_handler_that_wants_it_is_cancelled_with_its_asker() -> None:
+    library = Library()
     async with Supervisor() as supervisor:
-        ref = await supervisor.start(Library, name="library")
+        ref = await supervisor.start(lambda: library, name="library", stop_timeout_s=0.1)
         async with anyio.create_task_group() as group:
             group.start_soon(ref.ask, Library.search, "needle")
             await wait_all_tasks_blocked()
             group.cancel_scope.cancel()
+        await wait_all_tasks_blocked()
+        assert library.journal == ["cancelled"]
         assert await ref.ask(Library.report) == ["cancelled"]
         assert supervisor.snapshot().children[0].restarts == 0
 

@@ -96,6 +96,7 @@ class Rig:
             mailbox_capacity=self.setup.capacity,
             overflow=self.setup.overflow,
             context=self.setup.context,
+            while_down=self.setup.while_down,
             stop_timeout_s=STOP_TIMEOUT_S,
         )
 
@@ -188,6 +189,7 @@ setups = st.builds(
     context=st.sampled_from(["actor", "caller"]),
     restarts_max=st.integers(0, 3),
     has_backoff=st.booleans(),
+    while_down=st.sampled_from(["queue", "reject"]),
 )
 
 

@@ -78,6 +78,29 @@ async def test_a_refusal_reaches_the_asker_and_the_actor_lives_on() -> None:
         assert await ref.ask(Recorder.note, 1) == 1
 
 
+class NotFound(Refused, KeyError):
+    """An answer that callers may catch as what it is elsewhere."""
+
+
+class Shelf:
+    async def get(self, key: str) -> str:
+        books: dict[str, str] = {}
+        if key == "known to be missing":
+            raise NotFound(key)
+        return books[key]
+
+
+async def test_a_foreign_exception_is_an_answer_only_if_it_is_a_refusal_too() -> None:
+    async with Supervisor(intensity=(1, 5.0)) as supervisor:
+        ref = await supervisor.start(Shelf, name="shelf")
+        with pytest.raises(KeyError):
+            await ref.ask(Shelf.get, "known to be missing")
+        assert supervisor.snapshot().children[0].restarts == 0
+        with pytest.raises(ActorCrashed) as caught:
+            await ref.ask(Shelf.get, "a slip")
+        assert type(caught.value.__cause__) is KeyError
+
+
 async def test_a_refused_tell_is_reported_as_an_event() -> None:
     events: list[Event] = []
     async with Supervisor(on_event=events.append) as supervisor:

@@ -37,7 +37,7 @@ def test_every_sentence_names_a_test_that_exists() -> None:
     text = PAGE.read_text()
     functions = {
         node.name
-        for path in HERE.glob("test_*.py")
+        for path in HERE.rglob("test_*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }

@@ -21,8 +21,7 @@ from tests.conformance.corpus import corpus
 from tests.conformance.engines import Engine
 from tests.conformance.stories import stories
 from tests.conformance.story import told
-from tests.engines import dockerd, installed, not_here
-from tests.integration.conftest import running
+from tests.engines import dockerd, installed, not_here, running
 
 VERSION_TIMEOUT_S = 60
 MEMORY_BYTES_MIN = 256 << 20

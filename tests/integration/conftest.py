@@ -6,13 +6,10 @@ import http.client
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,53 +17,15 @@ import attrs
 import docker
 import pytest
 
+from contrib.engines import Engine
 from tests.daemon.harness import rootfs_tar
+from tests.engines import running as running  # also from here, beside the other fixtures
 
-START_TIMEOUT_S = 30
-STOP_TIMEOUT_S = 30
 COMMAND_TIMEOUT_S = 60
 
 
-@attrs.frozen
-class Daemon:
-    process: subprocess.Popen[str]
-    home: Path
-
-    @property
-    def host(self) -> str:
-        return f"unix://{self.home / 'socket'}"
-
-    @property
-    def data_root(self) -> Path:
-        return self.home / "data"
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(STOP_TIMEOUT_S)
-
-
-@contextmanager
-def running(home: Path, backend: str = "uvloop") -> Iterator[Daemon]:
-    """A daemon at `home`, ready; killed at the end if it still runs."""
-    command = [sys.executable, "-m", "daemon", "serve", "--backend", backend, "--ready-trees", "16"]
-    command += ["--data-root", str(home / "data"), "--socket", str(home / "socket")]
-    with (home / "log").open("a") as log:
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        assert process.stderr is not None
-        try:
-            for line in process.stderr:  # ends with the process, if it does not come up
-                log.write(line)
-                if "is listening on" in line:
-                    break
-            else:
-                pytest.fail(f"the daemon did not start:\n{(home / 'log').read_text()}")
-            yield Daemon(process, home)
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait(STOP_TIMEOUT_S)
-            log.write(process.stderr.read())
-            process.stderr.close()
+Daemon = Engine
+"""Ours, in these tests."""
 
 
 class Api(http.client.HTTPConnection):

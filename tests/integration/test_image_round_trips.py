@@ -12,7 +12,7 @@ import pytest
 
 from tests.conformance import images
 from tests.engines import dockerd, installed
-from tests.integration.conftest import COMMAND_TIMEOUT_S, Daemon, Docker, running
+from tests.integration.conftest import COMMAND_TIMEOUT_S, Docker, running
 
 pytestmark = pytest.mark.integration
 
@@ -88,8 +88,8 @@ def test_what_dockerd_saves_is_loaded_and_goes_back_the_same(ours: Docker, home:
     theirs_home = home / "theirs"
     theirs_home.mkdir()
     (home / "in.tar").write_bytes(images.archive(images.FULL))
-    with dockerd(theirs_home) as _:
-        theirs = Docker(Daemon(ours.daemon.process, theirs_home))
+    with dockerd(theirs_home) as engine:
+        theirs = Docker(engine)
         load(theirs, home / "in.tar")
         theirs.output("create", "--name", "web", images.FULL, "x")
         theirs.output("commit", "-c", "EXPOSE 80", "web", "mine:1")
@@ -108,8 +108,8 @@ def test_what_is_committed_here_is_loaded_by_dockerd(ours: Docker, home: Path) -
     name = an_image(ours, home)
     theirs_home = home / "theirs"
     theirs_home.mkdir()
-    with dockerd(theirs_home):
-        theirs = Docker(Daemon(ours.daemon.process, theirs_home))
+    with dockerd(theirs_home) as engine:
+        theirs = Docker(engine)
         load(theirs, save(ours, home / "ours.tar", name))
         assert ids(theirs) == {name: ids(ours)[name]}
 

@@ -16,8 +16,7 @@ import pytest
 from loadtest import document as doc
 from loadtest.__main__ import main
 from loadtest.target import everything
-from tests.engines import ENGINES, boatyard
-from tests.integration.conftest import running
+from tests.engines import ENGINES, running
 
 pytestmark = pytest.mark.integration
 
@@ -35,7 +34,7 @@ def home() -> Iterator[Path]:
 @pytest.fixture(params=sorted(ENGINES))
 def host(request: pytest.FixtureRequest, home: Path) -> Iterator[str]:
     with ENGINES[request.param](home) as started:
-        yield started
+        yield started.host
 
 
 def read_run(file: Path) -> doc.Run:
@@ -73,7 +72,8 @@ def test_a_daemon_that_is_compared_with_itself_is_no_better(home: Path, tmp_path
         assert all(condition.is_met for condition in comparison.conditions)
         return [quotient.is_significant for quotient in comparison.quotients]
 
-    with boatyard(home) as host:
+    with running(home) as daemon:
+        host = daemon.host
         # Once in a hundred times chance looks like a difference; not twice.
         assert not any(verdicts(host)) or not any(verdicts(host))
 
@@ -95,7 +95,8 @@ def test_what_was_acknowledged_is_there_after_kill_9_and_a_restart(home: Path, t
 
 
 def test_after_kill_9_of_the_harness_clean_leaves_nothing_on_a_real_daemon(home: Path) -> None:
-    with boatyard(home) as host:
+    with running(home) as daemon:
+        host = daemon.host
         command = [sys.executable, "-m", "loadtest", "run", "-H", host, "-n", "1000000"]
         with subprocess.Popen(command, cwd=SOURCES, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
             assert process.stderr is not None

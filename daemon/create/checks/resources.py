@@ -120,6 +120,8 @@ def _memory_nodes(limits: HostConfig, host: Host) -> str | None:
 
 
 def _subset(requested: str, available: str, *, field: str, things: str) -> str | None:
+    if not requested:
+        return None
     try:
         there = parse_number_list(available)
     except ValueError:
