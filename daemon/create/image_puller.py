@@ -31,6 +31,7 @@ from daemon.registry.documents import FetchedManifest, image_manifest, index_ent
 from daemon.registry.refusals import RegistryError, explained
 from daemon.registry.registries import Registries
 from daemon.services import Services
+from daemon.services.image_loader import ImageLoader
 from daemon.services.image_store import ImageStore, NamedImage, key_of
 from daemon.services.transfers import Progress, short_digest
 from daemon.storage.archive import INDEX_DEPTH_MAX, Delivery, Given
@@ -159,6 +160,7 @@ class ImagePuller:
             for reference in references:
                 if reference not in named.references:
                     await self.services.images.ask(ImageStore.tag, named.image.id, reference)
+                    await self.services.loader.ask(ImageLoader.write_index)
         except NotFound:
             return False
         return True

@@ -7,6 +7,7 @@ back.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,8 @@ from daemon.storage.layer_commit import Draft, commit_layer
 from daemon.storage.oci import IndexEntry
 from daemon.storage.recovery import Stores, index_entry
 from daemon.storage.staged import commit
+
+_log = logging.getLogger(__name__)
 
 
 class ImageLoader:
@@ -57,6 +60,14 @@ class ImageLoader:
         image = await anyio.to_thread.run_sync(commit_layer, upper, draft, self._stores)
         await self._record((LoadedImage(image=image, references=references),))
         return image
+
+    async def write_index(self) -> None:
+        """Have `index.json` name the images as they are called now. On a full disk it stays as it is: it is for other tools."""
+        entries = index_entries(await self._images.ask(ImageStore.list))
+        try:
+            await anyio.to_thread.run_sync(self._content.write_index, entries)
+        except System as error:
+            _log.error("index.json is not up to date: %s", error)
 
     async def discard(self, image: Image) -> tuple[str, ...]:
         """Remove the content of an image that has no record any more, but for what others share.
@@ -93,9 +104,7 @@ class ImageLoader:
             with anyio.CancelScope(shield=True):  # short: it removes what was just written
                 await self._take_back()
             raise
-        await anyio.to_thread.run_sync(
-            self._content.write_index, index_entries(await self._images.ask(ImageStore.list))
-        )
+        await self.write_index()
         return tuple(recorded)
 
     def _make_inits(self, chains: Sequence[tuple[str, ...]]) -> None:
