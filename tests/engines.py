@@ -19,7 +19,7 @@ READY_TREES = 16
 
 @contextmanager
 def running(home: Path, backend: str = "uvloop") -> Iterator[Engine]:
-    """Our daemon; killed at the end if it still runs."""
+    """Our daemon; ended at the end if it still runs."""
     with engines.boatyard(home, backend, ready_trees=READY_TREES) as engine:
         yield engine
 
