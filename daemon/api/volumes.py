@@ -5,11 +5,11 @@ Rules and texts: moby v28 api/server/router/volume/volume_routes.go, volume/serv
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 
 from daemon.api.calls import Call, Query, json_response, no_content
 from daemon.api.codec import Json
+from daemon.api.patterns import any_found
 from daemon.api.schema import CLUSTER_VOLUME_KEY, VOLUME_REQUEST
 from daemon.api.views import volume_view
 from daemon.errors import InvalidParameter, Unavailable
@@ -88,12 +88,13 @@ async def update(call: Call) -> Response:
 def listed_by(filters: Filters) -> Callable[[ListedVolume], bool]:
     """Raises InvalidParameter for a value that makes no sense."""
     is_dangling = _dangling(filters["dangling"]) if "dangling" in filters else None
+    is_named = any_found(filters.get("name", ()))
 
     def is_wanted(listed: ListedVolume) -> bool:
         volume = listed.volume
         return (
             (not filters.get("driver") or LOCAL in filters["driver"])
-            and (not filters.get("name") or any(_is_in(pattern, volume.name) for pattern in filters["name"]))
+            and (not filters.get("name") or is_named(volume.name))
             and _has_labels(volume, filters.get("label", ()))
             and (is_dangling is None or is_dangling is not bool(listed.users))
         )
@@ -141,13 +142,3 @@ def _has_labels(volume: Volume, wanted: tuple[str, ...]) -> bool:
     labels = volume.labels or {}
     pairs = (label.partition("=") for label in wanted)
     return all(key in labels and (not equals or labels[key] == value) for key, equals, value in pairs)
-
-
-def _is_in(pattern: str, name: str) -> bool:
-    """The value as it stands, or as a regular expression anywhere in the name."""
-    if pattern == name:
-        return True
-    try:
-        return re.search(pattern, name) is not None
-    except (re.error, RecursionError, OverflowError):
-        return False
