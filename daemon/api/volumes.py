@@ -14,6 +14,7 @@ from daemon.api.schema import CLUSTER_VOLUME_KEY, VOLUME_REQUEST
 from daemon.api.views import volume_view
 from daemon.errors import InvalidParameter, Unavailable
 from daemon.http.message import Response
+from daemon.network.plan import NO_SWARM
 from daemon.services.volume_index import ListedVolume
 from daemon.services.volumes import Volumes
 from daemon.volume import ANONYMOUS_LABEL, LOCAL, Volume, VolumeRequest, quoted
@@ -24,10 +25,6 @@ PRUNE_FILTERS = frozenset({"all", "label", "label!"})
 CLUSTER_SINCE = (1, 42)
 """Version of the API since which there are volumes of a cluster, and pruning spares those that have a name."""
 
-_NO_SWARM = (
-    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm '
-    "and try again."
-)
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
 
@@ -64,7 +61,7 @@ def decode_volume(raw: Json, version: tuple[int, int]) -> VolumeRequest:
     request = VOLUME_REQUEST.decode(raw, VOLUME_REQUEST.go_name)
     cluster = next((value for key, value in raw.items() if key.lower() == CLUSTER_VOLUME_KEY.lower()), None)
     if cluster is not None and version >= CLUSTER_SINCE:
-        raise Unavailable(_NO_SWARM)
+        raise Unavailable(NO_SWARM)
     return request
 
 
