@@ -18,6 +18,9 @@ from daemon.network.ipam import check_ipam, configs_of
 from daemon.network.pools import GLOBAL_BLOCKS, LOCAL_BLOCKS, AddressSpace, Block
 from daemon.network.table import NetworkTable
 
+NAME_LENGTH_MAX = 255
+"""Unlike Moby, which has no limit: every filter looks through every name."""
+
 NO_SWARM = (
     'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" '
     "to connect this node to swarm and try again."
@@ -63,6 +66,8 @@ def plan_network(
     check_ipam(network.ipam, enable_ipv6=network.enable_ipv6)
     if not request.name.strip():
         raise InvalidParameter("invalid name: name is empty")
+    if len(request.name) > NAME_LENGTH_MAX:
+        raise InvalidParameter(f"invalid name: more than {NAME_LENGTH_MAX} characters")
     if table.named(request.name) is not None:
         raise network_name_in_use(request.name)
     network = attrs.evolve(network, ipam=_in_order(network.ipam))
