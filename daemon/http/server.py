@@ -17,22 +17,10 @@ import anyio
 import anyio.abc
 
 from daemon.errors import Cancelled, InvalidParameter
-from daemon.http.connection import (
-    CONTINUE,
-    LAST_CHUNK,
-    Connection,
-    Data,
-    End,
-    Event,
-    Head,
-    HeadTooLarge,
-    TooLarge,
-    TooSlow,
-    encode_chunk,
-    encode_head,
-)
+from daemon.http.connection import LAST_CHUNK, Connection, Head, HeadTooLarge, TooSlow, encode_chunk, encode_head
+from daemon.http.exchange import Exchange
 from daemon.http.message import Request, Response
-from daemon.http.sockets import OUT_OF_DESCRIPTORS, HangupWatcher, closing_peer, linger, receive, send
+from daemon.http.sockets import OUT_OF_DESCRIPTORS, HangupWatcher, closing_peer, linger, send
 
 Handler = Callable[[Request], Awaitable[Response]]
 ErrorResponse = Callable[[int, str], Response]
@@ -109,7 +97,7 @@ class Server:
             await self._refuse(peer, 503, "too many connections")
             return
         connection = Connection(head_bytes_max=self._head_bytes_max, headers_max=self._headers_max)
-        exchange = _Exchange(peer, connection, self._read_timeout_s)
+        exchange = Exchange(peer, connection, self._read_timeout_s)
         while (head := await self._next_head(peer, exchange)) is not None:
             response = await self._handler(exchange.request(head))
             keeps_alive = (
@@ -125,7 +113,7 @@ class Server:
                     await linger(peer)
                 return
 
-    async def _next_head(self, peer: socket.socket, exchange: _Exchange) -> Head | None:
+    async def _next_head(self, peer: socket.socket, exchange: Exchange) -> Head | None:
         """None when there will be no more; what is no request has then been answered."""
         try:
             return await exchange.next_head()
@@ -165,82 +153,3 @@ class Server:
         if self._date[0] != now:
             self._date = (now, email.utils.formatdate(now, usegmt=True))
         return self._date[1]
-
-
-class _Exchange:
-    """The reading half of a connection: the next head, and as a request's body what follows it."""
-
-    def __init__(self, peer: socket.socket, connection: Connection, read_timeout_s: float) -> None:
-        self._peer = peer
-        self._connection = connection
-        self._read_timeout_s = read_timeout_s
-        self._head: Head | None = None
-        self._is_continue_owed = False
-        self.is_complete = True
-        """Whether the request has been read to its end."""
-
-    async def next_head(self) -> Head | None:
-        """None when the client is done."""
-        event = await self._next_event()
-        if event is None:
-            return None
-        assert isinstance(event, Head), "a body is read before the next head is asked for"
-        self._head, self.is_complete, self._is_continue_owed = event, False, event.expects_continue
-        if event.content_length == 0 or event.is_upgrade:
-            self._take_end()
-        return event
-
-    def request(self, head: Head) -> Request:
-        return Request(
-            method=head.method,
-            path=head.path,
-            query=head.query,
-            headers=head.headers,
-            body=self,
-            has_body=head.content_length != 0,
-        )
-
-    async def receive(self) -> bytes:
-        if self.is_complete:
-            return b""
-        if self._is_continue_owed:
-            self._is_continue_owed = False
-            await send(self._peer, CONTINUE)
-        event = await self._next_event()
-        if event is None:
-            raise Cancelled("the client has gone away in the middle of a request")
-        if isinstance(event, Data):
-            return event.content
-        self.is_complete = True
-        return b""
-
-    async def read(self, bytes_max: int) -> bytes:
-        assert self._head is not None
-        if self._head.content_length is not None and self._head.content_length > bytes_max:
-            raise TooLarge(f"request body is larger than {bytes_max} bytes")
-        chunks = bytearray()
-        while content := await self.receive():
-            chunks += content
-            if len(chunks) > bytes_max:
-                raise TooLarge(f"request body is larger than {bytes_max} bytes")
-        return bytes(chunks)
-
-    def _take_end(self) -> None:
-        event = self._connection.next_event()
-        assert event is None or isinstance(event, End), "there is no body"
-        self.is_complete = True
-
-    async def _next_event(self) -> Event | None:
-        while (event := self._connection.next_event()) is None:
-            if self._connection.is_idle:
-                data = await receive(self._peer)
-            else:  # in the middle of a request: the rest must come, and soon
-                try:
-                    with anyio.fail_after(self._read_timeout_s):
-                        data = await receive(self._peer)
-                except TimeoutError:
-                    raise TooSlow("the request did not arrive in time") from None
-            if not data:
-                return None
-            self._connection.receive(data)
-        return event
