@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
-import anyio.abc
+import attrs
 
 from actors import ActorError
 from daemon.api.routes import Router
@@ -22,6 +22,7 @@ from daemon.api.system import VERSION
 from daemon.config import BACKENDS, READY_TREES_MAX, SOCKET_PATH_BYTES_MAX, Config
 from daemon.engine import Engine
 from daemon.errors import DaemonError, InvalidParameter
+from daemon.http.limits import Limits
 from daemon.http.server import Server
 from daemon.http.sockets import listening
 from daemon.registry.addresses import address_of_login
@@ -52,31 +53,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def serve(config: Config) -> None:
     """Until SIGTERM or SIGINT."""
+    engine = Engine(config)
+    router = Router(engine)
+    limits = {field.name: getattr(config, field.name) for field in attrs.fields(Limits)}
+    server = Server(router, router.error, Limits(**limits))
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(stop_on_signal, tasks.cancel_scope)
-        async with Engine(config) as engine:
-            router = Router(engine)
-            server = Server(
-                router,
-                router.error,
-                head_bytes_max=config.head_bytes_max,
-                headers_max=config.headers_max,
-                connections_max=config.connections_max,
-                read_timeout_s=config.read_timeout_s,
-            )
+        tasks.start_soon(stop_on_signal, server, config, tasks.cancel_scope)
+        async with engine:
             with listening(config.socket) as listener:
                 gc.freeze()  # what has been made so far stays: no collection needs to look at it again
                 gc.set_threshold(GC_THRESHOLD)
                 _log.info("boatyardd %s is listening on %s", VERSION, config.socket)
                 await server.run(listener)
+        tasks.cancel_scope.cancel()
 
 
-async def stop_on_signal(scope: anyio.CancelScope) -> None:
+async def stop_on_signal(server: Server, config: Config, scope: anyio.CancelScope) -> None:
+    """At the first what is under way is answered; at the second, or before anything is served, all is cancelled."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for number in signals:
-            _log.info("stopping on %s", number.name)
-            scope.cancel()
-            return
+            if server.is_serving:
+                _log.info("stopping on %s: answering what is under way", number.name)
+                server.drain(config.drain_timeout_s)
+            else:
+                _log.info("stopping on %s at once", number.name)
+                scope.cancel()
 
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

@@ -36,6 +36,8 @@ class Config:
     """Between two reads of one request. A connection that is idle between requests has no limit, as in Docker."""
     ask_timeout_s: float = 30.0
     """How long a request may wait for a service that restarts or is overloaded before it is answered 503."""
+    drain_timeout_s: float = 10.0
+    """How long requests under way at SIGTERM may take: many times the slowest create, and short of what systemd waits (90 s)."""
     undo_timeout_s: float = 30.0
     """How long the clean-up of a failed create may take: it is shielded, and a shield needs an end."""
     events_kept_max: int = 256

@@ -103,7 +103,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"msgspec"},
     ),
     "daemon.api.patterns": ({"daemon.errors"}, {"re2"}),
-    "daemon.__main__": ({"actors", "daemon"}, {"anyio"}),
+    "daemon.__main__": ({"actors", "daemon"}, {"anyio", "attrs"}),
     "loadtest": (set(), {"attrs", "httptools", "rich", "msgspec"}),
     "contrib": (set(), {"anyio", "attrs", "rich"}),
     "contrib.engines": ({"loadtest"}, {"attrs"}),

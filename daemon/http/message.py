@@ -49,6 +49,8 @@ class Response:
     """Whether the connection is closed after it."""
     is_raw: bool = False
     """Whether a body of chunks is sent as it is, without framing: the connection is the stream's from then on."""
+    is_endless: bool = False
+    """Whether a body of chunks has no end of its own: when the server is to stop it is ended, while others are sent whole."""
 
     @property
     def reason(self) -> str:

@@ -10,7 +10,7 @@ import email.utils
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 
 import anyio
@@ -19,8 +19,17 @@ import anyio.abc
 from daemon.errors import Cancelled, InvalidParameter
 from daemon.http.connection import LAST_CHUNK, Connection, Head, HeadTooLarge, TooSlow, encode_chunk, encode_head
 from daemon.http.exchange import Exchange
+from daemon.http.limits import Limits
 from daemon.http.message import Request, Response
-from daemon.http.sockets import OUT_OF_DESCRIPTORS, HangupWatcher, closing_peer, linger, send
+from daemon.http.sockets import (
+    OUT_OF_DESCRIPTORS,
+    HangupWatcher,
+    Listener,
+    closing_peer,
+    linger,
+    send,
+    stop_receiving,
+)
 
 Handler = Callable[[Request], Awaitable[Response]]
 ErrorResponse = Callable[[int, str], Response]
@@ -32,50 +41,89 @@ ACCEPT_PAUSE_S = 0.1
 
 
 class Server:
-    """Serves `listener` until its `run` is cancelled.
+    """Serves a listener until its `run` is cancelled, or has been told to `drain`.
 
     Args:
         handler: answers a request.
-        error_response: makes the answer to what is no request: a status and a text.
+        error_response: makes the answer to what is no request, or is not wanted: a status and a text.
     """
 
-    def __init__(
-        self,
-        handler: Handler,
-        error_response: ErrorResponse,
-        *,
-        head_bytes_max: int,
-        headers_max: int,
-        connections_max: int,
-        read_timeout_s: float,
-    ) -> None:
+    def __init__(self, handler: Handler, error_response: ErrorResponse, limits: Limits) -> None:
         self._handler = handler
         self._error_response = error_response
-        self._head_bytes_max = head_bytes_max
-        self._headers_max = headers_max
-        self._connections_max = connections_max
-        self._read_timeout_s = read_timeout_s
+        self._limits = limits
         self._connections = 0
+        self._idle: set[socket.socket] = set()
+        """Connections without a request that is being answered."""
+        self._answering = 0
+        self._all_answered = anyio.Event()
+        self._endless: set[anyio.CancelScope] = set()
+        """Streams that wait for something to tell."""
+        self._accepting = anyio.CancelScope()
+        self._serving = anyio.CancelScope()
+        self._is_running = False
+        self._is_draining = False
         self._hangups = HangupWatcher()
         self._date = (0, "")
 
-    async def run(self, listener: socket.socket) -> None:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._hangups.run)
+    async def run(self, listener: Listener) -> None:
+        """Closes the listener when it accepts no more."""
+        self._is_running = True
+        with self._serving:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._hangups.run)
+                async with anyio.create_task_group() as connections:
+                    with self._accepting:
+                        await self._accept(listener.socket, connections)
+                    self._accept_last(listener, connections)
+                    if self._answering:
+                        await self._all_answered.wait()
+                    for peer in self._idle:
+                        stop_receiving(peer)
+                tasks.cancel_scope.cancel()
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether requests are answered: it runs, and is not to stop."""
+        return self._is_running and not self._is_draining
+
+    def drain(self, timeout_s: float) -> None:
+        """Make `run` return, in good order: accept no more, answer what is under way, and 503 to what comes after it.
+
+        Connections without a request are closed last, so that no client finds its own gone in the moment it asks. What is not
+        done after `timeout_s` is cancelled.
+        """
+        self._is_draining = True
+        self._serving.deadline = anyio.current_time() + timeout_s
+        self._accepting.cancel()
+        for scope in self._endless:
+            scope.cancel()
+
+    async def _accept(self, listener: socket.socket, connections: anyio.abc.TaskGroup) -> None:
+        while True:
+            await anyio.wait_readable(listener)
+            try:
+                peer, _ = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                continue
+            except OSError as error:
+                if error.errno not in OUT_OF_DESCRIPTORS:
+                    raise
+                _log.warning("cannot accept connections: %s", error.strerror)
+                await anyio.sleep(ACCEPT_PAUSE_S)
+                continue
+            self._start(peer, connections)
+
+    def _accept_last(self, listener: Listener, connections: anyio.abc.TaskGroup) -> None:
+        """Who has connected by now gets an answer, and nobody can any more."""
+        with listener.withdrawn() as waiting, suppress(OSError):
             while True:
-                await anyio.wait_readable(listener)
-                try:
-                    peer, _ = listener.accept()
-                except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                    continue
-                except OSError as error:
-                    if error.errno not in OUT_OF_DESCRIPTORS:
-                        raise
-                    _log.warning("cannot accept connections: %s", error.strerror)
-                    await anyio.sleep(ACCEPT_PAUSE_S)
-                    continue
-                peer.setblocking(False)
-                tasks.start_soon(self._serve, peer)
+                self._start(waiting.accept()[0], connections)
+
+    def _start(self, peer: socket.socket, connections: anyio.abc.TaskGroup) -> None:
+        peer.setblocking(False)
+        self._idle.add(peer)  # before its task has begun: it may be told to stop before that
+        connections.start_soon(self._serve, peer)
 
     async def _serve(self, peer: socket.socket) -> None:
         self._connections += 1
@@ -91,27 +139,47 @@ class Server:
             _log.exception("serving a connection failed")
         finally:
             self._connections -= 1
+            self._idle.discard(peer)
 
     async def _serve_requests(self, peer: socket.socket) -> None:
-        if self._connections > self._connections_max:
+        if self._connections > self._limits.connections_max:
             await self._refuse(peer, 503, "too many connections")
             return
-        connection = Connection(head_bytes_max=self._head_bytes_max, headers_max=self._headers_max)
-        exchange = Exchange(peer, connection, self._read_timeout_s)
-        while (head := await self._next_head(peer, exchange)) is not None:
-            response = await self._handler(exchange.request(head))
-            keeps_alive = (
-                head.keeps_alive
-                and exchange.is_complete
-                and not (response.is_last or response.is_raw or head.is_upgrade)
-                # In HTTP/1.0 the end of a stream is the end of the connection.
-                and (isinstance(response.body, bytes) or not head.is_http10)
-            )
-            await self._respond(peer, head, response, keeps_alive=keeps_alive)
-            if not keeps_alive:
-                if not exchange.is_complete:
-                    await linger(peer)
-                return
+        limits = self._limits
+        connection = Connection(head_bytes_max=limits.head_bytes_max, headers_max=limits.headers_max)
+        exchange = Exchange(peer, connection, limits.read_timeout_s)
+        keeps_alive = True
+        while keeps_alive and (head := await self._next_head(peer, exchange)) is not None:
+            if self._is_draining:
+                await self._refuse(peer, 503, "the daemon is stopping")
+                break
+            self._idle.discard(peer)
+            self._answering += 1
+            try:
+                keeps_alive = await self._answer(peer, exchange, head)
+            finally:
+                self._note_answered(peer)
+        if not exchange.is_complete:
+            await linger(peer)
+
+    def _note_answered(self, peer: socket.socket) -> None:
+        self._answering -= 1
+        self._idle.add(peer)
+        if self._is_draining and not self._answering:
+            self._all_answered.set()
+
+    async def _answer(self, peer: socket.socket, exchange: Exchange, head: Head) -> bool:
+        """Whether the connection is kept."""
+        response = await self._handler(exchange.request(head))
+        keeps_alive = (
+            head.keeps_alive
+            and exchange.is_complete
+            and not (response.is_last or response.is_raw or head.is_upgrade or self._is_draining)
+            # In HTTP/1.0 the end of a stream is the end of the connection.
+            and (isinstance(response.body, bytes) or not head.is_http10)
+        )
+        await self._respond(peer, head, response, keeps_alive=keeps_alive)
+        return keeps_alive
 
     async def _next_head(self, peer: socket.socket, exchange: Exchange) -> Head | None:
         """None when there will be no more; what is no request has then been answered."""
@@ -142,11 +210,26 @@ class Server:
             await send(peer, encoded)
             if is_head:
                 return
-            async for content in body:
+            chunks = self._until_drained(body) if response.is_endless else body
+            async for content in chunks:
                 if content:  # an empty chunk would be the last
                     await send(peer, encode_chunk(content) if is_framed else content)
         if is_framed:
             await send(peer, LAST_CHUNK)
+
+    async def _until_drained(self, body: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        """It is only stopped where it waits: what it has to say is sent whole."""
+        while not self._is_draining:
+            content = None
+            with anyio.CancelScope() as scope:
+                self._endless.add(scope)
+                try:
+                    content = await anext(body, None)
+                finally:
+                    self._endless.discard(scope)
+            if content is None:
+                return
+            yield content
 
     def _http_date(self) -> str:
         now = int(time.time())

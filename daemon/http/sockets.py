@@ -29,8 +29,31 @@ LINGER_S = 2.0
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
+class Listener:
+    """A socket that listens, and the path that it is found at."""
+
+    def __init__(self, bound: socket.socket, path: Path) -> None:
+        self.socket = bound
+        self._path = path
+        self._inode: int | None = path.stat().st_ino
+
+    @contextlib.contextmanager
+    def withdrawn(self) -> Iterator[socket.socket]:
+        """The socket once nobody can connect to it any more, for those who have; closed after that."""
+        self.remove_path()
+        with contextlib.closing(self.socket):
+            yield self.socket
+
+    def remove_path(self) -> None:
+        """Harmless twice, and when somebody else has put something there."""
+        with contextlib.suppress(FileNotFoundError):
+            if self._path.stat().st_ino == self._inode:
+                self._path.unlink()
+        self._inode = None  # the next file may get the same
+
+
 @contextlib.contextmanager
-def listening(path: Path) -> Iterator[socket.socket]:
+def listening(path: Path) -> Iterator[Listener]:
     """A listening socket at `path`, owned by the group `docker` if there is one; the path is removed at the end.
 
     Raises:
@@ -38,24 +61,22 @@ def listening(path: Path) -> Iterator[socket.socket]:
     """
     with _reasons_told(path):
         _remove_stale(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    with contextlib.closing(listener):
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    with contextlib.closing(bound):
         previous = os.umask(_UMASK)
         try:
             with _reasons_told(path):
-                listener.bind(str(path))
+                bound.bind(str(path))
         finally:
             os.umask(previous)
-        identity = path.stat().st_ino
+        listener = Listener(bound, path)
         try:
             with contextlib.suppress(KeyError, PermissionError):  # no such group, or not ours to give
                 os.chown(path, -1, grp.getgrnam("docker").gr_gid)
-            listener.listen(BACKLOG)
+            bound.listen(BACKLOG)
             yield listener
         finally:
-            with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_ino == identity:  # else somebody has put another there
-                    path.unlink()
+            listener.remove_path()
 
 
 @contextlib.contextmanager
@@ -115,6 +136,12 @@ async def send(peer: socket.socket, data: bytes) -> None:
             await _wait(anyio.wait_writable, peer)
         except OSError as error:
             raise Cancelled("the client has gone away") from error
+
+
+def stop_receiving(peer: socket.socket) -> None:
+    """What has been sent to us is still read, then comes the end; what is sent from now on tells its sender that it was not."""
+    with contextlib.suppress(OSError):
+        peer.shutdown(socket.SHUT_RD)
 
 
 async def linger(peer: socket.socket) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -27,6 +28,65 @@ def test_it_stops_on_a_signal_with_0_and_leaves_no_socket(number: signal.Signals
         assert stat.S_IMODE((home / "socket").stat().st_mode) == 0o660
         assert daemon.stop(number) == 0
     assert not (home / "socket").exists()
+
+
+def test_stopped_under_load_every_request_is_answered_and_the_next_start_has_nothing_to_recover(home: Path) -> None:
+    acknowledged: set[str] = set()
+    refused: list[str] = []
+    unanswered: list[str] = []
+    enough = threading.Event()
+
+    def create(daemon: Daemon, worker: int) -> None:
+        with closing(Api(daemon)) as api:
+            for number in range(10_000):
+                name = f"w{worker}n{number}"
+                try:
+                    status, answer = api.call("POST", f"/containers/create?name={name}", BODY)
+                except (FileNotFoundError, ConnectionRefusedError, BrokenPipeError):
+                    return  # it has gone, and has not taken the request
+                except (OSError, http.client.HTTPException) as error:
+                    unanswered.append(f"{name}: {error!r}")
+                    return
+                if status == 503:
+                    refused.append(answer["message"])
+                    continue
+                assert status == 201, answer
+                acknowledged.add(name)
+                if len(acknowledged) >= 200:
+                    enough.set()
+
+    with running(home) as daemon:
+        with closing(Api(daemon)) as api:
+            assert api.call("POST", "/images/create?fromSrc=-&repo=busybox&tag=latest", rootfs_tar())[0] == 200
+        threads = [threading.Thread(target=create, args=(daemon, worker)) for worker in range(8)]
+        for thread in threads:
+            thread.start()
+        assert enough.wait(60)
+        assert daemon.stop(signal.SIGTERM) == 0
+        for thread in threads:
+            thread.join(60)
+    assert not unanswered
+    assert set(refused) <= {"the daemon is stopping"}
+    with running(home) as daemon, closing(Api(daemon)) as api:
+        containers = api.call("GET", "/containers/json?all=1")[1]
+        assert {container["Names"][0].removeprefix("/") for container in containers} == acknowledged
+        assert daemon.stop(signal.SIGTERM) == 0
+    assert "recovered" not in (home / "log").read_text()
+
+
+def test_a_second_signal_does_not_wait_for_what_is_under_way(home: Path) -> None:
+    with running(home) as daemon, closing(socket.socket(socket.AF_UNIX)) as client:
+        client.connect(str(home / "socket"))
+        client.sendall(
+            b"POST /images/load HTTP/1.1\r\nHost: d\r\nContent-Length: 1000000\r\nExpect: 100-continue\r\n\r\n"
+        )
+        assert client.recv(100).startswith(b"HTTP/1.1 100")
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.process.stderr is not None
+        assert "answering what is under way" in daemon.process.stderr.readline()
+        assert daemon.process.poll() is None
+        assert daemon.stop(signal.SIGTERM) == 0
+        assert client.recv(100) == b""
 
 
 def test_a_second_daemon_on_the_same_data_root_says_so(home: Path) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import email.utils
-import logging
 import os
 import resource
 import socket
-import tempfile
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -21,11 +19,10 @@ from daemon.http import server as server_module
 from daemon.http import sockets
 from daemon.http.connection import TooLarge, TooSlow
 from daemon.http.message import Request, Response
-from tests.daemon.http.serving import GET, PATIENCE_S, Service, serving, wait_until
+from tests.daemon.http.serving import GET, HELLO, PATIENCE_S, Held, Service, Stream, greet, serving, wait_until
 
 pytestmark = pytest.mark.anyio
 
-HELLO = Response(status=200, body=b"hello")
 SOON_S = 0.01
 """For timeouts that are to run out."""
 
@@ -35,26 +32,6 @@ def post(fields: bytes, content: bytes = b"") -> bytes:
 
 
 CHUNKED = post(b"Transfer-Encoding: chunked")
-
-
-@pytest.fixture
-def directory() -> Iterator[Path]:
-    """A short one: the path of a socket has at most 107 bytes."""
-    with tempfile.TemporaryDirectory(prefix="by-") as path:
-        yield Path(path)
-
-
-@pytest.fixture(autouse=True)
-def defects(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
-    """The defects that a test means to show; there must be no other in the log."""
-    meant: list[str] = []
-    yield meant
-    errors = [record for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
-    assert [str(record.exc_info and record.exc_info[1]) for record in errors] == meant
-
-
-async def greet(request: Request) -> Response:
-    return HELLO
 
 
 async def echo(request: Request) -> Response:
@@ -262,37 +239,6 @@ async def test_a_client_that_waits_to_continue_is_answered_at_once_when_its_body
 # Streams -------------------------------------------------------------------------------------------------------------
 
 
-class Stream:
-    """A response that a test writes, and whose end it can wait for."""
-
-    def __init__(self, *chunks: bytes, and_then: str = "end") -> None:
-        self._chunks = chunks
-        self._and_then = and_then
-        self.closed = anyio.Event()
-
-    async def handle(self, request: Request) -> Response:
-        return Response(status=200, body=self._lines()) if request.path == "/" else HELLO
-
-    async def _lines(self) -> AsyncGenerator[bytes, None]:
-        try:
-            for chunk in self._chunks:
-                yield chunk
-            while self._and_then == "flood":
-                yield b"x" * (1 << 16)
-            if self._and_then == "wait":
-                await anyio.sleep_forever()
-            if self._and_then == "fail":
-                raise ValueError("a defect in a stream")
-            if self._and_then == "refuse":
-                raise InvalidParameter("too late to refuse")
-        finally:
-            self.closed.set()
-
-    async def wait_closed(self) -> None:
-        with anyio.fail_after(PATIENCE_S):
-            await self.closed.wait()
-
-
 async def test_a_stream_is_sent_in_chunks_as_they_come_and_the_connection_lives_on(directory: Path) -> None:
     stream = Stream(b"hello", b"", b"x" * 26)
     async with serving(stream.handle, directory) as service, await service.connect() as client:
@@ -364,30 +310,6 @@ async def test_a_stream_that_fails_is_cut_off_before_its_last_chunk(
 
 
 # Clients that go -----------------------------------------------------------------------------------------------------
-
-
-class Held:
-    """A handler that waits, and notes how that ended."""
-
-    def __init__(self) -> None:
-        self.entered = anyio.Event()
-        self.released = anyio.Event()
-        self.ended_by: list[str] = []
-        self.ended = anyio.Event()
-
-    async def handle(self, request: Request) -> Response:
-        if request.path != "/":
-            return HELLO
-        try:
-            self.entered.set()
-            await self.released.wait()
-            self.ended_by.append("release")
-            return HELLO
-        except anyio.get_cancelled_exc_class():
-            self.ended_by.append("cancellation")
-            raise
-        finally:
-            self.ended.set()
 
 
 async def test_a_client_that_has_only_stopped_sending_gets_its_answer(directory: Path) -> None:

@@ -35,11 +35,24 @@ def connect(path: Path) -> None:
 def test_it_listens_there_and_removes_the_path_at_the_end(path: Path) -> None:
     with listening(path) as listener:
         connect(path)
-        assert not listener.getblocking()
-        assert not listener.get_inheritable()
+        assert not listener.socket.getblocking()
+        assert not listener.socket.get_inheritable()
     assert not path.exists()
     with pytest.raises(OSError, match="Bad file descriptor"):
-        listener.accept()
+        listener.socket.accept()
+
+
+def test_withdrawn_it_still_has_those_who_have_connected_and_nobody_else_can(path: Path) -> None:
+    with listening(path) as listener, closing(socket.socket(socket.AF_UNIX)) as client:
+        client.connect(str(path))
+        with listener.withdrawn() as waiting:
+            with pytest.raises(FileNotFoundError):
+                connect(path)
+            waiting.accept()[0].close()
+        with listening(path):  # the next daemon need not wait for us
+            connect(path)
+            listener.remove_path()
+            connect(path)
 
 
 @pytest.mark.parametrize("umask", [0, 0o22, 0o77])
