@@ -24,7 +24,8 @@ READY_TREES_MAX = 2048
 class Config:
     data_root: Path
     """Everything durable; created 0700 if it is missing."""
-    socket: Path
+    socket: Path | None
+    """None for the one that systemd passes."""
     backend: Backend = "uvloop"
     default_log_driver: str = "json-file"
     default_runtime: str = "runc"

@@ -16,7 +16,7 @@ from typing import Self
 
 import anyio.to_thread
 
-from actors import Ref
+from actors import ActorError, Ref
 from daemon.config import Config
 from daemon.container import HostConfig
 from daemon.create.changes import Changer
@@ -39,6 +39,11 @@ from daemon.network.plan import Surroundings
 from daemon.network.pools import unique_local_block
 from daemon.registry.registries import Registries
 from daemon.services import Services
+from daemon.services.allocator import Allocator
+from daemon.services.event_bus import EventBus
+from daemon.services.idempotency import IdempotencyKeys
+from daemon.services.networks import Networks
+from daemon.services.registrar import Registrar, RemovalWatch
 from daemon.storage.database import Database
 from daemon.storage.recovery import (
     Stores,
@@ -108,6 +113,21 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         return await self._stack.__aexit__(kind, error, traceback)
+
+    async def is_answering(self) -> bool:
+        """Whether the actors answer that have no reason to take their time, as images, layers and volumes may; waits for them."""
+        services = self.services
+        try:
+            await services.database.ask(Database.container, "")
+            await services.registrar.ask(Registrar.unwatch, "", RemovalWatch())
+            await services.allocator.ask(Allocator.release, "")
+            await services.keys.ask(IdempotencyKeys.forget, "")
+            await services.networks.ask(Networks.table)
+            await services.events.ask(EventBus.count_subscribers)
+        except ActorError as error:
+            _log.warning("an actor does not answer: %s", error)
+            return False
+        return True
 
     def now_ns(self) -> int:
         """The wall clock, since the epoch."""

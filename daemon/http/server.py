@@ -75,7 +75,8 @@ class Server:
                 async with anyio.create_task_group() as connections:
                     with self._accepting:
                         await self._accept(listener.socket, connections)
-                    self._accept_last(listener, connections)
+                    for peer in listener.withdraw():
+                        self._start(peer, connections)
                     if self._answering:
                         await self._all_answered.wait()
                     for peer in self._idle:
@@ -113,12 +114,6 @@ class Server:
                 await anyio.sleep(ACCEPT_PAUSE_S)
                 continue
             self._start(peer, connections)
-
-    def _accept_last(self, listener: Listener, connections: anyio.abc.TaskGroup) -> None:
-        """Who has connected by now gets an answer, and nobody can any more."""
-        with listener.withdrawn() as waiting, suppress(OSError):
-            while True:
-                self._start(waiting.accept()[0], connections)
 
     def _start(self, peer: socket.socket, connections: anyio.abc.TaskGroup) -> None:
         peer.setblocking(False)

@@ -30,35 +30,52 @@ OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Listener:
-    """A socket that listens, and the path that it is found at."""
+    """A socket that listens, and the path that it is found at; None if that is somebody else's, who goes on listening."""
 
-    def __init__(self, bound: socket.socket, path: Path) -> None:
+    def __init__(self, bound: socket.socket, path: Path | None) -> None:
         self.socket = bound
         self._path = path
-        self._inode: int | None = path.stat().st_ino
+        self._inode: int | None = path.stat().st_ino if path else None
 
-    @contextlib.contextmanager
-    def withdrawn(self) -> Iterator[socket.socket]:
-        """The socket once nobody can connect to it any more, for those who have; closed after that."""
-        self.remove_path()
+    def withdraw(self) -> Iterator[socket.socket]:
+        """Those who have connected by now, when nobody can any more; the socket is closed after that.
+
+        Who waits at a socket that is not ours is left to the daemon that comes after us.
+        """
         with contextlib.closing(self.socket):
-            yield self.socket
+            if self._path is None:
+                return
+            self.remove_path()
+            with contextlib.suppress(OSError):
+                while True:
+                    yield self.socket.accept()[0]
 
     def remove_path(self) -> None:
         """Harmless twice, and when somebody else has put something there."""
         with contextlib.suppress(FileNotFoundError):
-            if self._path.stat().st_ino == self._inode:
+            if self._path is not None and self._path.stat().st_ino == self._inode:
                 self._path.unlink()
         self._inode = None  # the next file may get the same
 
 
 @contextlib.contextmanager
-def listening(path: Path) -> Iterator[Listener]:
-    """A listening socket at `path`, owned by the group `docker` if there is one; the path is removed at the end.
+def listening(where: Path | socket.socket) -> Iterator[Listener]:
+    """A listening socket at a path, owned by the group `docker` if there is one; the path is removed at the end. Or one that
+    somebody else has bound, whose path and mode are their affair.
 
     Raises:
         System: something else is at that path, or another daemon listens there.
     """
+    if isinstance(where, socket.socket):
+        with contextlib.closing(where):
+            yield Listener(where, None)
+    else:
+        with _bound(where) as listener:
+            yield listener
+
+
+@contextlib.contextmanager
+def _bound(path: Path) -> Iterator[Listener]:
     with _reasons_told(path):
         _remove_stale(path)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
