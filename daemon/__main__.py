@@ -25,6 +25,7 @@ from daemon.errors import DaemonError, InvalidParameter
 from daemon.http.limits import Limits
 from daemon.http.server import Server
 from daemon.http.sockets import listening
+from daemon.process import DESCRIPTORS_KEPT, raise_descriptor_limit
 from daemon.registry.addresses import address_of_login
 from daemon.systemd import Notifier, passed_socket
 
@@ -58,8 +59,7 @@ async def serve(config: Config) -> None:
     where = passed_socket(os.environ) if config.socket is None else config.socket
     engine = Engine(config)
     router = Router(engine)
-    limits = {field.name: getattr(config, field.name) for field in attrs.fields(Limits)}
-    server = Server(router, router.error, Limits(**limits))
+    server = Server(router, router.error, limits_of(config))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stop_on_signal, server, notifier, config, tasks.cancel_scope)
         async with engine:
@@ -84,6 +84,16 @@ async def stop_on_signal(server: Server, notifier: Notifier, config: Config, sco
             else:
                 _log.info("stopping on %s at once", number.name)
                 scope.cancel()
+
+
+def limits_of(config: Config) -> Limits:
+    """With as many connections as there can be descriptors for."""
+    limits = Limits(**{field.name: getattr(config, field.name) for field in attrs.fields(Limits)})
+    connections_max = max(raise_descriptor_limit() - DESCRIPTORS_KEPT, 1)
+    if connections_max < limits.connections_max:
+        _log.warning("at most %d connections: the limit on open files allows no more", connections_max)
+        limits = attrs.evolve(limits, connections_max=connections_max)
+    return limits
 
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

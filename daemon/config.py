@@ -46,6 +46,14 @@ class Config:
     insecure_registries: tuple[str, ...] = ()
     """Hosts, with or without a port, and networks as `10.0.0.0/8`, that are spoken to without TLS, besides this machine."""
     connections_max: int = 1024
+    """At once. When it is reached the connection that has been idle for longest makes room, and if none is idle the new one is
+    refused. It is lower where the process may not have so many descriptors."""
+    connections_per_uid_max: int = 896
+    """Of one user: the last eighth is for others, so that nobody can lock them out, root least of all."""
+    allowed_uids: frozenset[int] | None = None
+    """Who may use the daemon, of those whom the socket's mode lets in; None for all of them."""
+    creates_max: int = 256
+    """Creates under way at once. More are not done sooner together: they only wait, and who waits gives up and asks again."""
     log_bytes_max: int = LOG_BYTES_MAX
     """Of the database's log, made before the first commit; beyond that it grows as it needs to."""
     ready_trees_max: int = READY_TREES_MAX

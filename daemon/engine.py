@@ -32,7 +32,7 @@ from daemon.create.registry_inspector import RegistryInspector
 from daemon.create.request import Created, CreateRequest, Pruned
 from daemon.create.streaming import Reading
 from daemon.create.volume_changes import VolumeChanger
-from daemon.errors import System
+from daemon.errors import System, Unavailable
 from daemon.host import Host, detect
 from daemon.host_subnets import subnets_in_use
 from daemon.network.plan import Surroundings
@@ -77,6 +77,8 @@ class Engine:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self._creates = 0
+        """Under way."""
         self._is_tidy = True
         """Whether no clean-up has failed; else the next start must look at everything."""
 
@@ -134,9 +136,19 @@ class Engine:
         return time.time_ns()
 
     async def create(self, request: CreateRequest) -> Created:
-        """See `Creator.create`."""
-        with self._noting_residue():
-            return await self._creator.create(request)
+        """See `Creator.create`. Raises Unavailable as `check_room`, too."""
+        self.check_room()
+        self._creates += 1
+        try:
+            with self._noting_residue():
+                return await self._creator.create(request)
+        finally:
+            self._creates -= 1
+
+    def check_room(self) -> None:
+        """Raises Unavailable: as many creates are under way as may be."""
+        if self._creates >= self.config.creates_max:
+            raise Unavailable("too many creates are under way, try again")
 
     async def remove(self, name_or_id: str, *, with_volumes: bool = False) -> None:
         """See `Changer.remove`."""

@@ -52,6 +52,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "daemon.config": (set(), {"attrs"}),
     "daemon.host": (set(), {"attrs"}),
     "daemon.host_subnets": (set(), set()),
+    "daemon.process": (set(), set()),
     "daemon.systemd": ({"daemon.errors"}, {"anyio"}),
     "daemon.http": ({"daemon.errors"}, {"anyio", "attrs", "httptools"}),
     "daemon.storage": ({"actors"} | NOUNS, {"attrs", "msgspec"}),

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 
 import anyio
 
-from daemon.errors import Cancelled
+from daemon.errors import Cancelled, DaemonError
 from daemon.http.connection import CONTINUE, Connection, Data, End, Event, Head, TooLarge, TooSlow
-from daemon.http.message import Request
+from daemon.http.message import Peer, Request
 from daemon.http.sockets import receive, send
 
 
 class Exchange:
     """The reading half of a connection: the next head, and as a request's body what follows it."""
 
-    def __init__(self, peer: socket.socket, connection: Connection, read_timeout_s: float) -> None:
+    def __init__(self, peer: socket.socket, connection: Connection, read_timeout_s: float, client: Peer) -> None:
         self._peer = peer
+        self._client = client
         self._connection = connection
         self._read_timeout_s = read_timeout_s
         self._head: Head | None = None
@@ -43,6 +45,7 @@ class Exchange:
             headers=head.headers,
             body=self,
             has_body=head.content_length != 0,
+            peer=self._client,
         )
 
     async def receive(self) -> bytes:
@@ -69,6 +72,15 @@ class Exchange:
             if len(chunks) > bytes_max:
                 raise TooLarge(f"request body is larger than {bytes_max} bytes")
         return bytes(chunks)
+
+    def drop_received(self) -> None:
+        """What has come of a body that nobody has read: if that is all of it the connection can be kept."""
+        with suppress(DaemonError):  # what is no HTTP is no end of a body either
+            while not (self.is_complete or self._is_continue_owed):
+                event = self._connection.next_event()
+                if event is None:
+                    return
+                self.is_complete = isinstance(event, End)
 
     def _take_end(self) -> None:
         event = self._connection.next_event()

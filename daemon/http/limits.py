@@ -12,4 +12,6 @@ class Limits:
     head_bytes_max: int
     headers_max: int
     connections_max: int
+    connections_per_uid_max: int
+    allowed_uids: frozenset[int] | None
     read_timeout_s: float

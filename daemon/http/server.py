@@ -17,16 +17,20 @@ import anyio
 import anyio.abc
 
 from daemon.errors import Cancelled, InvalidParameter
+from daemon.http.admission import Admission, Refusal
 from daemon.http.connection import LAST_CHUNK, Connection, Head, HeadTooLarge, TooSlow, encode_chunk, encode_head
 from daemon.http.exchange import Exchange
 from daemon.http.limits import Limits
-from daemon.http.message import Request, Response
+from daemon.http.message import Peer, Request, Response
 from daemon.http.sockets import (
+    LINGER_S,
     OUT_OF_DESCRIPTORS,
     HangupWatcher,
     Listener,
+    Reserve,
     closing_peer,
     linger,
+    peer_of,
     send,
     stop_receiving,
 )
@@ -37,7 +41,15 @@ ErrorResponse = Callable[[int, str], Response]
 _log = logging.getLogger(__name__)
 
 ACCEPT_PAUSE_S = 0.1
-"""When there are no descriptors left: accepting again at once would only spin."""
+"""When there are no descriptors left, not even the last."""
+
+SHORT_LINGER_S = 0.1
+"""For who is turned away with the last descriptor, one after the other: enough for a client that sends its request at once."""
+
+LINGERING_MAX = 16
+"""Clients that are turned away and still listened to, so that they get to read why: each has a descriptor."""
+
+OUT_OF_DESCRIPTORS_REFUSAL = Refusal(503, "too many open files")
 
 
 class Server:
@@ -52,9 +64,13 @@ class Server:
         self._handler = handler
         self._error_response = error_response
         self._limits = limits
-        self._connections = 0
-        self._idle: set[socket.socket] = set()
-        """Connections without a request that is being answered."""
+        self._admission = Admission(limits)
+        self._reserve = Reserve()
+        self._turning_away = 0
+        self._idle: dict[socket.socket, Peer] = {}
+        """Connections without a request that is being answered, in the order in which they became that."""
+        self._leaving: set[socket.socket] = set()
+        """Those that have made room for others, and are not counted any more."""
         self._answering = 0
         self._all_answered = anyio.Event()
         self._endless: set[anyio.CancelScope] = set()
@@ -69,7 +85,7 @@ class Server:
     async def run(self, listener: Listener) -> None:
         """Closes the listener when it accepts no more."""
         self._is_running = True
-        with self._serving:
+        with self._reserve, self._serving:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._hangups.run)
                 async with anyio.create_task_group() as connections:
@@ -111,17 +127,54 @@ class Server:
                 if error.errno not in OUT_OF_DESCRIPTORS:
                     raise
                 _log.warning("cannot accept connections: %s", error.strerror)
-                await anyio.sleep(ACCEPT_PAUSE_S)
+                await self._turn_one_away(listener)
                 continue
             self._start(peer, connections)
 
+    async def _turn_one_away(self, listener: socket.socket) -> None:
+        """With the one descriptor that is kept for this, or not now: trying again at once would spin."""
+        with self._reserve.given_up():
+            try:
+                peer, _ = listener.accept()
+            except OSError:
+                await anyio.sleep(ACCEPT_PAUSE_S)
+                return
+            peer.setblocking(False)
+            await self._turn_away(peer, OUT_OF_DESCRIPTORS_REFUSAL, linger_s=SHORT_LINGER_S)
+
     def _start(self, peer: socket.socket, connections: anyio.abc.TaskGroup) -> None:
         peer.setblocking(False)
-        self._idle.add(peer)  # before its task has begun: it may be told to stop before that
-        connections.start_soon(self._serve, peer)
+        client = peer_of(peer)
+        refusal = self._admission.refusal(client)
+        if refusal is not None and not self._make_room(refusal):
+            connections.start_soon(self._turn_away, peer, refusal)
+            return
+        self._admission.admit(client)
+        self._idle[peer] = client  # before its task has begun: it may be told to stop before that
+        connections.start_soon(self._serve, peer, client)
 
-    async def _serve(self, peer: socket.socket) -> None:
-        self._connections += 1
+    def _make_room(self, refusal: Refusal) -> bool:
+        """Whether a connection goes instead: the longest idle. If it has just asked, it is answered first."""
+        for peer, client in self._idle.items():
+            if refusal.would_make_room(client):
+                del self._idle[peer]
+                self._leaving.add(peer)
+                self._admission.leave(client)
+                stop_receiving(peer)
+                return True
+        return False
+
+    async def _turn_away(self, peer: socket.socket, refusal: Refusal, linger_s: float = LINGER_S) -> None:
+        self._turning_away += 1
+        try:
+            with suppress(Cancelled), closing_peer(peer):
+                await self._refuse(peer, refusal.status, refusal.text)
+                if self._turning_away <= LINGERING_MAX:
+                    await linger(peer, linger_s)
+        finally:
+            self._turning_away -= 1
+
+    async def _serve(self, peer: socket.socket, client: Peer) -> None:
         try:
             with (
                 suppress(Cancelled),  # the client has gone: there is nobody to tell
@@ -129,43 +182,45 @@ class Server:
                 anyio.CancelScope() as scope,
                 self._hangups.watching(peer, scope.cancel),
             ):
-                await self._serve_requests(peer)
+                await self._serve_requests(peer, client)
         except Exception:  # noqa: BLE001 - a defect of ours: one connection lost, not the daemon
             _log.exception("serving a connection failed")
         finally:
-            self._connections -= 1
-            self._idle.discard(peer)
+            self._idle.pop(peer, None)
+            if peer in self._leaving:
+                self._leaving.remove(peer)
+            else:
+                self._admission.leave(client)
 
-    async def _serve_requests(self, peer: socket.socket) -> None:
-        if self._connections > self._limits.connections_max:
-            await self._refuse(peer, 503, "too many connections")
-            return
+    async def _serve_requests(self, peer: socket.socket, client: Peer) -> None:
         limits = self._limits
         connection = Connection(head_bytes_max=limits.head_bytes_max, headers_max=limits.headers_max)
-        exchange = Exchange(peer, connection, limits.read_timeout_s)
+        exchange = Exchange(peer, connection, limits.read_timeout_s, client)
         keeps_alive = True
         while keeps_alive and (head := await self._next_head(peer, exchange)) is not None:
             if self._is_draining:
                 await self._refuse(peer, 503, "the daemon is stopping")
                 break
-            self._idle.discard(peer)
+            self._idle.pop(peer, None)
             self._answering += 1
             try:
                 keeps_alive = await self._answer(peer, exchange, head)
             finally:
-                self._note_answered(peer)
+                self._note_answered(peer, client)
         if not exchange.is_complete:
             await linger(peer)
 
-    def _note_answered(self, peer: socket.socket) -> None:
+    def _note_answered(self, peer: socket.socket, client: Peer) -> None:
         self._answering -= 1
-        self._idle.add(peer)
+        if peer not in self._leaving:
+            self._idle[peer] = client
         if self._is_draining and not self._answering:
             self._all_answered.set()
 
     async def _answer(self, peer: socket.socket, exchange: Exchange, head: Head) -> bool:
         """Whether the connection is kept."""
         response = await self._handler(exchange.request(head))
+        exchange.drop_received()
         keeps_alive = (
             head.keeps_alive
             and exchange.is_complete

@@ -9,12 +9,14 @@ import os
 import select
 import socket
 import stat
+import struct
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import anyio
 
 from daemon.errors import Cancelled, System
+from daemon.http.message import Peer
 
 BACKLOG = 1024
 READ_BYTES = 64 << 10
@@ -22,6 +24,8 @@ READ_BYTES = 64 << 10
 
 _UMASK = 0o117
 """Leaves 0660: who may write to the socket is root on this machine, as with Docker's."""
+
+_UCRED = struct.Struct("iII")
 
 LINGER_S = 2.0
 """How long a client may go on sending what nobody wants before its pipe breaks."""
@@ -155,19 +159,60 @@ async def send(peer: socket.socket, data: bytes) -> None:
             raise Cancelled("the client has gone away") from error
 
 
+def peer_of(connection: socket.socket) -> Peer:
+    """Who has connected; nobody known if it is no Unix socket (unix(7), SO_PEERCRED)."""
+    if connection.family != socket.AF_UNIX:
+        return Peer()
+    pid, uid, gid = _UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    return Peer(pid=pid, uid=uid, gid=gid)
+
+
+class Reserve:
+    """One descriptor kept for when there are no others: given up, it lets a client be accepted that would wait for ever."""
+
+    def __init__(self) -> None:
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> None:
+        self._descriptor = _open_reserve()
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    @contextlib.contextmanager
+    def given_up(self) -> Iterator[None]:
+        self._close()
+        try:
+            yield
+        finally:
+            self._descriptor = _open_reserve()
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _open_reserve() -> int | None:
+    try:
+        return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # somebody else was faster; the next time may do
+        return None
+
+
 def stop_receiving(peer: socket.socket) -> None:
     """What has been sent to us is still read, then comes the end; what is sent from now on tells its sender that it was not."""
     with contextlib.suppress(OSError):
         peer.shutdown(socket.SHUT_RD)
 
 
-async def linger(peer: socket.socket) -> None:
+async def linger(peer: socket.socket, timeout_s: float = LINGER_S) -> None:
     """Says that no more will be sent, and takes in what still comes.
 
     A client that is busy sending would find its pipe broken if it were closed at once, and might never read its answer.
     """
     anyio.notify_closing(peer)  # whoever still reads the body stops
-    with contextlib.suppress(OSError), anyio.move_on_after(LINGER_S):
+    with contextlib.suppress(OSError), anyio.move_on_after(timeout_s):
         peer.shutdown(socket.SHUT_WR)
         while await receive(peer):
             pass

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import anyio
 import anyio.abc
@@ -27,6 +27,15 @@ PATIENCE_S = 5.0
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 HELLO = Response(status=200, body=b"hello")
+
+LIMITS = Limits(
+    head_bytes_max=1000,
+    headers_max=20,
+    connections_max=16,
+    connections_per_uid_max=16,
+    allowed_uids=None,
+    read_timeout_s=PATIENCE_S,
+)
 
 _DATE = re.compile(rb"Date: [^\r]+ GMT\r\n")
 
@@ -208,9 +217,8 @@ async def greet(request: Request) -> Response:
 async def serving(
     handler: Callable[[Request], Awaitable[Response]],
     directory: Path,
-    *,
-    connections_max: int = 16,
-    read_timeout_s: float = PATIENCE_S,
+    # Any: whatever limit a test wants to be another.
+    **limits: Any,
 ) -> AsyncIterator[Service]:
     """At the end everything is gone: every task, every descriptor, the socket."""
     descriptors = open_descriptors()
@@ -218,7 +226,7 @@ async def serving(
     server = Server(
         handler,
         lambda status, text: Response(status=status, body=text.encode()),
-        Limits(head_bytes_max=1000, headers_max=20, connections_max=connections_max, read_timeout_s=read_timeout_s),
+        attrs.evolve(LIMITS, **limits),
     )
     with listening(path) as listener:
         async with anyio.create_task_group() as tasks:
