@@ -33,8 +33,15 @@ class Config:
     """Of a JSON request: far above the largest real create, far below what hurts."""
     head_bytes_max: int = 64 << 10
     headers_max: int = 200
+    head_timeout_s: float = 10.0
+    """From the first byte of a head to its last: clients send it in one go. A connection that is idle between requests has no
+    limit, as in Docker, until its place is needed."""
     read_timeout_s: float = 30.0
-    """Between two reads of one request. A connection that is idle between requests has no limit, as in Docker."""
+    """Between two reads of a body. In all an image may take as long as it takes."""
+    body_timeout_s: float = 60.0
+    """For all of a JSON body: the largest one at 70 KB/s."""
+    write_timeout_s: float = 60.0
+    """How long a client may take nothing of its answer: whoever has stopped reading has a connection, and memory of ours."""
     ask_timeout_s: float = 30.0
     """How long a request may wait for a service that restarts or is overloaded before it is answered 503."""
     drain_timeout_s: float = 10.0

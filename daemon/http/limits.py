@@ -14,4 +14,7 @@ class Limits:
     connections_max: int
     connections_per_uid_max: int
     allowed_uids: frozenset[int] | None
+    head_timeout_s: float
     read_timeout_s: float
+    body_timeout_s: float
+    write_timeout_s: float

@@ -40,6 +40,9 @@ ErrorResponse = Callable[[int, str], Response]
 
 _log = logging.getLogger(__name__)
 
+ACCEPTED_AT_ONCE = 64
+"""One a turn of the event loop, and of a thousand who come at once the last would wait for a thousand turns of a busy daemon."""
+
 ACCEPT_PAUSE_S = 0.1
 """When there are no descriptors left, not even the last."""
 
@@ -120,7 +123,8 @@ class Server:
         while True:
             await anyio.wait_readable(listener)
             try:
-                peer, _ = listener.accept()
+                for _ in range(ACCEPTED_AT_ONCE):
+                    self._start(listener.accept()[0], connections)
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 continue
             except OSError as error:
@@ -128,8 +132,6 @@ class Server:
                     raise
                 _log.warning("cannot accept connections: %s", error.strerror)
                 await self._turn_one_away(listener)
-                continue
-            self._start(peer, connections)
 
     async def _turn_one_away(self, listener: socket.socket) -> None:
         """With the one descriptor that is kept for this, or not now: trying again at once would spin."""
@@ -195,7 +197,7 @@ class Server:
     async def _serve_requests(self, peer: socket.socket, client: Peer) -> None:
         limits = self._limits
         connection = Connection(head_bytes_max=limits.head_bytes_max, headers_max=limits.headers_max)
-        exchange = Exchange(peer, connection, limits.read_timeout_s, client)
+        exchange = Exchange(peer, connection, limits, client)
         keeps_alive = True
         while keeps_alive and (head := await self._next_head(peer, exchange)) is not None:
             if self._is_draining:
@@ -247,25 +249,26 @@ class Server:
         await self._respond(peer, None, self._error_response(status, text), keeps_alive=False)
 
     async def _respond(self, peer: socket.socket, head: Head | None, response: Response, *, keeps_alive: bool) -> None:
+        patience_s = self._limits.write_timeout_s
         is_head = head is not None and head.method == "HEAD"
         is_http10 = head is not None and head.is_http10
         encoded = encode_head(
             response, is_head=is_head, is_http10=is_http10, keeps_alive=keeps_alive, date=self._http_date()
         )
         if isinstance(response.body, bytes):
-            await send(peer, encoded if is_head else encoded + response.body)
+            await send(peer, encoded if is_head else encoded + response.body, patience_s)
             return
         is_framed = not (is_http10 or response.is_raw)
         async with aclosing(response.body) as body:
-            await send(peer, encoded)
+            await send(peer, encoded, patience_s)
             if is_head:
                 return
             chunks = self._until_drained(body) if response.is_endless else body
             async for content in chunks:
                 if content:  # an empty chunk would be the last
-                    await send(peer, encode_chunk(content) if is_framed else content)
+                    await send(peer, encode_chunk(content) if is_framed else content, patience_s)
         if is_framed:
-            await send(peer, LAST_CHUNK)
+            await send(peer, LAST_CHUNK, patience_s)
 
     async def _until_drained(self, body: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         """It is only stopped where it waits: what it has to say is sent whole."""

@@ -147,14 +147,17 @@ async def receive(peer: socket.socket) -> bytes:
             raise Cancelled("the client has gone away") from error
 
 
-async def send(peer: socket.socket, data: bytes) -> None:
-    """Raises Cancelled if the peer has gone."""
+async def send(peer: socket.socket, data: bytes, patience_s: float) -> None:
+    """Raises Cancelled if the peer has gone, or takes nothing for so long. What is sent lies in the kernel, and nowhere else."""
     left = memoryview(data)
     while left:
         try:
             left = left[peer.send(left, socket.MSG_NOSIGNAL) :]
         except (BlockingIOError, InterruptedError):
-            await _wait(anyio.wait_writable, peer)
+            with anyio.move_on_after(patience_s) as scope:
+                await _wait(anyio.wait_writable, peer)
+            if scope.cancelled_caught:
+                raise Cancelled("the client does not read its answer") from None
         except OSError as error:
             raise Cancelled("the client has gone away") from error
 

@@ -34,7 +34,10 @@ LIMITS = Limits(
     connections_max=16,
     connections_per_uid_max=16,
     allowed_uids=None,
+    head_timeout_s=PATIENCE_S,
     read_timeout_s=PATIENCE_S,
+    body_timeout_s=PATIENCE_S,
+    write_timeout_s=PATIENCE_S,
 )
 
 _DATE = re.compile(rb"Date: [^\r]+ GMT\r\n")

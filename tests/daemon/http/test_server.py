@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -14,7 +15,7 @@ from daemon.errors import Cancelled, DaemonError, InvalidParameter
 from daemon.http import sockets
 from daemon.http.connection import TooLarge, TooSlow
 from daemon.http.message import Request, Response
-from tests.daemon.http.serving import GET, HELLO, PATIENCE_S, Held, Service, Stream, greet, serving, wait_until
+from tests.daemon.http.serving import GET, HELLO, PATIENCE_S, Client, Held, Service, Stream, greet, serving, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -442,15 +443,85 @@ async def test_of_clients_that_come_and_go_no_task_is_left(directory: Path) -> N
 # Too much, too slow, too wrong ---------------------------------------------------------------------------------------
 
 
-async def test_half_a_request_is_given_up_after_the_timeout_and_an_idle_connection_is_not(directory: Path) -> None:
-    async with serving(echo, directory, read_timeout_s=SOON_S) as service, await service.connect() as idle:
+HALVES = {
+    "head_timeout_s": GET[:-1],
+    "read_timeout_s": CHUNKED + b"5\r\n",
+    "body_timeout_s": post(b"Content-Length: 5", b"hell"),
+}
+
+
+@pytest.mark.parametrize(("limit", "half"), HALVES.items())
+async def test_half_a_request_is_given_up_after_the_timeout_and_an_idle_connection_is_not(
+    limit: str, half: bytes, directory: Path
+) -> None:
+    async with serving(echo, directory, **{limit: SOON_S}) as service, await service.connect() as idle:
         assert (await idle.ask(GET)).status == 200
-        for half in (GET[:-1], post(b"Content-Length: 5", b"hell"), CHUNKED + b"5\r\n"):
-            async with await service.connect() as slow:
-                answer = await slow.ask(half)
-                assert (answer.status, answer.body) == (408, b"the request did not arrive in time")
-                assert await slow.read_to_end() == b""
+        async with await service.connect() as slow:
+            answer = await slow.ask(half)
+            assert (answer.status, answer.body) == (408, b"the request did not arrive in time")
+            assert await slow.read_to_end() == b""
         assert (await idle.ask(GET)).status == 200
+
+
+SLOW = {"head_timeout_s": GET[:-4], "body_timeout_s": CHUNKED}
+
+
+@pytest.mark.parametrize(("limit", "begun"), SLOW.items())
+async def test_who_sends_a_byte_from_time_to_time_has_no_more_time_than_others(
+    limit: str, begun: bytes, directory: Path
+) -> None:
+    more = b"\r\nX: y" if limit == "head_timeout_s" else b"00000"  # a size may have any number of zeros
+
+    async def go_on_for_ever(client: Client) -> None:
+        with suppress(anyio.BrokenResourceError):
+            while True:
+                await client.send(more)
+                await anyio.sleep(SOON_S / 5)
+
+    wide = {"head_bytes_max": 1 << 20, "headers_max": 10**6, limit: SOON_S}
+    async with (
+        serving(echo, directory, **wide) as service,
+        await service.connect() as slow,
+        anyio.create_task_group() as tasks,
+    ):
+        await slow.send(begun)
+        tasks.start_soon(go_on_for_ever, slow)
+        assert (await slow.read_answer()).status == 408
+        tasks.cancel_scope.cancel()
+
+
+async def test_300_slow_senders_are_closed_and_nobody_else_notices(directory: Path) -> None:
+    limits = {"connections_max": 400, "connections_per_uid_max": 400, "head_timeout_s": SOON_S}
+    async with serving(greet, directory, **limits) as service, await service.connect() as other:
+        slow = [await service.connect() for _ in range(300)]
+        for client in slow:
+            await client.send(GET[:-2])
+            assert (await other.ask(GET)).status == 200
+        for client in slow:
+            assert (await client.read_answer()).status == 408
+            assert await client.read_to_end() == b""
+            await client.close()
+        assert (await other.ask(GET)).status == 200
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_who_does_not_read_its_answer_is_closed(is_stream: bool, directory: Path) -> None:
+    stream = Stream(and_then="flood")
+
+    async def handle(request: Request) -> Response:
+        if request.path == "/other":
+            return HELLO
+        return await stream.handle(request) if is_stream else Response(status=200, body=b"x" * (8 << 20))
+
+    async with serving(handle, directory, write_timeout_s=SOON_S) as service:
+        async with await service.connect() as deaf:
+            await deaf.send(GET)
+            await wait_until(lambda: len(anyio.get_running_tasks()) > service.tasks_at_rest)
+            await service.wait_idle()
+            if is_stream:
+                await stream.wait_closed()
+        async with await service.connect() as client:
+            assert (await client.ask(GET.replace(b"/ ", b"/other "))).body == b"hello"
 
 
 @pytest.mark.parametrize(
