@@ -57,6 +57,8 @@ class Config:
     refused. It is lower where the process may not have so many descriptors."""
     connections_per_uid_max: int = 896
     """Of one user: the last eighth is for others, so that nobody can lock them out, root least of all."""
+    idle_grace_s: float = 1.0
+    """How long a connection keeps its place without a request: who has just come, or has just read an answer, is about to ask."""
     allowed_uids: frozenset[int] | None = None
     """Who may use the daemon, of those whom the socket's mode lets in; None for all of them."""
     creates_max: int = 256

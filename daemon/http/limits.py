@@ -13,6 +13,7 @@ class Limits:
     headers_max: int
     connections_max: int
     connections_per_uid_max: int
+    idle_grace_s: float
     allowed_uids: frozenset[int] | None
     head_timeout_s: float
     read_timeout_s: float

@@ -70,8 +70,8 @@ class Server:
         self._admission = Admission(limits)
         self._reserve = Reserve()
         self._turning_away = 0
-        self._idle: dict[socket.socket, Peer] = {}
-        """Connections without a request that is being answered, in the order in which they became that."""
+        self._idle: dict[socket.socket, tuple[Peer, float]] = {}
+        """Connections without a request that is being answered, and since when, the longest first."""
         self._leaving: set[socket.socket] = set()
         """Those that have made room for others, and are not counted any more."""
         self._answering = 0
@@ -152,12 +152,15 @@ class Server:
             connections.start_soon(self._turn_away, peer, refusal)
             return
         self._admission.admit(client)
-        self._idle[peer] = client  # before its task has begun: it may be told to stop before that
+        self._idle[peer] = client, time.monotonic()  # before its task has begun: it may be told to stop before that
         connections.start_soon(self._serve, peer, client)
 
     def _make_room(self, refusal: Refusal) -> bool:
         """Whether a connection goes instead: the longest idle. If it has just asked, it is answered first."""
-        for peer, client in self._idle.items():
+        latest = time.monotonic() - self._limits.idle_grace_s
+        for peer, (client, since) in self._idle.items():
+            if since > latest:
+                return False
             if refusal.would_make_room(client):
                 del self._idle[peer]
                 self._leaving.add(peer)
@@ -215,7 +218,7 @@ class Server:
     def _note_answered(self, peer: socket.socket, client: Peer) -> None:
         self._answering -= 1
         if peer not in self._leaving:
-            self._idle[peer] = client
+            self._idle[peer] = client, time.monotonic()
         if self._is_draining and not self._answering:
             self._all_answered.set()
 

@@ -18,7 +18,7 @@ import attrs
 from daemon.errors import InvalidParameter
 from daemon.http.limits import Limits
 from daemon.http.message import Request, Response
-from daemon.http.server import Server
+from daemon.http.server import ErrorResponse, Server
 from daemon.http.sockets import Listener, listening
 
 PATIENCE_S = 5.0
@@ -33,6 +33,7 @@ LIMITS = Limits(
     headers_max=20,
     connections_max=16,
     connections_per_uid_max=16,
+    idle_grace_s=0,
     allowed_uids=None,
     head_timeout_s=PATIENCE_S,
     read_timeout_s=PATIENCE_S,
@@ -212,6 +213,10 @@ class Service:
         await wait_until(lambda: len(anyio.get_running_tasks()) <= self.tasks_at_rest)
 
 
+def plain_error(status: int, text: str) -> Response:
+    return Response(status=status, body=text.encode())
+
+
 async def greet(request: Request) -> Response:
     return HELLO
 
@@ -220,6 +225,8 @@ async def greet(request: Request) -> Response:
 async def serving(
     handler: Callable[[Request], Awaitable[Response]],
     directory: Path,
+    *,
+    error_response: ErrorResponse = plain_error,
     # Any: whatever limit a test wants to be another.
     **limits: Any,
 ) -> AsyncIterator[Service]:
@@ -228,7 +235,7 @@ async def serving(
     path = directory / "s"
     server = Server(
         handler,
-        lambda status, text: Response(status=status, body=text.encode()),
+        error_response,
         attrs.evolve(LIMITS, **limits),
     )
     with listening(path) as listener:

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import anyio
 import attrs
@@ -81,7 +82,8 @@ async def test_a_connection_too_many_is_told_so_and_another_may_come_when_one_ha
 
 @pytest.mark.parametrize("limit", ["connections_max", "connections_per_uid_max"])
 async def test_who_has_been_idle_for_longest_makes_room(limit: str, directory: Path) -> None:
-    async with serving(greet, directory, **{limit: 2}) as service:
+    limits: dict[str, Any] = {limit: 2}
+    async with serving(greet, directory, **limits) as service:
         async with await service.connect() as first, await service.connect() as second:
             assert (await first.ask(GET)).status == 200
             assert (await second.ask(GET)).status == 200
@@ -96,6 +98,16 @@ async def test_who_has_been_idle_for_longest_makes_room(limit: str, directory: P
         await service.wait_idle()
         for _ in range(3):
             await check_alive(service)
+
+
+async def test_who_has_only_just_come_need_not_make_room(directory: Path) -> None:
+    async with (
+        serving(greet, directory, connections_max=1, idle_grace_s=60) as service,
+        await service.connect() as first,
+        await service.connect() as second,
+    ):
+        await check_refused(second, 503, b"too many connections")
+        assert (await first.ask(GET)).status == 200
 
 
 async def test_who_makes_room_is_answered_what_it_has_just_asked(directory: Path) -> None:

@@ -6,6 +6,7 @@ import email.utils
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import anyio
 import attrs
@@ -454,7 +455,8 @@ HALVES = {
 async def test_half_a_request_is_given_up_after_the_timeout_and_an_idle_connection_is_not(
     limit: str, half: bytes, directory: Path
 ) -> None:
-    async with serving(echo, directory, **{limit: SOON_S}) as service, await service.connect() as idle:
+    limits: dict[str, Any] = {limit: SOON_S}
+    async with serving(echo, directory, **limits) as service, await service.connect() as idle:
         assert (await idle.ask(GET)).status == 200
         async with await service.connect() as slow:
             answer = await slow.ask(half)
@@ -478,7 +480,7 @@ async def test_who_sends_a_byte_from_time_to_time_has_no_more_time_than_others(
                 await client.send(more)
                 await anyio.sleep(SOON_S / 5)
 
-    wide = {"head_bytes_max": 1 << 20, "headers_max": 10**6, limit: SOON_S}
+    wide: dict[str, Any] = {"head_bytes_max": 1 << 20, "headers_max": 10**6, limit: SOON_S}
     async with (
         serving(echo, directory, **wide) as service,
         await service.connect() as slow,
@@ -491,7 +493,7 @@ async def test_who_sends_a_byte_from_time_to_time_has_no_more_time_than_others(
 
 
 async def test_300_slow_senders_are_closed_and_nobody_else_notices(directory: Path) -> None:
-    limits = {"connections_max": 400, "connections_per_uid_max": 400, "head_timeout_s": SOON_S}
+    limits: dict[str, Any] = {"connections_max": 400, "connections_per_uid_max": 400, "head_timeout_s": SOON_S}
     async with serving(greet, directory, **limits) as service, await service.connect() as other:
         slow = [await service.connect() for _ in range(300)]
         for client in slow:
