@@ -68,3 +68,32 @@ def test_with_too_few_descriptors_creates_succeed_or_are_refused_and_nothing_els
             assert api.call("POST", "/containers/create?name=last", {"Image": "busybox", "Cmd": ["true"]})[0] == 201
             listed = api.call("GET", "/containers/json?all=1")[1]
             assert len(listed) == seen[201, ""] + 1
+
+
+LARGE = 50 << 20
+LIMIT = 4 << 20
+
+
+@pytest.mark.parametrize("framing", [f"Content-Length: {LARGE}", "Transfer-Encoding: chunked"])
+def test_50_mb_are_refused_and_take_no_memory(framing: str, home: Path) -> None:
+    with running(home) as daemon:
+        load_image(daemon)
+        before = memory_bytes(daemon)
+        assert sum(answers_to_creates(daemon, 8).values()) == 8
+        for _ in range(3):
+            with closing(socket.socket(socket.AF_UNIX)) as client:
+                client.settimeout(60)
+                client.connect(str(home / "socket"))
+                head = "POST /containers/create HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\n"
+                client.sendall(f"{head}{framing}\r\n\r\n".encode())
+                if "chunked" in framing:
+                    with suppress(BrokenPipeError, ConnectionResetError):
+                        client.sendall(b"%x\r\n" % LARGE + b" " * LARGE)
+                assert client.recv(1000).startswith(b"HTTP/1.1 413 ")
+        assert memory_bytes(daemon) - before < 2 * LIMIT
+
+
+def memory_bytes(daemon: Daemon) -> int:
+    """The most that it has had."""
+    status = Path(f"/proc/{daemon.process.pid}/status").read_text()
+    return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM:"))
