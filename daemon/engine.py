@@ -16,7 +16,7 @@ from typing import Self
 
 import anyio.to_thread
 
-from actors import Ref
+from actors import ActorError, Ref
 from daemon.config import Config
 from daemon.container import HostConfig
 from daemon.create.changes import Changer
@@ -33,14 +33,19 @@ from daemon.create.registry_inspector import RegistryInspector
 from daemon.create.request import Created, CreateRequest, Pruned
 from daemon.create.streaming import Reading
 from daemon.create.volume_changes import VolumeChanger
-from daemon.errors import System
+from daemon.errors import System, Unavailable
 from daemon.host import Host, detect
 from daemon.host_subnets import subnets_in_use
 from daemon.network.plan import Surroundings
 from daemon.network.pools import unique_local_block
 from daemon.registry.registries import Registries
 from daemon.services import Services
+from daemon.services.allocator import Allocator
+from daemon.services.event_bus import EventBus
+from daemon.services.idempotency import IdempotencyKeys
 from daemon.services.intake_process import WorkerHost
+from daemon.services.networks import Networks
+from daemon.services.registrar import Registrar, RemovalWatch
 from daemon.storage.confine import LANDLOCK_ABI_MIN, landlock_abi
 from daemon.storage.database import Database
 from daemon.storage.recovery import (
@@ -82,6 +87,8 @@ class Engine:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self._creates = 0
+        """Under way."""
         self._is_tidy = True
         """Whether no clean-up has failed; else the next start must look at everything."""
 
@@ -122,14 +129,39 @@ class Engine:
     ) -> bool | None:
         return await self._stack.__aexit__(kind, error, traceback)
 
+    async def is_answering(self) -> bool:
+        """Whether the actors answer that have no reason to take their time, as images, layers and volumes may; waits for them."""
+        services = self.services
+        try:
+            await services.database.ask(Database.container, "")
+            await services.registrar.ask(Registrar.unwatch, "", RemovalWatch())
+            await services.allocator.ask(Allocator.release, "")
+            await services.keys.ask(IdempotencyKeys.forget, "")
+            await services.networks.ask(Networks.table)
+            await services.events.ask(EventBus.count_subscribers)
+        except ActorError as error:
+            _log.warning("an actor does not answer: %s", error)
+            return False
+        return True
+
     def now_ns(self) -> int:
         """The wall clock, since the epoch."""
         return time.time_ns()
 
     async def create(self, request: CreateRequest) -> Created:
-        """See `Creator.create`."""
-        with self._noting_residue():
-            return await self._creator.create(request)
+        """See `Creator.create`. Raises Unavailable as `check_room`, too."""
+        self.check_room()
+        self._creates += 1
+        try:
+            with self._noting_residue():
+                return await self._creator.create(request)
+        finally:
+            self._creates -= 1
+
+    def check_room(self) -> None:
+        """Raises Unavailable: as many creates are under way as may be."""
+        if self._creates >= self.config.creates_max:
+            raise Unavailable("too many creates are under way, try again")
 
     async def remove(self, name_or_id: str, *, with_volumes: bool = False) -> None:
         """See `Changer.remove`."""

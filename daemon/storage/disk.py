@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.errors import System
+from daemon.errors import System, Unavailable
 
 WRITING_BYTES = 8 << 20
 """As much as is worth an order of its own to a disk; 30 ms for a slow one."""
@@ -24,10 +25,15 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @contextlib.contextmanager
 def disk(purpose: str) -> Iterator[None]:
-    """Turns an OSError into System, without the host's paths: the text may reach a client."""
+    """Turns an OSError into System, without the host's paths: the text may reach a client.
+
+    Raises Unavailable if there were no descriptors left: that passes.
+    """
     try:
         yield
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise Unavailable("too many open files, try again") from error
         raise System(f"cannot {purpose}: {error.strerror or error}") from error
 
 
