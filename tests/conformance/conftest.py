@@ -112,7 +112,7 @@ def _memory() -> str | None:
 
 def _prepare(engine: Engine) -> None:
     for reference in images.CONFIGS:
-        status, content = engine.call("POST", "/images/load", images.archive(reference), "application/x-tar")
+        status, content = engine.call("POST", "/images/load?quiet=1", images.archive(reference), "application/x-tar")
         assert status == 200, content
     for name, body in PRESENT.items():
         path = f"/v{API_VERSION}/containers/create?name={name}"
