@@ -14,6 +14,7 @@ from random import SystemRandom
 from types import TracebackType
 from typing import Self
 
+import anyio
 import anyio.to_thread
 
 from actors import Ref
@@ -32,7 +33,7 @@ from daemon.create.registry_inspector import RegistryInspector
 from daemon.create.request import Created, CreateRequest, Pruned
 from daemon.create.streaming import Reading
 from daemon.create.volume_changes import VolumeChanger
-from daemon.errors import System
+from daemon.errors import SyncFailed, System
 from daemon.host import Host, detect
 from daemon.host_subnets import subnets_in_use
 from daemon.network.plan import Surroundings
@@ -61,6 +62,7 @@ class Engine:
 
     Raises:
         System: the data root cannot be used, or another daemon uses it.
+        SyncFailed: nobody can tell what is durable; whatever was under way has been cancelled.
         TooManyRestarts: an actor crashed too often; the engine has been stopped in good order.
     """
 
@@ -74,6 +76,7 @@ class Engine:
         self.config = config
         self._is_tidy = True
         """Whether no clean-up has failed; else the next start must look at everything."""
+        self._failure: SyncFailed | None = None
 
     async def __aenter__(self) -> Self:
         root = self.config.data_root
@@ -84,6 +87,7 @@ class Engine:
             stores = open_stores(root, ready_trees_max=self.config.ready_trees_max)
             is_clean = take_clean_marker(root)
             stack.push(self._leave_marker)
+            stack.enter_context(self._ended_by_failure())
             tree = database_tree(root / "boatyard.db", log_bytes_max=self.config.log_bytes_max)
             database = await stack.enter_async_context(tree)
             if not is_clean:
@@ -143,9 +147,23 @@ class Engine:
         with self._noting_residue():
             return await self._volume_changer.prune(is_wanted)
 
-    def _note_crash(self) -> None:
+    def give_up(self, failure: SyncFailed) -> None:
+        """Cancel everything; `failure` is raised where the engine was entered."""
+        self._failure = failure
+        self._scope.cancel()
+
+    @contextmanager
+    def _ended_by_failure(self) -> Iterator[None]:
+        with anyio.CancelScope() as self._scope:
+            yield
+        if self._failure is not None:
+            raise self._failure
+
+    def _note_crash(self, error: BaseException) -> None:
         # An actor forgets, or did not finish, what it has made for work under way; the next start looks at everything.
         self._is_tidy = False
+        if isinstance(error, SyncFailed):
+            self.give_up(error)
 
     async def remove_link(self, name: str) -> None:
         """See `Changer.remove_link`."""

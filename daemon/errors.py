@@ -56,6 +56,10 @@ class Cancelled(DaemonError):
     """The work was called off by someone else, as a create is by a remove of its name."""
 
 
+class SyncFailed(Exception):
+    """Nobody can tell any more what is durable. No answer to a caller: the daemon stops, and recovers at its next start."""
+
+
 def name_in_use(name: str, holder_id: str) -> Conflict:
     """The text that clients look for (moby daemon/names.go reserveName)."""
     return Conflict(

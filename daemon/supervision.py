@@ -64,11 +64,13 @@ async def service_tree(
     stores: Stores,
     rng: Random,
     surroundings: Callable[[], Surroundings],
-    on_crash: Callable[[], None],
+    on_crash: Callable[[BaseException], None],
 ) -> AsyncIterator[Services]:
     def on_event(event: Event) -> None:
-        if isinstance(event, ChildCrashed | StopTimeout):
-            on_crash()
+        if isinstance(event, ChildCrashed):
+            on_crash(event.error)
+        elif isinstance(event, StopTimeout):
+            on_crash(TimeoutError(event.child))
         _log_event(event)
 
     async with Supervisor("rest_for_one", intensity=(3, 5.0), name="services", on_event=on_event) as supervisor:

@@ -26,6 +26,7 @@ from typing import BinaryIO, Self
 
 from daemon.errors import InvalidParameter, System
 from daemon.storage.disk import disk, sync_directory, sync_file
+from daemon.storage.failpoints import failpoint
 from daemon.storage.oci import LAYOUT_FILE, Descriptor, IndexEntry, checked_digest, encode_index, is_digest
 
 __all__ = ["ContentStore", "Descriptor", "Ingest"]
@@ -89,6 +90,7 @@ class ContentStore:
     def delete(self, digest: str) -> None:
         """Remove the blob; harmless when there is none. Not synced: `recover` removes what a power cut brings back."""
         with disk(f"delete content {digest[:100]}"):
+            failpoint("content.before_delete")
             self._path(digest).unlink(missing_ok=True)
 
     def digests(self) -> Iterator[str]:
@@ -133,9 +135,10 @@ class ContentStore:
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            sync_file(temporary)
+            failpoint("content.index_written")
             temporary.replace(self._root / name)
+            failpoint("content.index_renamed")
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -171,6 +174,7 @@ class Ingest:
         rest = memoryview(data)
         with disk("write content"):
             while rest:
+                failpoint("content.before_write")
                 rest = rest[self._file.write(rest) :]
 
     @property
@@ -212,7 +216,9 @@ class Ingest:
                 self._path.unlink()
             else:
                 sync_file(self._path)
+                failpoint("content.before_rename")
                 self._path.rename(target)
+                failpoint("content.after_rename")
             # Also for a blob that was there: whoever put it there may not have come this far.
             sync_directory(self._blobs)
         self._is_committed = True

@@ -43,6 +43,7 @@ from daemon.errors import (
 )
 from daemon.image import Image
 from daemon.network import Network
+from daemon.storage.failpoints import failpoint
 from daemon.storage.schema import container_of, grow_log, open_database, open_for_reading, outline_of, volumes_of
 from daemon.summary import ContainerSummary, summary_of
 from daemon.volume import Volume, no_such_volume
@@ -323,7 +324,9 @@ class Database:
             connection.execute("BEGIN IMMEDIATE")
             for write in writes:
                 outcomes.append(_apply(connection, write))
+            failpoint("database.before_commit")
             connection.execute("COMMIT")
+            failpoint("database.after_commit")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
                 raise

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from daemon.storage.disk import disk, remove_tree, sync_directory, sync_file_system
+from daemon.storage.failpoints import failpoint
 from daemon.storage.init_layer import build_init_layer
 from daemon.storage.oci import checked_digest
 
@@ -65,7 +66,9 @@ class LayerStore:
                 sync_file_system(aside)
                 if not chain_ids:
                     init.parent.mkdir(mode=0o700, exist_ok=True)
+                failpoint("layers.init_before_rename")
                 made.rename(init)
+                failpoint("layers.init_after_rename")
                 sync_directory(init.parent)
             finally:
                 remove_tree(aside)
@@ -80,6 +83,7 @@ class LayerStore:
             aside = Path(tempfile.mkdtemp(prefix=_INGEST, dir=self._root))
             try:
                 self._home(chain_id).rename(aside)
+                failpoint("layers.set_aside")
             finally:
                 remove_tree(aside)
 
@@ -110,9 +114,14 @@ class LayerBuild:
         with disk("begin a layer"):
             self._home = Path(tempfile.mkdtemp(prefix=_INGEST, dir=root))
             self.target = self._home / _DIFF
-            self.target.mkdir(mode=0o755)
-            # The root of a layer without an entry for it; mkdir's mode is subject to the umask.
-            self.target.chmod(0o755)
+            try:
+                failpoint("layers.begun")
+                self.target.mkdir(mode=0o755)
+                # The root of a layer without an entry for it; mkdir's mode is subject to the umask.
+                self.target.chmod(0o755)
+            except BaseException:
+                remove_tree(self._home)
+                raise
 
     def __enter__(self) -> Self:
         return self
@@ -131,7 +140,9 @@ class LayerBuild:
         with disk("commit a layer"):
             if not home.exists():
                 sync_file_system(self._home)
+                failpoint("layers.before_rename")
                 self._home.rename(home)
+                failpoint("layers.after_rename")
             sync_directory(self._root)
 
     def discard(self) -> None:

@@ -21,6 +21,7 @@ from daemon.errors import System
 from daemon.image import Image
 from daemon.storage.content import ContentStore
 from daemon.storage.disk import disk, sync_directory, sync_file, sync_file_system
+from daemon.storage.failpoints import failpoint
 from daemon.storage.layers import LayerStore
 from daemon.storage.ready import ReadyTrees
 from daemon.storage.trees import ContainerTrees, VolumeTrees, clear_staging
@@ -76,6 +77,7 @@ def read_engine_id(root: Path) -> str:
             aside = root / "engine-id.new"
             aside.write_text(str(uuid.uuid4()))
             sync_file(aside)
+            failpoint("recovery.engine_id")
             aside.replace(path)
             sync_directory(root)
         return path.read_text()
@@ -97,6 +99,7 @@ def take_clean_marker(root: Path) -> bool:
             (root / _CLEAN).unlink()
         except FileNotFoundError:
             return False
+        failpoint("recovery.marker_taken")
         sync_directory(root)  # else a power cut could bring the marker back
     return True
 
@@ -105,6 +108,7 @@ def leave_clean_marker(root: Path) -> None:
     with disk("write the marker of a clean stop"):
         sync_file_system(root)
         (root / _CLEAN).touch(mode=0o600)
+        failpoint("recovery.marker_left")
         sync_directory(root)
 
 
@@ -118,12 +122,16 @@ def recover(
     removed += len(stores.layers.recover({chain_id for chain in chains.values() for chain_id in chain}))
     removed += len(stores.containers.recover({container.id for container in containers}))
     removed += len(stores.volumes.recover({volume.name for volume in volumes}))
+    with disk("recover"):
+        failpoint("recovery.swept")
     remade = 0
     present = set(stores.containers.names())
     for container in containers:
         if container.id not in present:
             layers = tuple(stores.layers.path(chain_id) for chain_id in reversed(chains.get(container.image_id, ())))
             stores.containers.create(container.id, layers, container.config.working_dir)
+            with disk("recover"):
+                failpoint("recovery.remade")
             remade += 1
     present = set(stores.volumes.names())
     for volume in volumes:

@@ -12,7 +12,8 @@ import msgspec
 
 from daemon.container import Container
 from daemon.errors import System
-from daemon.storage.disk import disk
+from daemon.storage.disk import disk, sync_directory, sync_file
+from daemon.storage.failpoints import failpoint
 from daemon.summary import Outline
 
 CHECKPOINT_PAGES = 4000
@@ -64,7 +65,6 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 
 def _open_database(path: Path) -> sqlite3.Connection:
-    is_new = not path.exists()
     connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     try:
         path.chmod(0o600)
@@ -75,6 +75,7 @@ def _open_database(path: Path) -> sqlite3.Connection:
         with closing(connection.execute("PRAGMA user_version")) as cursor:
             version = cursor.fetchone()[0]
         if version == 0:
+            failpoint("schema.before_tables")
             connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         elif version != SCHEMA_VERSION:
             raise System(f"the database has version {version}, this program knows {SCHEMA_VERSION}")
@@ -84,12 +85,7 @@ def _open_database(path: Path) -> sqlite3.Connection:
     except BaseException:
         connection.close()
         raise
-    if is_new:
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)  # SQLite syncs the files, not their names
-        finally:
-            os.close(directory)
+    sync_directory(path.parent)  # SQLite syncs the files, not their names; a first start may not have come this far
     return connection
 
 
@@ -101,15 +97,15 @@ def grow_log(path: Path, bytes_max: int) -> None:
     blocks are there does not. What follows the last frame of a log is no frame, and is ignored (SQLite, "WAL-mode File
     Format"). The log goes when the database is closed.
 
-    Raises System: the disk failed.
+    Raises System, SyncFailed.
     """
     with disk("make room for the database's log"):
         found = os.statvfs(path.parent)
         size = min(bytes_max, int(found.f_bavail * found.f_frsize * FREE_SHARE_MAX))
         with path.with_name(f"{path.name}-wal").open("ab") as log:
             log.write(bytes(max(0, size - log.tell())))
-            log.flush()
-            os.fsync(log.fileno())
+        failpoint("schema.log_grown")
+        sync_file(Path(log.name))
 
 
 def _add_volume_users(connection: sqlite3.Connection) -> None:

@@ -32,6 +32,7 @@ from daemon.storage.attributes import (
     write_attributes,
 )
 from daemon.storage.disk import disk
+from daemon.storage.failpoints import failpoint
 from daemon.storage.openat import open_beneath
 from daemon.storage.placing import (
     PATH_BYTES_MAX,
@@ -172,6 +173,7 @@ class _Unpacker(Budget):
         super().place(entry, content)
         components = components_of(entry.name)
         try:
+            failpoint("unpack.entry")
             if components:
                 self._place_below(components, entry, content)
             else:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon.errors import InvalidParameter, System
+from daemon.errors import InvalidParameter, SyncFailed, System
+from daemon.storage import failpoints
 from daemon.storage.content import ContentStore, Descriptor, Ingest
+from daemon.storage.failpoints import Plan
 from daemon.storage.oci import IndexEntry, Platform, digest_of
 
 HELLO = digest_of(b"hello")
@@ -112,18 +114,15 @@ def test_deleting_is_harmless_twice(store: ContentStore) -> None:
     assert not store.contains(HELLO)
 
 
-@pytest.mark.parametrize("call", ["write", "fsync", "rename"])
-def test_a_failing_disk_is_a_system_error_and_leaves_no_blob(
-    store: ContentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+@pytest.mark.parametrize(
+    ("point", "kind"),
+    [("content.before_write", System), ("disk.sync_file", SyncFailed), ("content.before_rename", System)],
+)
+def test_a_failing_disk_is_no_fault_of_the_caller_and_leaves_no_blob(
+    store: ContentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str, kind: type[Exception]
 ) -> None:
-    def fail(*_: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(System, match="No space left on device") as failed, store.ingest() as ingest:
-        if call == "write":
-            monkeypatch.setattr(ingest._file, "write", fail, raising=False)
-        else:
-            monkeypatch.setattr(os if call == "fsync" else Path, call, fail)
+    monkeypatch.setattr(failpoints, "_plan", Plan(f"{point}=error(ENOSPC)"))
+    with pytest.raises(kind, match="No space left on device") as failed, store.ingest() as ingest:
         ingest.write(b"hello")
         ingest.commit()
     assert str(tmp_path) not in str(failed.value)
@@ -160,11 +159,8 @@ def test_the_index_names_every_reference_of_a_manifest(store: ContentStore, tmp_
 def test_an_index_that_cannot_be_written_leaves_the_old_one(
     store: ContentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: int) -> None:
-        raise OSError(5, "Input/output error")
-
     before = (tmp_path / "content/index.json").read_bytes()
-    monkeypatch.setattr(os, "fsync", fail)
+    monkeypatch.setattr(failpoints, "_plan", Plan("content.index_written=error(EIO)"))
     with pytest.raises(System, match="cannot write the image index: Input/output error"):
         store.write_index([])
     assert (tmp_path / "content/index.json").read_bytes() == before
