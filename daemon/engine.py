@@ -93,7 +93,15 @@ class Engine:
             if not is_clean:
                 await self._recover(stores, database)
             await self._make_inits(stores, database)
-            services = service_tree(self.config, database, stores, SystemRandom(), self._surroundings, self._note_crash)
+            services = service_tree(
+                self.config,
+                database,
+                stores,
+                SystemRandom(),
+                self._surroundings,
+                on_crash=self._note_crash,
+                note_residue=self._note_residue,
+            )
             self.services = await stack.enter_async_context(services)
             self._creator = Creator(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
             self._changer = Changer(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
@@ -159,9 +167,11 @@ class Engine:
         if self._failure is not None:
             raise self._failure
 
-    def _note_crash(self, error: BaseException) -> None:
-        # An actor forgets, or did not finish, what it has made for work under way; the next start looks at everything.
+    def _note_residue(self) -> None:
         self._is_tidy = False
+
+    def _note_crash(self, error: BaseException) -> None:
+        self._note_residue()  # an actor forgets, or did not finish, what it has made for work under way
         if isinstance(error, SyncFailed):
             self.give_up(error)
 

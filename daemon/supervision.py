@@ -65,6 +65,7 @@ async def service_tree(
     rng: Random,
     surroundings: Callable[[], Surroundings],
     on_crash: Callable[[BaseException], None],
+    note_residue: Callable[[], None],
 ) -> AsyncIterator[Services]:
     def on_event(event: Event) -> None:
         if isinstance(event, ChildCrashed):
@@ -85,7 +86,9 @@ async def service_tree(
         allocator = await start("allocator", lambda: Allocator(database, rng))
         keys = await start("keys", lambda: IdempotencyKeys(database))
         images = await start("images", lambda: ImageStore(database))
-        loader = await start("loader", lambda: ImageLoader(images, stores.content, stores.layers))
+        loader = await start(
+            "loader", lambda: ImageLoader(images, stores.content, stores.layers, note_residue=note_residue)
+        )
         volumes = await start("volumes", lambda: Volumes(database, stores.volumes, stores.layers, stores.containers))
         layers = await start("layers", lambda: LayerManager(stores.containers, stores.layers))
         networks = await start("networks", lambda: Networks(database, surroundings))

@@ -6,7 +6,8 @@ recorded is taken back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +18,7 @@ import anyio.to_thread
 
 from actors import Ref
 from daemon.container import ContainerConfig
-from daemon.errors import InvalidParameter, quoted
+from daemon.errors import InvalidParameter, System, quoted
 from daemon.image import Image, LoadedImage
 from daemon.reference import parse_reference
 from daemon.services.image_store import ImageStore, NamedImage
@@ -49,8 +50,12 @@ class Delivery:
 
 
 class ImageLoader:
-    def __init__(self, images: Ref[ImageStore], content: ContentStore, layers: LayerStore) -> None:
+    def __init__(
+        self, images: Ref[ImageStore], content: ContentStore, layers: LayerStore, *, note_residue: Callable[[], None]
+    ) -> None:
+        """`note_residue` is called when the disk has failed: then something may be left that no record names."""
         self._images = images
+        self._note_residue = note_residue
         self._content = content
         self._layers = layers
 
@@ -61,8 +66,11 @@ class ImageLoader:
             InvalidParameter: the archive is damaged, hostile or too large.
             System: the disk failed.
         """
-        loaded = await anyio.to_thread.run_sync(lambda: load_archive(BlockingReader(body), self._content, self._layers))
-        await self._record(loaded)
+        with self._noting_residue():
+            loaded = await anyio.to_thread.run_sync(
+                lambda: load_archive(BlockingReader(body), self._content, self._layers)
+            )
+            await self._record(loaded)
         return loaded
 
     async def take(self, delivery: Delivery) -> LoadedImage:
@@ -74,8 +82,9 @@ class ImageLoader:
         """
         delivery.is_taken = True
         work = partial(take_image, delivery.files, delivery.image, self._content, self._layers)
-        loaded = await anyio.to_thread.run_sync(work)
-        await self._record((loaded,), may_be_digests=True)
+        with self._noting_residue():
+            loaded = await anyio.to_thread.run_sync(work)
+            await self._record((loaded,), may_be_digests=True)
         return loaded
 
     async def import_rootfs(
@@ -95,25 +104,27 @@ class ImageLoader:
         """
         platform = Platform(os="linux", architecture=architecture, variant=variant) if architecture else None
         references = (reference,) if reference else ()
-        loaded = await anyio.to_thread.run_sync(
-            lambda: import_rootfs(
-                BlockingReader(body),
-                self._content,
-                self._layers,
-                config=config,
-                created=created,
-                message=message,
-                references=references,
-                platform=platform,
+        with self._noting_residue():
+            loaded = await anyio.to_thread.run_sync(
+                lambda: import_rootfs(
+                    BlockingReader(body),
+                    self._content,
+                    self._layers,
+                    config=config,
+                    created=created,
+                    message=message,
+                    references=references,
+                    platform=platform,
+                )
             )
-        )
-        await self._record((loaded,))
+            await self._record((loaded,))
         return loaded
 
     async def commit(self, upper: Path, draft: Draft, references: tuple[str, ...]) -> Image:
         """The image of a draft and what is in `upper`, durable, under these full references. See `commit_layer`."""
-        image = await anyio.to_thread.run_sync(lambda: commit_layer(upper, draft, self._content, self._layers))
-        await self._record((LoadedImage(image=image, references=references),))
+        with self._noting_residue():
+            image = await anyio.to_thread.run_sync(lambda: commit_layer(upper, draft, self._content, self._layers))
+            await self._record((LoadedImage(image=image, references=references),))
         return image
 
     async def discard(self, image: Image) -> tuple[str, ...]:
@@ -134,8 +145,17 @@ class ImageLoader:
             for chain_id in gone:
                 self._layers.delete(chain_id)
 
-        await anyio.to_thread.run_sync(remove)
+        with self._noting_residue():
+            await anyio.to_thread.run_sync(remove)
         return gone
+
+    @contextmanager
+    def _noting_residue(self) -> Iterator[None]:
+        try:
+            yield
+        except System:
+            self._note_residue()
+            raise
 
     async def _record(self, loaded: Sequence[LoadedImage], *, may_be_digests: bool = False) -> None:
         try:

@@ -98,8 +98,12 @@ async def house_at(root: Path) -> AsyncIterator[House]:
     async with Supervisor(on_event=events.append) as supervisor:
         database_ref = await supervisor.start(lambda: database, name="database")
         images = await supervisor.start(lambda: ImageStore(database_ref), name="images")
-        loader = await supervisor.start(lambda: ImageLoader(images, stores.content, stores.layers), name="loader")
+        loader = await supervisor.start(lambda: loader_of(images, stores), name="loader")
         yield House(database, images, loader, stores, root, events)
+
+
+def loader_of(images: Ref[ImageStore], stores: Stores) -> ImageLoader:
+    return ImageLoader(images, stores.content, stores.layers, note_residue=lambda: None)
 
 
 def check_whole(house: House, loaded: Sequence[LoadedImage]) -> None:
@@ -281,7 +285,9 @@ async def test_a_body_that_never_ends_does_not_keep_the_loader_from_stopping(tmp
         database = await supervisor.start(lambda: Database(tmp_path / "db"), name="database")
         images = await supervisor.start(lambda: ImageStore(database), name="images")
         loader = await supervisor.start(
-            lambda: ImageLoader(images, stores.content, stores.layers), name="loader", stop_timeout_s=0.01
+            lambda: loader_of(images, stores),
+            name="loader",
+            stop_timeout_s=0.01,
         )
         loader.tell(ImageLoader.load, Endless(b""))
         await is_arriving.wait()
