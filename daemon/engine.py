@@ -41,6 +41,7 @@ from daemon.network.pools import unique_local_block
 from daemon.registry.registries import Registries
 from daemon.services import Services
 from daemon.storage.database import Database
+from daemon.storage.records import DATABASE_NAME
 from daemon.storage.recovery import (
     Stores,
     leave_clean_marker,
@@ -88,7 +89,7 @@ class Engine:
             is_clean = take_clean_marker(root)
             stack.push(self._leave_marker)
             stack.enter_context(self._ended_by_failure())
-            tree = database_tree(root / "boatyard.db", log_bytes_max=self.config.log_bytes_max)
+            tree = database_tree(root / DATABASE_NAME, log_bytes_max=self.config.log_bytes_max)
             database = await stack.enter_async_context(tree)
             if not is_clean:
                 await self._recover(stores, database)
@@ -215,13 +216,12 @@ class Engine:
             raise
 
     async def _recover(self, stores: Stores, database: Ref[Database]) -> None:
-        containers = await database.ask(Database.containers)
-        images = await database.ask(Database.images)
-        volumes = await database.ask(Database.volumes)
-        root = self.config.data_root
-        done = await anyio.to_thread.run_sync(lambda: recover(root, stores, containers, images, volumes))
-        if done.removed or done.remade:
-            _log.warning("recovered: %d leftovers removed, %d directories made again", done.removed, done.remade)
+        records = await database.ask(Database.records)
+        found = await anyio.to_thread.run_sync(recover, self.config.data_root, stores, records)
+        for outcome in found:
+            self._is_tidy &= outcome.is_repaired or not outcome.finding.is_repairable
+            level = logging.INFO if outcome.is_repaired else logging.ERROR
+            _log.log(level, "recovery: %s %s", outcome.finding.path, outcome.finding.problem.value)
 
     async def _make_inits(self, stores: Stores, database: Ref[Database]) -> None:
         """An image that an older version took in has no init layer yet, and what has no layer is no image."""

@@ -24,10 +24,11 @@ from daemon.reference import parse_reference
 from daemon.services.image_store import ImageStore, NamedImage
 from daemon.storage.archive import import_rootfs, load_archive, take_image
 from daemon.storage.content import ContentStore
+from daemon.storage.findings import index_entry
 from daemon.storage.intake import FoundImage
 from daemon.storage.layer_commit import Draft, commit_layer
 from daemon.storage.layers import LayerStore
-from daemon.storage.oci import Descriptor, IndexEntry, Platform
+from daemon.storage.oci import IndexEntry, Platform
 from daemon.storage.received import ReceivedFiles
 
 
@@ -183,7 +184,7 @@ class ImageLoader:
         def sweep() -> None:
             # The ingests stay: of this intake none is left, and those of downloads are theirs.
             self._content.sweep({digest for named in known for digest in named.image.digests})
-            self._layers.recover({chain_id for named in known for chain_id in named.image.chain_ids})
+            self._layers.sweep({chain_id for named in known for chain_id in named.image.chain_ids})
 
         await anyio.to_thread.run_sync(sweep)
 
@@ -211,11 +212,4 @@ class BlockingReader:
 
 
 def index_entries(images: Sequence[NamedImage]) -> list[IndexEntry]:
-    return [
-        IndexEntry(
-            manifest=Descriptor(named.image.manifest_digest, named.image.manifest_bytes),
-            references=named.tags,
-            platform=Platform(os=named.image.os, architecture=named.image.architecture, variant=named.image.variant),
-        )
-        for named in images
-    ]
+    return [index_entry(named.image, named.references) for named in images]

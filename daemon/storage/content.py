@@ -10,7 +10,7 @@ A blob is there whole or not at all: it arrives in `ingest` while it is hashed, 
 is synced before anybody is told. A digest is validated before it becomes a path. Knows bytes and digests, not images.
 Source of the format: OCI image-spec v1.1, image-layout.md.
 
-One thread at a time changes what is stored (`commit`, `delete`, `write_index`, `recover`): the image store's actor sees to it.
+One thread at a time changes what is stored (`commit`, `delete`, `write_index`, `sweep`): the image store's actor sees to it.
 Ingests are private to their writer until the commit, so any number of them may run beside that.
 """
 
@@ -28,6 +28,10 @@ from daemon.errors import InvalidParameter, System
 from daemon.storage.disk import disk, sync_directory, sync_file
 from daemon.storage.failpoints import failpoint
 from daemon.storage.oci import LAYOUT_FILE, Descriptor, IndexEntry, checked_digest, encode_index, is_digest
+
+INDEX_NAME = "index.json"
+REPLACEMENT = ".replace-"
+"""How the name of a file begins that is to become the index."""
 
 __all__ = ["ContentStore", "Descriptor", "Ingest"]
 
@@ -47,8 +51,8 @@ class ContentStore:
                 directory.chmod(0o700)
             if not (root / "oci-layout").exists():
                 self._replace("oci-layout", LAYOUT_FILE)
-            if not (root / "index.json").exists():
-                self._replace("index.json", encode_index(()))
+            if not (root / INDEX_NAME).exists():
+                self._replace(INDEX_NAME, encode_index(()))
 
     def ingest(self) -> Ingest:
         """A writer of one new blob. Use it as a context manager: left without a commit, nothing stays."""
@@ -88,7 +92,7 @@ class ContentStore:
         return self._path(digest).is_file()
 
     def delete(self, digest: str) -> None:
-        """Remove the blob; harmless when there is none. Not synced: `recover` removes what a power cut brings back."""
+        """Remove the blob; harmless when there is none. Not synced: recovery removes what a power cut brings back."""
         with disk(f"delete content {digest[:100]}"):
             failpoint("content.before_delete")
             self._path(digest).unlink(missing_ok=True)
@@ -104,19 +108,7 @@ class ContentStore:
     def write_index(self, entries: Iterable[IndexEntry]) -> None:
         """Replace `index.json` so that it lists `entries`: a reader sees the old one or the new one, whole."""
         with disk("write the image index"):
-            self._replace("index.json", encode_index(entries))
-
-    def recover(self, keep: Collection[str]) -> tuple[str, ...]:
-        """Remove what a crash left: ingests, and blobs that are not in `keep`. Call it before anything arrives.
-
-        Returns the names of what was removed, sorted: digests and ingests.
-        """
-        removed = self.sweep(keep)
-        with disk("recover the content store"):
-            residue = [*self._ingests.iterdir(), *self._root.glob(".replace-*")]
-            for path in residue:
-                path.unlink()
-        return tuple(sorted([*removed, *(path.name for path in residue)]))
+            self._replace(INDEX_NAME, encode_index(entries))
 
     def sweep(self, keep: Collection[str]) -> tuple[str, ...]:
         """Remove the blobs that are not in `keep`, and return their names."""
@@ -130,7 +122,7 @@ class ContentStore:
         return self._blobs / checked_digest(digest).removeprefix("sha256:")
 
     def _replace(self, name: str, content: bytes) -> None:
-        descriptor, temporary_name = tempfile.mkstemp(prefix=".replace-", dir=self._root)
+        descriptor, temporary_name = tempfile.mkstemp(prefix=REPLACEMENT, dir=self._root)
         temporary = Path(temporary_name)
         try:
             with os.fdopen(descriptor, "wb") as file:

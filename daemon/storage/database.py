@@ -7,6 +7,7 @@
     networks           id PRIMARY KEY | name UNIQUE | record        record: a Network as JSON
     volume_users       container | volume                           whose names the other two must have
     idempotency_keys   key PRIMARY KEY | container_id UNIQUE | record        record: a KeptKey; goes with its container
+    set_aside          what could not be read (records.py)
 
 One writer thread drains its queue into one transaction (`BatchThread`), and nobody is answered before its commit has
 returned: with WAL and synchronous=FULL that is one fsync for all who waited. One reader thread reads beside it.
@@ -20,6 +21,7 @@ never tried again (its pages count as clean afterwards: "Can applications recove
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, closing
@@ -44,6 +46,8 @@ from daemon.errors import (
 from daemon.image import Image
 from daemon.network import Network
 from daemon.storage.failpoints import failpoint
+from daemon.storage.findings import Records
+from daemon.storage.records import UNREADABLE, read_all, read_records
 from daemon.storage.schema import container_of, grow_log, open_database, open_for_reading, outline_of, volumes_of
 from daemon.summary import ContainerSummary, summary_of
 from daemon.volume import Volume, no_such_volume
@@ -229,23 +233,22 @@ class Database:
         def read(connection: sqlite3.Connection) -> Container | None:
             query = "SELECT name, record FROM containers WHERE id = ?"
             row = connection.execute(query, (container_id,)).fetchone()
-            return container_of(*row) if row else None
+            try:
+                return container_of(*row) if row else None
+            except UNREADABLE as error:
+                raise System(f"the record of container {container_id} is damaged") from error
 
         return self._submit_read(read)
 
-    def containers(self) -> Deferred[tuple[Container, ...]]:
-        return self._submit_read(
-            lambda connection: tuple(
-                container_of(*row) for row in connection.execute("SELECT name, record FROM containers")
-            )
-        )
+    def records(self) -> Deferred[Records]:
+        """All that recovery goes by."""
+        return self._submit_read(read_records)
 
     def summaries(self) -> Deferred[tuple[ContainerSummary, ...]]:
         """Of every container."""
         return self._submit_read(
-            lambda connection: tuple(
-                summary_of(outline_of(record), name)
-                for name, record in connection.execute("SELECT name, record FROM containers")
+            lambda connection: read_all(
+                connection, "containers", lambda name, record: summary_of(outline_of(record), name)
             )
         )
 
@@ -255,28 +258,18 @@ class Database:
 
     def container_links(self) -> Deferred[tuple[tuple[str, str, tuple[Link, ...]], ...]]:
         """(id, name, links) of every container that has links."""
-        # No user's text holds this mark: a quote inside of one is escaped. So few records are decoded.
-        query = """SELECT id, name, record FROM containers WHERE instr(CAST(record AS TEXT), '"links":[{') > 0"""
-        return self._submit_read(
-            lambda connection: tuple(
-                (container_id, name, container_of(name, record).links)
-                for container_id, name, record in connection.execute(query)
-            )
-        )
+        return self._submit_read(_links_in)
 
     def kept_keys(self) -> Deferred[tuple[KeptKey, ...]]:
         return self._submit_read(
-            lambda connection: tuple(
-                msgspec.json.decode(record, type=KeptKey)
-                for (record,) in connection.execute("SELECT record FROM idempotency_keys")
+            lambda connection: read_all(
+                connection, "idempotency_keys", lambda _, record: msgspec.json.decode(record, type=KeptKey)
             )
         )
 
     def images(self) -> Deferred[tuple[Image, ...]]:
         return self._submit_read(
-            lambda connection: tuple(
-                msgspec.json.decode(record, type=Image) for (record,) in connection.execute("SELECT record FROM images")
-            )
+            lambda connection: read_all(connection, "images", lambda _, record: msgspec.json.decode(record, type=Image))
         )
 
     def image_references(self) -> Deferred[tuple[tuple[str, str], ...]]:
@@ -287,17 +280,15 @@ class Database:
 
     def volumes(self) -> Deferred[tuple[Volume, ...]]:
         return self._submit_read(
-            lambda connection: tuple(
-                msgspec.json.decode(record, type=Volume)
-                for (record,) in connection.execute("SELECT record FROM volumes")
+            lambda connection: read_all(
+                connection, "volumes", lambda _, record: msgspec.json.decode(record, type=Volume)
             )
         )
 
     def networks(self) -> Deferred[tuple[Network, ...]]:
         return self._submit_read(
-            lambda connection: tuple(
-                msgspec.json.decode(record, type=Network)
-                for (record,) in connection.execute("SELECT record FROM networks")
+            lambda connection: read_all(
+                connection, "networks", lambda _, record: msgspec.json.decode(record, type=Network)
             )
         )
 
@@ -315,7 +306,7 @@ class Database:
         return self._reader.submit(read)  # type: ignore[return-value]
 
     def _read(self, jobs: Sequence[Callable[[sqlite3.Connection], object]]) -> list[object]:
-        return [job(self._reading) for job in jobs]
+        return [_outcome_of(job, self._reading) for job in jobs]
 
     def _commit(self, writes: Sequence[Write]) -> Sequence[object]:
         connection = self._connection
@@ -334,6 +325,23 @@ class Database:
                 connection.execute("ROLLBACK")
             return [System("no space left for the database") for _ in writes]
         return outcomes
+
+
+def _links_in(connection: sqlite3.Connection) -> tuple[tuple[str, str, tuple[Link, ...]], ...]:
+    # No user's text holds this mark: a quote inside of one is escaped. So few records are decoded.
+    query = """SELECT id, name, record FROM containers WHERE instr(CAST(record AS TEXT), '"links":[{') > 0"""
+    found = []
+    for container_id, name, record in connection.execute(query):
+        with contextlib.suppress(*UNREADABLE):  # the summaries are read first, and leave it out, too
+            found.append((container_id, name, outline_of(record).links))
+    return tuple(found)
+
+
+def _outcome_of(job: Callable[[sqlite3.Connection], object], connection: sqlite3.Connection) -> object:
+    try:
+        return job(connection)
+    except DaemonError as error:
+        return error
 
 
 def _delete_reference(reference: str) -> Statement:

@@ -6,9 +6,9 @@
     root/.ingest-<random>/diff        a layer that is being unpacked, or one that is being removed; residue after a crash
 
 A layer is there whole or not at all: it is unpacked aside, the file system is synced, and one rename puts it in place.
-Committed layers never change. Knows directories, not images: what is needed is for the caller to know (`recover`).
+Committed layers never change. Knows directories, not images: what is needed is for the caller to know (`sweep`).
 
-One thread at a time changes what is stored (`commit`, `delete`, `recover`); builds are private until their commit.
+One thread at a time changes what is stored (`commit`, `delete`, `sweep`); builds are private until their commit.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from daemon.storage.oci import checked_digest
 _INGEST = ".ingest-"
 _DIFF = "diff"
 _INIT = "init"
-_SCRATCH = "scratch"
+SCRATCH = "scratch"
 
 
 class LayerStore:
@@ -87,20 +87,20 @@ class LayerStore:
             finally:
                 remove_tree(aside)
 
-    def recover(self, keep: Collection[str]) -> tuple[str, ...]:
-        """Remove what a crash left: builds, and layers whose chain id is not in `keep`. Call it before anything is built.
+    def sweep(self, keep: Collection[str]) -> tuple[str, ...]:
+        """Remove builds, and layers whose chain id is not in `keep`. Call it while nothing is built.
 
         Returns the names of the directories that were removed, sorted.
         """
-        with disk("recover the layer store"):
-            kept = {chain_id.removeprefix("sha256:") for chain_id in keep} | {_SCRATCH}
+        with disk("sweep the layer store"):
+            kept = {chain_id.removeprefix("sha256:") for chain_id in keep} | {SCRATCH}
             residue = [home for home in self._root.iterdir() if home.name not in kept]
             for home in residue:
                 remove_tree(home)
         return tuple(sorted(home.name for home in residue))
 
     def _init(self, chain_ids: Sequence[str]) -> Path:
-        return (self._home(chain_ids[-1]) if chain_ids else self._root / _SCRATCH) / _INIT
+        return (self._home(chain_ids[-1]) if chain_ids else self._root / SCRATCH) / _INIT
 
     def _home(self, chain_id: str) -> Path:
         return self._root / checked_digest(chain_id).removeprefix("sha256:")

@@ -49,7 +49,13 @@ CREATE TABLE IF NOT EXISTS idempotency_keys (
     record BLOB NOT NULL
 ) WITHOUT ROWID;
 """
-"""These two, the networks and the keys, are made at every start where they are missing: the first databases did not have them."""
+SET_ASIDE = """
+CREATE TABLE IF NOT EXISTS set_aside (
+    kind TEXT NOT NULL, key TEXT NOT NULL, name TEXT, record BLOB NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (kind, key)
+) WITHOUT ROWID;
+"""
+"""The networks, the keys and what is set aside (`records.py`) are made at every start where they are missing: the first databases
+did not have them."""
 
 
 def open_database(path: Path) -> sqlite3.Connection:
@@ -82,6 +88,7 @@ def _open_database(path: Path) -> sqlite3.Connection:
         connection.execute(NETWORKS)
         _add_volume_users(connection)
         connection.execute(IDEMPOTENCY_KEYS)
+        connection.execute(SET_ASIDE)
     except BaseException:
         connection.close()
         raise

@@ -16,7 +16,7 @@ import errno
 import functools
 import os
 import secrets
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
@@ -62,13 +62,6 @@ class TreeStore:
                 return
             failpoint("trees.after_set_aside")
             remove_tree(aside)
-
-    def recover(self, keep: Collection[str]) -> tuple[str, ...]:
-        """Remove every tree that is not in `keep`; the names of those removed."""
-        residue = tuple(sorted(set(self.names()) - set(keep)))
-        for name in residue:
-            self.remove(name)
-        return residue
 
     def _aside(self, name: str) -> str:
         """Where a tree of that name is made: nothing is there, or no more."""
@@ -227,13 +220,3 @@ class VolumeTrees(TreeStore):
         """Bytes in the files of a volume that has been set aside."""
         with disk("measure a volume"):
             return size_of_tree(aside / "_data")
-
-
-def clear_staging(root: Path) -> int:
-    """Remove what a crash left half made; how many trees that were."""
-    count = 0
-    with disk("clear the staging directory"):
-        for entry in (root / "staging").iterdir():
-            remove_tree(entry)
-            count += 1
-    return count
