@@ -17,6 +17,7 @@ import anyio
 import anyio.abc
 
 from actors import ActorError
+from daemon import fsck
 from daemon.api.routes import Router
 from daemon.api.system import VERSION
 from daemon.config import BACKENDS, READY_TREES_MAX, SOCKET_PATH_BYTES_MAX, Config
@@ -33,7 +34,8 @@ GC_THRESHOLD = 10_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    return run(parse(arguments))
+    given = arguments_parser().parse_args(arguments)
+    return fsck.run(given) if given.command == "fsck" else run(parse(arguments))
 
 
 def run(config: Config) -> int:
@@ -149,6 +151,7 @@ def arguments_parser() -> argparse.ArgumentParser:
         metavar="HOST[:PORT]|NETWORK",
         help="a registry that is spoken to without TLS; may be given several times. This machine always is",
     )
+    fsck.add_parser(commands)
     return parser
 
 
