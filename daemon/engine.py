@@ -33,7 +33,7 @@ from daemon.create.registry_inspector import RegistryInspector
 from daemon.create.request import Created, CreateRequest, Pruned
 from daemon.create.streaming import Reading
 from daemon.create.volume_changes import VolumeChanger
-from daemon.errors import SyncFailed, System
+from daemon.errors import DiskFull, SyncFailed, System
 from daemon.host import Host, detect
 from daemon.host_subnets import subnets_in_use
 from daemon.network.plan import Surroundings
@@ -241,4 +241,7 @@ class Engine:
     ) -> None:
         # After a failure of any kind the next start looks at everything. A cancellation is how a daemon is stopped.
         if self._is_tidy and not isinstance(error, Exception):
-            leave_clean_marker(self.config.data_root)
+            try:
+                leave_clean_marker(self.config.data_root)
+            except DiskFull:
+                _log.warning("no space left for the marker of a clean stop: the next start looks at everything")

@@ -9,23 +9,28 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.errors import SyncFailed, System
+from daemon.errors import SyncFailed, System, disk_full
 from daemon.storage.failpoints import failpoint
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @contextlib.contextmanager
 def disk(purpose: str) -> Iterator[None]:
-    """Turns an OSError into System, without the host's paths: the text may reach a client."""
+    """Turns an OSError into System, without the host's paths: the text may reach a client. One text for every full disk."""
     try:
         yield
     except OSError as error:
+        if error.errno in FULL:
+            raise disk_full() from error
         raise System(f"cannot {purpose}: {error.strerror or error}") from error
 
 

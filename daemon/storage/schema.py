@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from contextlib import closing
@@ -11,13 +12,15 @@ import attrs
 import msgspec
 
 from daemon.container import Container
-from daemon.errors import System
+from daemon.errors import DiskFull, System
 from daemon.storage.disk import disk, sync_directory, sync_file
 from daemon.storage.failpoints import failpoint
 from daemon.summary import Outline
 
 CHECKPOINT_PAGES = 4000
 """In the write-ahead log when it is copied into the database, while the writer waits: after 1,500 creates or so."""
+LOG_BYTES_MIN = 256 * 1024
+"""Also on a full disk, as long as there is any space: enough for some removals, which make more."""
 FREE_SHARE_MAX = 0.01
 """Of the bytes that are free, for a log that is made beforehand."""
 
@@ -109,7 +112,8 @@ def grow_log(path: Path, bytes_max: int) -> None:
     with disk("make room for the database's log"):
         found = os.statvfs(path.parent)
         size = min(bytes_max, int(found.f_bavail * found.f_frsize * FREE_SHARE_MAX))
-        with path.with_name(f"{path.name}-wal").open("ab") as log:
+        size = max(size, min(bytes_max, LOG_BYTES_MIN))
+        with contextlib.suppress(DiskFull), disk("grow"), path.with_name(f"{path.name}-wal").open("ab") as log:
             log.write(bytes(max(0, size - log.tell())))
         failpoint("schema.log_grown")
         sync_file(Path(log.name))

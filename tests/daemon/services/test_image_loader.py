@@ -229,7 +229,7 @@ async def test_what_cannot_be_recorded_is_taken_back_and_what_was_there_stays(tm
         house.database._connection.execute(f"PRAGMA max_page_count = {full}")
         archive = two_images("x" * 100 + ":1")
         archive["2.json"] = config_of(BASE, TOP, config={"Labels": {"large": "x" * 20_000}})
-        with pytest.raises(System, match=r"^no space left for the database$"):
+        with pytest.raises(System, match=r"^no space left on device$"):
             await house.load(archive)
         names = await house.names()
         assert names[good.image.id] == ("docker.io/library/good:1",)

@@ -22,8 +22,9 @@ from daemon.container import Container, ContainerConfig, EndpointSettings, HostC
 from daemon.errors import Conflict, DaemonError, NotFound, System
 from daemon.image import Image
 from daemon.network import Network
-from daemon.storage.database import COMMIT_BATCH_MAX, Database, KeptKey, Write
+from daemon.storage.database import COMMIT_BATCH_MAX, Database, KeptKey
 from daemon.storage.schema import SCHEMA, SCHEMA_VERSION, open_database
+from daemon.storage.writes import Write
 from daemon.summary import summary_of
 from daemon.volume import Volume
 from tests.daemon.storage.making import needs_root
@@ -483,7 +484,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) 
 
 
 async def test_a_full_disk_refuses_the_writes_of_its_batch_and_the_actor_lives_on(path: Path) -> None:
-    full = "System: no space left for the database"
+    full = "DiskFull: no space left on device"
     large = ContainerConfig(labels={"large": "x" * 20_000})
     async with Database(path) as database:
         await database.insert_container(container(1, "a"))
@@ -534,7 +535,7 @@ async def test_a_disk_that_is_really_full_refuses_and_serves_again_when_there_is
             while file.write(bytes(4096)):
                 pass
         outcomes = [await outcome(database.insert_container(container(number))) for number in range(1, 5)]
-        assert set(outcomes) == {"System: no space left for the database"}
+        assert set(outcomes) == {"DiskFull: no space left on device"}
         assert (await database.records()).containers == (container(0),)
         ballast.unlink()
         await database.insert_container(container(1))
@@ -595,10 +596,10 @@ async def test_a_log_made_beforehand_takes_a_hundredth_of_what_is_free(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = os.statvfs(path.parent)
-    small = os.statvfs_result((free.f_bsize, 4096, *free[2:4], 5000, *free[5:]))
+    small = os.statvfs_result((free.f_bsize, 4096, *free[2:4], 10_000, *free[5:]))
     monkeypatch.setattr(os, "statvfs", lambda _: small)
     async with Database(path, log_bytes_max=1 << 20) as database:
-        assert path.with_name("db-wal").stat().st_size == 50 * 4096
+        assert path.with_name("db-wal").stat().st_size == 100 * 4096
         await database.insert_container(container(1, "a"))
 
 
