@@ -10,7 +10,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 endif
 INSTALL_BENCH := $(subst $(BIN),.venv-bench/bin,$(INSTALL))
 
-.PHONY: demo test lint types unit names simulate failpoints faults bench bench-actors lock clean
+.PHONY: demo test lint types unit names simulate failpoints faults bench bench-actors bench-load lock clean
 
 demo: .venv/run.stamp  ## start a daemon, create 2,000 containers, kill it, prove that nothing was lost
 	$(BIN)/python -m examples.demo
@@ -32,6 +32,9 @@ bench: .venv/dev.stamp  ## measure creates beside dockerd and podman, on a quiet
 
 bench-actors: .venv-bench/stamp  ## measure the actors beside pykka, xoscar, thespian and triotp; BENCH_ARGS='--help'
 	.venv-bench/bin/python -m contrib.bench_actors $(BENCH_ARGS)
+
+bench-load: .venv/run.stamp  ## load a large image, beside dockerd if it is there; BENCH_ARGS='--help'
+	$(BIN)/python -m contrib.bench_load $(BENCH_ARGS)
 
 names: .venv/dev.stamp  ## have 10,000 creates at once draw their names: no two may have the same
 	NAMES=10000 $(BIN)/python -m pytest --durations 1 tests/daemon/create/test_contended_names.py -k draw

@@ -71,12 +71,12 @@ class Engine:
 def boatyard(
     home: Path, backend: str = "uvloop", *, ready_trees: int | None = None, wrapper: Sequence[str] = ()
 ) -> Iterator[Engine]:
-    """Killed at the end: whatever it has acknowledged is on disk. `wrapper`: a command that becomes the daemon, as nice."""
+    """`wrapper`: a command that becomes the daemon, as nice."""
     command = [*wrapper, sys.executable, "-m", "daemon", "serve", "--backend", backend]
     command += ["--data-root", str(home / "data"), "--socket", str(home / "socket")]
     if ready_trees is not None:
         command += ["--ready-trees", str(ready_trees)]
-    with _running(command, home, ended_by=signal.SIGKILL) as engine:
+    with _running(command, home, ended_by=signal.SIGTERM) as engine:  # it is to end the process that starts its workers
         yield engine
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
-import anyio.abc
+import attrs
 
 from actors import ActorError
 from daemon import fsck
@@ -23,9 +23,12 @@ from daemon.api.system import VERSION
 from daemon.config import BACKENDS, READY_TREES_MAX, SOCKET_PATH_BYTES_MAX, Config
 from daemon.engine import Engine
 from daemon.errors import DaemonError, InvalidParameter, SyncFailed
+from daemon.http.limits import Limits
 from daemon.http.server import Server
 from daemon.http.sockets import listening
+from daemon.process import DESCRIPTORS_KEPT, raise_descriptor_limit
 from daemon.registry.addresses import address_of_login
+from daemon.systemd import Notifier, passed_socket
 
 _log = logging.getLogger("daemon")
 
@@ -58,31 +61,45 @@ def run(config: Config) -> int:
 
 async def serve(config: Config) -> None:
     """Until SIGTERM or SIGINT."""
+    notifier = Notifier(os.environ)
+    where = passed_socket(os.environ) if config.socket is None else config.socket
+    engine = Engine(config)
+    router = Router(engine)
+    server = Server(router, router.error, limits_of(config))
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(stop_on_signal, tasks.cancel_scope)
-        async with Engine(config) as engine:
-            router = Router(engine)
-            server = Server(
-                router,
-                router.error,
-                head_bytes_max=config.head_bytes_max,
-                headers_max=config.headers_max,
-                connections_max=config.connections_max,
-                read_timeout_s=config.read_timeout_s,
-            )
-            with listening(config.socket) as listener:
+        tasks.start_soon(stop_on_signal, server, notifier, config, tasks.cancel_scope)
+        async with engine:
+            with listening(where) as listener:
                 gc.freeze()  # what has been made so far stays: no collection needs to look at it again
                 gc.set_threshold(GC_THRESHOLD)
-                _log.info("boatyardd %s is listening on %s", VERSION, config.socket)
+                _log.info("boatyardd %s is listening on %s", VERSION, config.socket or "the socket of systemd")
+                notifier.notify("READY=1")
+                tasks.start_soon(notifier.keep_alive, engine.is_answering)
                 await server.run(listener)
+        tasks.cancel_scope.cancel()
 
 
-async def stop_on_signal(scope: anyio.CancelScope) -> None:
+async def stop_on_signal(server: Server, notifier: Notifier, config: Config, scope: anyio.CancelScope) -> None:
+    """At the first what is under way is answered; at the second, or before anything is served, all is cancelled."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for number in signals:
-            _log.info("stopping on %s", number.name)
-            scope.cancel()
-            return
+            notifier.notify("STOPPING=1")
+            if server.is_serving:
+                _log.info("stopping on %s: answering what is under way", number.name)
+                server.drain(config.drain_timeout_s)
+            else:
+                _log.info("stopping on %s at once", number.name)
+                scope.cancel()
+
+
+def limits_of(config: Config) -> Limits:
+    """With as many connections as there can be descriptors for."""
+    limits = Limits(**{field.name: getattr(config, field.name) for field in attrs.fields(Limits)})
+    connections_max = max(raise_descriptor_limit() - DESCRIPTORS_KEPT, 1)
+    if connections_max < limits.connections_max:
+        _log.warning("at most %d connections: the limit on open files allows no more", connections_max)
+        limits = attrs.evolve(limits, connections_max=connections_max)
+    return limits
 
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
@@ -98,13 +115,13 @@ def parse(arguments: Sequence[str] | None) -> Config:
     given = parser.parse_args(arguments)
     if given.ready_trees < 0:
         parser.error(f"--ready-trees is a number of containers, not {given.ready_trees}")
-    if len(bytes(given.socket)) > SOCKET_PATH_BYTES_MAX:
+    if given.socket and len(bytes(given.socket)) > SOCKET_PATH_BYTES_MAX:
         parser.error(f"the path of a socket has at most {SOCKET_PATH_BYTES_MAX} bytes: {given.socket}")
     if given.backend != "asyncio" and importlib.util.find_spec(given.backend) is None:
         parser.error(f"the backend {given.backend} is not installed: pip install 'boatyard[{given.backend}]'")
     return Config(
         data_root=given.data_root.absolute(),
-        socket=given.socket.absolute(),
+        socket=given.socket and given.socket.absolute(),
         backend=given.backend,
         ready_trees_max=given.ready_trees,
         insecure_registries=tuple(given.insecure_registry),
@@ -131,7 +148,10 @@ def arguments_parser() -> argparse.ArgumentParser:
         help="where everything durable is; made if it is missing",
     )
     serve_parser.add_argument(
-        "--socket", required=True, type=Path, metavar="PATH", help="where to listen; a stale socket there is replaced"
+        "--socket",
+        type=Path,
+        metavar="PATH",
+        help="where to listen; a stale socket there is replaced (default: the socket that systemd passes)",
     )
     serve_parser.add_argument(
         "--backend", choices=BACKENDS, default="uvloop", help="the event loop (default: %(default)s)"

@@ -24,7 +24,8 @@ READY_TREES_MAX = 2048
 class Config:
     data_root: Path
     """Everything durable; created 0700 if it is missing."""
-    socket: Path
+    socket: Path | None
+    """None for the one that systemd passes."""
     backend: Backend = "uvloop"
     default_log_driver: str = "json-file"
     default_runtime: str = "runc"
@@ -32,10 +33,19 @@ class Config:
     """Of a JSON request: far above the largest real create, far below what hurts."""
     head_bytes_max: int = 64 << 10
     headers_max: int = 200
+    head_timeout_s: float = 10.0
+    """From the first byte of a head to its last: clients send it in one go. A connection that is idle between requests has no
+    limit, as in Docker, until its place is needed."""
     read_timeout_s: float = 30.0
-    """Between two reads of one request. A connection that is idle between requests has no limit, as in Docker."""
+    """Between two reads of a body. In all an image may take as long as it takes."""
+    body_timeout_s: float = 60.0
+    """For all of a JSON body: the largest one at 70 KB/s."""
+    write_timeout_s: float = 60.0
+    """How long a client may take nothing of its answer: whoever has stopped reading has a connection, and memory of ours."""
     ask_timeout_s: float = 30.0
     """How long a request may wait for a service that restarts or is overloaded before it is answered 503."""
+    drain_timeout_s: float = 10.0
+    """How long requests under way at SIGTERM may take: many times the slowest create, and short of what systemd waits (90 s)."""
     undo_timeout_s: float = 30.0
     """How long the clean-up of a failed create may take: it is shielded, and a shield needs an end."""
     events_kept_max: int = 256
@@ -43,6 +53,16 @@ class Config:
     insecure_registries: tuple[str, ...] = ()
     """Hosts, with or without a port, and networks as `10.0.0.0/8`, that are spoken to without TLS, besides this machine."""
     connections_max: int = 1024
+    """At once. When it is reached the connection that has been idle for longest makes room, and if none is idle the new one is
+    refused. It is lower where the process may not have so many descriptors."""
+    connections_per_uid_max: int = 896
+    """Of one user: the last eighth is for others, so that nobody can lock them out, root least of all."""
+    idle_grace_s: float = 1.0
+    """How long a connection keeps its place without a request: who has just come, or has just read an answer, is about to ask."""
+    allowed_uids: frozenset[int] | None = None
+    """Who may use the daemon, of those whom the socket's mode lets in; None for all of them."""
+    creates_max: int = 256
+    """Creates under way at once. More are not done sooner together: they only wait, and who waits gives up and asks again."""
     log_bytes_max: int = LOG_BYTES_MAX
     """Of the database's log, made before the first commit; beyond that it grows as it needs to."""
     ready_trees_max: int = READY_TREES_MAX

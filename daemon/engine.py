@@ -17,13 +17,14 @@ from typing import Self
 import anyio
 import anyio.to_thread
 
-from actors import Ref
+from actors import ActorError, Ref
 from daemon.config import Config
 from daemon.container import HostConfig
 from daemon.create.changes import Changer
 from daemon.create.commit import Committer
 from daemon.create.files import ContainerFiles
 from daemon.create.image_changes import ImageChanger
+from daemon.create.image_intake import ImageIntake
 from daemon.create.image_puller import ImagePuller
 from daemon.create.image_pusher import ImagePusher
 from daemon.create.image_saver import ImageSaver
@@ -33,13 +34,20 @@ from daemon.create.registry_inspector import RegistryInspector
 from daemon.create.request import Created, CreateRequest, Pruned
 from daemon.create.streaming import Reading
 from daemon.create.volume_changes import VolumeChanger
-from daemon.errors import DiskFull, SyncFailed, System
+from daemon.errors import DiskFull, SyncFailed, System, Unavailable
 from daemon.host import Host, detect
 from daemon.host_subnets import subnets_in_use
 from daemon.network.plan import Surroundings
 from daemon.network.pools import unique_local_block
 from daemon.registry.registries import Registries
 from daemon.services import Services
+from daemon.services.allocator import Allocator
+from daemon.services.event_bus import EventBus
+from daemon.services.idempotency import IdempotencyKeys
+from daemon.services.intake_process import WorkerHost
+from daemon.services.networks import Networks
+from daemon.services.registrar import Registrar, RemovalWatch
+from daemon.storage.confine import LANDLOCK_ABI_MIN, landlock_abi
 from daemon.storage.database import Database
 from daemon.storage.records import DATABASE_NAME
 from daemon.storage.recovery import (
@@ -54,6 +62,10 @@ from daemon.storage.recovery import (
 from daemon.summary import ContainerSummary
 from daemon.supervision import database_tree, service_tree
 from daemon.volume import Volume, VolumeRequest
+
+NO_LANDLOCK = (
+    "WARNING: no Landlock in this kernel: what unpacks archives is held to its limits and to careful paths only"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -72,9 +84,13 @@ class Engine:
     id: str
     """Of this data root, for good."""
     networks: NetworkChanger
+    warnings: tuple[str, ...]
+    """What of this machine an operator should know."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self._creates = 0
+        """Under way."""
         self._is_tidy = True
         """Whether no clean-up has failed; else the next start must look at everything."""
         self._failure: SyncFailed | None = None
@@ -84,6 +100,7 @@ class Engine:
         async with AsyncExitStack() as stack:
             stack.enter_context(locked(root))
             self.host = detect()
+            self.warnings = () if landlock_abi() >= LANDLOCK_ABI_MIN else (NO_LANDLOCK,)
             self.id = read_engine_id(root)
             stores = open_stores(root, ready_trees_max=self.config.ready_trees_max)
             is_clean = take_clean_marker(root)
@@ -103,11 +120,15 @@ class Engine:
                 on_crash=self._note_crash,
                 note_residue=self._note_residue,
             )
+            host = await stack.enter_async_context(WorkerHost())
             self.services = await stack.enter_async_context(services)
             self._creator = Creator(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
             self._changer = Changer(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
             reading = Reading()
             self.files = ContainerFiles(services=self.services, stores=stores, reading=reading, now_ns=self.now_ns)
+            self.intake = ImageIntake(
+                loader=self.services.loader, stores=stores, host=host, note_residue=self._note_residue
+            )
             self.images = ImageChanger(services=self.services, now_ns=self.now_ns)
             self.committer = Committer(services=self.services, containers=stores.containers, now_ns=self.now_ns)
             self.saver = ImageSaver(services=self.services, content=stores.content, reading=reading, now_ns=self.now_ns)
@@ -122,14 +143,39 @@ class Engine:
     ) -> bool | None:
         return await self._stack.__aexit__(kind, error, traceback)
 
+    async def is_answering(self) -> bool:
+        """Whether the actors answer that have no reason to take their time, as images, layers and volumes may; waits for them."""
+        services = self.services
+        try:
+            await services.database.ask(Database.container, "")
+            await services.registrar.ask(Registrar.unwatch, "", RemovalWatch())
+            await services.allocator.ask(Allocator.release, "")
+            await services.keys.ask(IdempotencyKeys.forget, "")
+            await services.networks.ask(Networks.table)
+            await services.events.ask(EventBus.count_subscribers)
+        except ActorError as error:
+            _log.warning("an actor does not answer: %s", error)
+            return False
+        return True
+
     def now_ns(self) -> int:
         """The wall clock, since the epoch."""
         return time.time_ns()
 
     async def create(self, request: CreateRequest) -> Created:
-        """See `Creator.create`."""
-        with self._noting_residue():
-            return await self._creator.create(request)
+        """See `Creator.create`. Raises Unavailable as `check_room`, too."""
+        self.check_room()
+        self._creates += 1
+        try:
+            with self._noting_residue():
+                return await self._creator.create(request)
+        finally:
+            self._creates -= 1
+
+    def check_room(self) -> None:
+        """Raises Unavailable: as many creates are under way as may be."""
+        if self._creates >= self.config.creates_max:
+            raise Unavailable("too many creates are under way, try again")
 
     async def remove(self, name_or_id: str, *, with_volumes: bool = False) -> None:
         """See `Changer.remove`."""
@@ -196,7 +242,12 @@ class Engine:
         registries = Registries(self.config.insecure_registries)
         services, content = self.services, stores.content
         self.puller = ImagePuller(
-            services=services, registries=registries, content=content, host=self.host, now_ns=self.now_ns
+            services=services,
+            registries=registries,
+            content=content,
+            intake=self.intake,
+            host=self.host,
+            now_ns=self.now_ns,
         )
         self.pusher = ImagePusher(
             services=services, registries=registries, content=content, reading=reading, now_ns=self.now_ns

@@ -7,6 +7,7 @@ The kinds are those of Moby's `errdefs` package (api/server/httpstatus/status.go
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from actors import Refused
@@ -95,7 +96,11 @@ def joined(complaints: Sequence[str]) -> str:
 
 def quoted(text: str) -> str:
     """As Go's `%q` writes it: in double quotes, with backslashes for what would not print (strconv.Quote)."""
-    return '"' + "".join(_SHORT_ESCAPES.get(char) or _printable(char) for char in text) + '"'
+    return '"' + _UNUSUAL.sub(lambda run: "".join(_SHORT_ESCAPES.get(c) or _printable(c) for c in run[0]), text) + '"'
+
+
+_UNUSUAL = re.compile(r"[^ !#-\[\]-~]+")
+"""What may have to be written otherwise. The rest, of four megabytes that a client sends, is not looked at one by one."""
 
 
 _SHORT_ESCAPES = {

@@ -219,16 +219,16 @@ def parse_number_list(text: str, number_max: int = 0) -> frozenset[int]:
     Raises:
         ValueError: it is no such list, or has a number above `number_max`; in Docker's words (pkg/sysinfo parseUintList).
     """
-    numbers: set[int] = set()
-    for part in text.split(",") if text else ():
+    bits = 0  # not a set, and nothing twice: 4 MB of "0-8192,0-8192" would hold the daemon up for minutes
+    for part in dict.fromkeys(text.split(",")) if text else ():
         first, is_range, last = part.partition("-")
         start, end = _integer(first), _integer(last if is_range else first)
         if start is None or end is None or end < start:
             raise ValueError(f"invalid format: {text}")
         if number_max and end > number_max:
             raise ValueError(f"value of out range, maximum is {number_max}")
-        numbers.update(range(start, end + 1))
-    return frozenset(numbers)
+        bits |= (1 << end + 1) - (1 << start)
+    return frozenset(number for number in range(bits.bit_length()) if bits >> number & 1)
 
 
 def _integer(text: str) -> int | None:

@@ -79,3 +79,5 @@ class LoadedImage:
     image: Image
     references: tuple[str, ...]
     """As written in the archive, not yet normalised; may be empty."""
+    replaced: tuple[tuple[str, str], ...] = ()
+    """References in full that were another image's until now, each with that one's id."""

@@ -86,9 +86,7 @@ async def service_tree(
         allocator = await start("allocator", lambda: Allocator(database, rng))
         keys = await start("keys", lambda: IdempotencyKeys(database))
         images = await start("images", lambda: ImageStore(database))
-        loader = await start(
-            "loader", lambda: ImageLoader(images, stores.content, stores.layers, note_residue=note_residue)
-        )
+        loader = await start("loader", lambda: ImageLoader(images, stores, note_residue=note_residue))
         volumes = await start("volumes", lambda: Volumes(database, stores.volumes, stores.layers, stores.containers))
         layers = await start("layers", lambda: LayerManager(stores.containers, stores.layers))
         networks = await start("networks", lambda: Networks(database, surroundings))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -18,9 +18,9 @@ READY_TREES = 16
 
 
 @contextmanager
-def running(home: Path, backend: str = "uvloop") -> Iterator[Engine]:
-    """Our daemon; killed at the end if it still runs."""
-    with engines.boatyard(home, backend, ready_trees=READY_TREES) as engine:
+def running(home: Path, backend: str = "uvloop", wrapper: Sequence[str] = ()) -> Iterator[Engine]:
+    """Our daemon; ended at the end if it still runs."""
+    with engines.boatyard(home, backend, ready_trees=READY_TREES, wrapper=wrapper) as engine:
         yield engine
 
 

@@ -34,7 +34,11 @@ async def attach(call: Call) -> Response:
     if is_upgrade:
         headers += (("Connection", "Upgrade"), ("Upgrade", "tcp"))
     return Response(
-        status=101 if is_upgrade else 200, headers=headers, body=_silence(is_open=query.flag("stream")), is_raw=True
+        status=101 if is_upgrade else 200,
+        headers=headers,
+        body=_silence(is_open=query.flag("stream")),
+        is_raw=True,
+        is_endless=True,
     )
 
 

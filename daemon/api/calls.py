@@ -184,9 +184,9 @@ def no_content() -> Response:
     return Response(status=204)
 
 
-def stream_response(lines: AsyncGenerator[bytes, None]) -> Response:
+def stream_response(lines: AsyncGenerator[bytes, None], *, is_endless: bool = False) -> Response:
     """JSON documents, one a line, as they come."""
-    return Response(status=200, headers=(_JSON,), body=lines)
+    return Response(status=200, headers=(_JSON,), body=lines, is_endless=is_endless)
 
 
 def error_response(status: int, text: str) -> Response:

@@ -40,6 +40,7 @@ _BODY = "CreateRequest"
 
 
 async def create(call: Call) -> Response:
+    call.engine.check_room()  # before anything is spent on it
     query, key = call.query(), call.request.headers.get(IDEMPOTENCY_HEADER)
     request = await call.read_json(lambda document: decode_create(document, query, call.version))
     if request is None:

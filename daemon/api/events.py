@@ -40,7 +40,7 @@ async def events(call: Call) -> Response:
     subscription = new_subscription()
     kept = await call.engine.services.events.ask(EventBus.subscribe, subscription)
     past = [event for event in kept if _is_between(event, since_ns, until_ns)]
-    return stream_response(_event_lines(call, past, subscription, until_ns, filters))
+    return stream_response(_event_lines(call, past, subscription, until_ns, filters), is_endless=True)
 
 
 def _moment(text: str, now_ns: int) -> int | None:

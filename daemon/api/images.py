@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 
 import anyio.to_thread
 
 from daemon.api import registries
-from daemon.api.calls import Call, encode_json, json_response, stream_response
+from daemon.api.calls import Call, encode_json, json_response
 from daemon.api.containers import decode_create
 from daemon.api.image_changes import tagged_if_named
 from daemon.api.image_list import LIST_FILTERS, created_of, matching_images, shared_bytes
+from daemon.api.progress import run
 from daemon.api.schema import CONFIG
 from daemon.api.views import image_summary_view, image_view, rfc3339
 from daemon.container import ContainerConfig
@@ -23,8 +24,8 @@ from daemon.http.message import Response
 from daemon.image import Image, LoadedImage
 from daemon.reference import parse_reference
 from daemon.services.event_bus import Event
-from daemon.services.image_loader import ImageLoader
 from daemon.services.image_store import ImageStore
+from daemon.services.transfers import Progress
 
 FILTER_PARAMETER_UNTIL = (1, 41)
 SHARED_SIZE_SINCE = (1, 42)
@@ -40,20 +41,25 @@ _JSON = ("Content-Type", "application/json")
 async def load(call: Call) -> Response:
     if not call.request.has_body:
         raise InvalidParameter("images/load needs an archive as its body")
-    loaded = await call.engine.services.loader.ask(ImageLoader.load, call.request.body)
-    lines = []
-    for item in loaded:
+    return await run(call, partial(_load, call, is_quiet=call.query().flag("quiet")))
+
+
+async def _load(call: Call, progress: Progress, *, is_quiet: bool) -> None:
+    """Steps and texts: moby v28 image/tarexport/load.go."""
+    for item in await call.engine.intake.load(call.request.body, None if is_quiet else progress):
         await _publish(call, item.image, "load")
-        # An archive may say a name twice, in full and as people write it.
-        names = dict.fromkeys(parse_reference(text).tagged().familiar for text in item.references)
-        lines += [f"Loaded image: {name}" for name in names] or [f"Loaded image ID: {item.image.id}"]
-    return stream_response(_streamed(lines))
+        for line in loaded_lines(item):
+            progress.text(line)
 
 
-async def _streamed(lines: Sequence[str]) -> AsyncGenerator[bytes, None]:
-    """In chunks, as docker-py reads several documents from chunks only."""
-    for line in lines:
-        yield encode_json({"stream": f"{line}\n"})
+def loaded_lines(item: LoadedImage) -> list[str]:
+    # An archive may say a name twice, in full and as people write it.
+    names = dict.fromkeys(parse_reference(text).tagged().familiar for text in item.references)
+    replaced = [
+        f"The image {parse_reference(name).familiar} already exists, renaming the old one with ID {old} to empty string"
+        for name, old in item.replaced
+    ]
+    return replaced + ([f"Loaded image: {name}" for name in names] or [f"Loaded image ID: {item.image.id}"])
 
 
 async def create(call: Call) -> Response:
@@ -66,8 +72,7 @@ async def create(call: Call) -> Response:
     architecture, variant = _import_platform(query.text("platform"), call)
     reference = tagged_if_named(query.text("repo"), query.text("tag"))
     config = await anyio.to_thread.run_sync(changed, ContainerConfig(), query.texts("changes"))
-    loaded: LoadedImage = await call.engine.services.loader.ask(
-        ImageLoader.import_rootfs,
+    loaded = await call.engine.intake.import_rootfs(
         call.request.body,
         config=config,
         created=rfc3339(call.engine.now_ns()),

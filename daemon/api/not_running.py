@@ -145,7 +145,7 @@ async def stats(call: Call) -> Response:
         raise InvalidParameter("cannot have stream=true and one-shot=true")
     if not is_stream:
         return json_response(stats_view(summary))
-    return stream_response(_stats_until_removed(call, summary))
+    return stream_response(_stats_until_removed(call, summary), is_endless=True)
 
 
 async def wait(call: Call) -> Response:
@@ -156,7 +156,7 @@ async def wait(call: Call) -> Response:
     summary = await _find(call)
     if condition in ("", "not-running"):
         return json_response({"StatusCode": 0})
-    return stream_response(_end_of(call, summary))
+    return stream_response(_end_of(call, summary), is_endless=True)
 
 
 async def _end_of(call: Call, summary: ContainerSummary) -> AsyncGenerator[bytes, None]:

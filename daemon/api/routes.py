@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from actors import ActorCrashed, ActorStopped, AskTimeout
 from daemon.api import (
+    absent,
     attach,
     containers,
     disk_usage,
@@ -102,6 +103,14 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("GET", "/volumes/{name}", volumes.inspect),
     ("PUT", "/volumes/{name}", volumes.update),
     ("DELETE", "/volumes/{name}", volumes.remove),
+    ("GET", "/plugins", absent.plugins),
+    ("GET", "/swarm", absent.of_a_swarm),
+    *(("GET", f"/{kind}", absent.of_a_swarm) for kind in absent.SWARM_KINDS),
+    *(
+        (method, f"/{kind}/{{name}}", absent.of_a_swarm)
+        for kind in absent.SWARM_KINDS
+        for method in ("GET", "POST", "DELETE")
+    ),
 )
 """A name may hold slashes. The first that fits counts."""
 
@@ -109,6 +118,8 @@ NOT_YET: tuple[tuple[str, str, str], ...] = (
     ("GET", "/containers/{name}/attach/ws", "running a container"),
     ("POST", "/build", "building an image"),
     ("GET", "/images/search", "searching for images"),
+    ("POST", "/swarm/init", "a swarm"),
+    ("POST", "/swarm/join", "a swarm"),
 )
 """What Docker has and this daemon has not yet: a 501 says so, where a 404 would read like a mistake of the client's."""
 

@@ -96,6 +96,7 @@ async def info(call: Call) -> Response:
         "DockerRootDir": str(engine.config.data_root),
         "Runtimes": {runtime: {"path": runtime}},
         "DefaultRuntime": runtime,
+        "Warnings": [*_INFO["Warnings"], *engine.warnings],
     }
     return json_response(info_for({**_INFO, **counts, **host_view(engine.host)}, call.version))
 

@@ -5,15 +5,16 @@ Rules and texts: moby v28 api/server/router/volume/volume_routes.go, volume/serv
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 
 from daemon.api.calls import Call, Query, json_response, no_content
 from daemon.api.codec import Json
+from daemon.api.patterns import any_found
 from daemon.api.schema import CLUSTER_VOLUME_KEY, VOLUME_REQUEST
 from daemon.api.views import volume_view
 from daemon.errors import InvalidParameter, Unavailable
 from daemon.http.message import Response
+from daemon.network.plan import NO_SWARM
 from daemon.services.volume_index import ListedVolume
 from daemon.services.volumes import Volumes
 from daemon.volume import ANONYMOUS_LABEL, LOCAL, Volume, VolumeRequest, quoted
@@ -24,10 +25,6 @@ PRUNE_FILTERS = frozenset({"all", "label", "label!"})
 CLUSTER_SINCE = (1, 42)
 """Version of the API since which there are volumes of a cluster, and pruning spares those that have a name."""
 
-_NO_SWARM = (
-    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm '
-    "and try again."
-)
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
 
@@ -64,7 +61,7 @@ def decode_volume(raw: Json, version: tuple[int, int]) -> VolumeRequest:
     request = VOLUME_REQUEST.decode(raw, VOLUME_REQUEST.go_name)
     cluster = next((value for key, value in raw.items() if key.lower() == CLUSTER_VOLUME_KEY.lower()), None)
     if cluster is not None and version >= CLUSTER_SINCE:
-        raise Unavailable(_NO_SWARM)
+        raise Unavailable(NO_SWARM)
     return request
 
 
@@ -88,12 +85,13 @@ async def update(call: Call) -> Response:
 def listed_by(filters: Filters) -> Callable[[ListedVolume], bool]:
     """Raises InvalidParameter for a value that makes no sense."""
     is_dangling = _dangling(filters["dangling"]) if "dangling" in filters else None
+    is_named = any_found(filters.get("name", ()))
 
     def is_wanted(listed: ListedVolume) -> bool:
         volume = listed.volume
         return (
             (not filters.get("driver") or LOCAL in filters["driver"])
-            and (not filters.get("name") or any(_is_in(pattern, volume.name) for pattern in filters["name"]))
+            and (not filters.get("name") or is_named(volume.name))
             and _has_labels(volume, filters.get("label", ()))
             and (is_dangling is None or is_dangling is not bool(listed.users))
         )
@@ -141,13 +139,3 @@ def _has_labels(volume: Volume, wanted: tuple[str, ...]) -> bool:
     labels = volume.labels or {}
     pairs = (label.partition("=") for label in wanted)
     return all(key in labels and (not equals or labels[key] == value) for key, equals, value in pairs)
-
-
-def _is_in(pattern: str, name: str) -> bool:
-    """The value as it stands, or as a regular expression anywhere in the name."""
-    if pattern == name:
-        return True
-    try:
-        return re.search(pattern, name) is not None
-    except (re.error, RecursionError, OverflowError):
-        return False

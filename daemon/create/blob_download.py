@@ -19,7 +19,7 @@ from daemon.registry.refusals import Interrupted, RegistryError
 from daemon.services.transfers import Progress
 from daemon.storage.content import Ingest
 from daemon.storage.oci import Descriptor
-from daemon.storage.received import ReceivedFiles
+from daemon.storage.received import ReceivedFile, ReceivedFiles
 
 ATTEMPTS_MAX = 5
 RETRY_WAIT_S = 5.0
@@ -46,7 +46,7 @@ class Download:
     _file: Ingest | None = None
     _counted_at: float = 0.0
 
-    async def run(self) -> Ingest:
+    async def run(self) -> ReceivedFile:
         """The file, complete and with the right digest.
 
         Raises:
@@ -54,20 +54,34 @@ class Download:
             InvalidParameter: it sent something else.
             System: the disk is full.
         """
-        for attempt in range(1, ATTEMPTS_MAX + 1):
+        try:
+            file = await self._file_in_full()
+        except BaseException:
+            with anyio.CancelScope(shield=True):  # short: it unlinks a file
+                await self._discard()
+            raise
+        self.progress.update(self.name, "Verifying Checksum")
+        received = await anyio.to_thread.run_sync(self.files.complete, file)
+        if received.content != self.blob:
+            raise InvalidParameter(f"filesystem layer verification failed for digest {self.blob.digest}")
+        self.progress.update(self.name, "Download complete")
+        return received
+
+    async def _file_in_full(self) -> Ingest:
+        attempt = 1
+        while True:
             try:
-                file = await self._attempt()
-                break
+                return await self._attempt()
             except RegistryError as error:
                 if attempt == ATTEMPTS_MAX or not error.is_worth_another_try:
                     raise
             await self._wait(self.retry_wait_s * attempt)
-        self.progress.update(self.name, "Verifying Checksum")
-        found = await anyio.to_thread.run_sync(self.files.complete, file)
-        if found != self.blob:
-            raise InvalidParameter(f"filesystem layer verification failed for digest {self.blob.digest}")
-        self.progress.update(self.name, "Download complete")
-        return file
+            attempt += 1
+
+    async def _discard(self) -> None:
+        if self._file is not None:
+            await anyio.to_thread.run_sync(self._file.discard)
+            self._file = None
 
     async def _attempt(self) -> Ingest:
         offset = self._file.size if self._file else 0
@@ -82,11 +96,12 @@ class Download:
 
     async def _file_for(self, stream: BlobStream) -> Ingest:
         """The file so far if the stream goes on from there, else a new one."""
-        if self._file is None or self._file.size != stream.offset:
-            if self._file is not None:
-                await anyio.to_thread.run_sync(self._file.discard)
-            self._file = await anyio.to_thread.run_sync(self.files.begin)
-        return self._file
+        if self._file is not None and self._file.size == stream.offset:
+            return self._file
+        await self._discard()
+        with anyio.CancelScope(shield=True):  # short: it makes a file, which a cancellation after that would leave open
+            self._file = file = await anyio.to_thread.run_sync(self.files.begin)
+        return file
 
     async def _receive(self, stream: BlobStream, file: Ingest) -> None:
         buffer = bytearray()

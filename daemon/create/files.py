@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequen
 from pathlib import Path
 
 import anyio
+import anyio.from_thread
 import anyio.to_thread
 import attrs
 
@@ -25,8 +26,8 @@ from daemon.create.turns import released
 from daemon.errors import NotFound
 from daemon.services import Services
 from daemon.services.claims import Claim
-from daemon.services.image_loader import BlockingReader, ByteStream
 from daemon.services.image_store import ImageStore
+from daemon.services.intake_process import ByteStream
 from daemon.services.registrar import Registrar
 from daemon.services.volumes import Volumes
 from daemon.storage.changes import Change, changes_of
@@ -123,7 +124,7 @@ class ContainerFiles:
                     owner=owner_of(view, user) if owner_is_user and user else None,
                     is_rootfs_writable=not target.container.host_config.readonly_rootfs,
                 )
-                copy_in(Plain(BlockingReader(body)), view, path, rules)
+                copy_in(Plain(_BlockingReader(body)), view, path, rules)
 
             await anyio.to_thread.run_sync(unpack, limiter=self._writers)
         await self._publish(summary, "extract-to-dir")
@@ -199,6 +200,20 @@ class _Target:
 
     def view(self) -> ContainerView:
         return ContainerView(self.layers, self.mountings)
+
+
+class _BlockingReader:
+    """A body as a file, for the worker thread that unpacks it."""
+
+    def __init__(self, body: ByteStream) -> None:
+        self._body = body
+        self._left = b""
+
+    def read(self, size: int, /) -> bytes:
+        if not self._left:
+            self._left = anyio.from_thread.run(self._body.receive)
+        data, self._left = self._left[:size], self._left[size:]
+        return data
 
 
 def _sizes(directories: Mapping[str, Path]) -> Mapping[str, int]:

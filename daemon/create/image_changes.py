@@ -53,6 +53,7 @@ class ImageChanger:
     async def tag(self, name_or_id: str, reference: str) -> None:
         """Point a reference in full, with a tag, at an image; durable. Raises NotFound, InvalidParameter, System."""
         image = await self.services.images.ask(ImageStore.tag, name_or_id, reference)
+        await insist(partial(self.services.loader.ask, ImageLoader.write_index))
         await self._publish(image, "tag", parse_reference(reference).familiar)
 
     async def remove(self, name_or_id: str, *, force: bool, with_parents: bool = True) -> Removed:
@@ -128,6 +129,8 @@ class ImageChanger:
             await self._publish(removal.image, "delete", removal.image.id)
             gone = await insist(partial(self.services.loader.ask, ImageLoader.discard, removal.image))
             deleted = (removal.image.id, *gone)
+        elif removal.untagged:
+            await insist(partial(self.services.loader.ask, ImageLoader.write_index))
         return Removed(
             untagged=tuple(parse_reference(reference).familiar for reference in removal.untagged),
             deleted=deleted,

@@ -1,7 +1,8 @@
 """`docker pull`: manifests first, then the layers that are missing, then all of it at once into the stores.
 
-Layers arrive beside whatever else goes on (`blob_download`); the image loader takes them in, in its turn, checked against the
-configuration, synced, and recorded. So a pull that is cut short leaves nothing, and an image is there whole or not at all.
+Layers arrive beside whatever else goes on (`blob_download`); a worker process checks them against the configuration and unpacks
+them, and the image loader stores and records them (`image_intake`). So a pull that is cut short leaves nothing, and an image is
+there whole or not at all.
 Of several pulls of one image at a time the first fetches it, and the others find it there.
 
 Order and texts of the steps: moby v28 distribution/pull_v2.go, pull.go, xfer/download.go.
@@ -9,7 +10,7 @@ Order and texts of the steps: moby v28 distribution/pull_v2.go, pull.go, xfer/do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import anyio
 import anyio.to_thread
@@ -17,11 +18,12 @@ import attrs
 
 from daemon.create.blob_download import RETRY_WAIT_S, Download
 from daemon.create.events import publish, reference_event
+from daemon.create.image_intake import ImageIntake
 from daemon.create.keyed_turns import KeyedTurns
 from daemon.create.platforms import Platform, check_platform, rank
 from daemon.errors import DaemonError, Forbidden, InvalidParameter, NotFound
 from daemon.host import Host
-from daemon.image import Image
+from daemon.image import Image, Layer
 from daemon.reference import Reference
 from daemon.registry.client import RegistryClient, scopes_of
 from daemon.registry.credentials import Credentials
@@ -29,21 +31,18 @@ from daemon.registry.documents import FetchedManifest, image_manifest, index_ent
 from daemon.registry.refusals import RegistryError, explained
 from daemon.registry.registries import Registries
 from daemon.services import Services
-from daemon.services.image_loader import Delivery, ImageLoader
+from daemon.services.image_loader import ImageLoader
 from daemon.services.image_store import ImageStore, NamedImage, key_of
-from daemon.services.transfers import Progress
-from daemon.storage.archive import INDEX_DEPTH_MAX
-from daemon.storage.content import ContentStore, Ingest
-from daemon.storage.intake import FoundImage
+from daemon.services.transfers import Progress, short_digest
+from daemon.storage.archive import INDEX_DEPTH_MAX, Delivery, Given
+from daemon.storage.content import ContentStore
+from daemon.storage.intake import Unpacking
 from daemon.storage.oci import Descriptor, Manifest
 from daemon.storage.oci import Reference as Pointer
-from daemon.storage.received import ReceivedFiles
+from daemon.storage.received import ReceivedFile, ReceivedFiles
 
 DOWNLOADS_MAX = 3
 """Layers that arrive at a time, of all pulls, as in dockerd (`max-concurrent-downloads`)."""
-
-SHORT = 12
-"""Characters of a digest in a progress display."""
 
 
 @attrs.frozen(kw_only=True)
@@ -71,6 +70,7 @@ class ImagePuller:
     services: Services
     registries: Registries
     content: ContentStore
+    intake: ImageIntake
     host: Host
     now_ns: Callable[[], int]
     retry_wait_s: float = RETRY_WAIT_S
@@ -160,6 +160,7 @@ class ImagePuller:
             for reference in references:
                 if reference not in named.references:
                     await self.services.images.ask(ImageStore.tag, named.image.id, reference)
+                    await self.services.loader.ask(ImageLoader.write_index)
         except NotFound:
             return False
         return True
@@ -168,31 +169,34 @@ class ImagePuller:
         self, client: RegistryClient, found: _Found, references: tuple[str, ...], progress: Progress
     ) -> None:
         """Fetch what is missing, and have it taken in."""
-        files = ReceivedFiles(self.content)
-        delivery: Delivery | None = None
-        try:
+        async with self.intake.area() as area:
+            files = ReceivedFiles(area.given)
             config = await client.small_blob(found.manifest.config.content)
             layers = await self._layers(client, found.manifest, files, progress)
-            for layer in layers:
-                if not layer.is_borrowed:
-                    progress.count(layer.name, "Extracting", layer.blob.size, layer.blob.size)
-            image = await anyio.to_thread.run_sync(
-                lambda: FoundImage(
-                    config=files.add(config),
-                    layers=tuple(layer.file for layer in layers),
-                    references=references,
-                    manifest=files.add(found.content),
-                )
+            known = await self._known({layer.digest for layer in layers})
+            documents = await anyio.to_thread.run_sync(lambda: [files.add(each) for each in (config, found.content)])
+            delivery = Delivery(
+                config=_given(documents[0]),
+                layers=tuple(_given(layer.file) for layer in layers),
+                manifest=_given(documents[1]),
+                references=references,
+                known=known,
             )
-            delivery = Delivery(files, image)
-            await self.services.loader.ask(ImageLoader.take, delivery)
-            for layer in layers:
-                if not layer.is_borrowed:
-                    progress.update(layer.name, "Pull complete")
-        finally:
-            if delivery is None or not delivery.is_taken:
-                with anyio.CancelScope(shield=True):  # bounded: it unlinks files
-                    await anyio.to_thread.run_sync(files.close)
+            fetched = {layer.digest: short_digest(layer.digest) for layer in layers if not layer.is_borrowed}
+
+            def told(unpacking: Unpacking) -> None:
+                if (name := fetched.get(unpacking.digest)) is not None:
+                    progress.count(name, "Extracting", unpacking.read_bytes, unpacking.blob_bytes)
+
+            await self.intake.deliver(delivery, area, told)
+            for name in fetched.values():
+                progress.update(name, "Pull complete")
+
+    async def _known(self, digests: Collection[str]) -> tuple[Layer, ...]:
+        """What is known of the layers that these blobs are, from images that are here."""
+        listed = await self.services.images.ask(ImageStore.list)
+        layers = {layer.digest: layer for named in listed for layer in named.image.layers if layer.digest in digests}
+        return tuple(layers.values())
 
     async def _layers(
         self, client: RegistryClient, manifest: Manifest, files: ReceivedFiles, progress: Progress
@@ -201,19 +205,19 @@ class ImagePuller:
         blobs = {pointer.digest: pointer.content for pointer in manifest.layers}
         found: dict[str, _Layer] = {}
         for blob in blobs.values():
-            file = await anyio.to_thread.run_sync(files.borrow, blob.digest)
+            file = await anyio.to_thread.run_sync(files.borrow, blob.digest, self.content)
             if file is not None:
-                found[blob.digest] = _Layer(file, blob, is_borrowed=True)
-            progress.update(short(blob.digest), "Pulling fs layer" if file is None else "Already exists")
+                found[blob.digest] = _Layer(file, is_borrowed=True)
+            progress.update(short_digest(blob.digest), "Pulling fs layer" if file is None else "Already exists")
         failures: list[DaemonError] = []
 
         async def fetch(blob: Descriptor) -> None:
-            download = Download(client, files, blob, short(blob.digest), progress, self.retry_wait_s)
+            download = Download(client, files, blob, short_digest(blob.digest), progress, self.retry_wait_s)
             try:
                 if not self._downloads.available_tokens:
-                    progress.update(short(blob.digest), "Waiting")
+                    progress.update(short_digest(blob.digest), "Waiting")
                 async with self._downloads:
-                    found[blob.digest] = _Layer(await download.run(), blob, is_borrowed=False)
+                    found[blob.digest] = _Layer(await download.run(), is_borrowed=False)
             except DaemonError as error:
                 failures.append(error)
                 tasks.cancel_scope.cancel()
@@ -229,13 +233,16 @@ class ImagePuller:
 
 @attrs.frozen
 class _Layer:
-    file: Ingest
-    blob: Descriptor
+    file: ReceivedFile
     is_borrowed: bool
 
     @property
-    def name(self) -> str:
-        return short(self.blob.digest)
+    def digest(self) -> str:
+        return self.file.content.digest
+
+
+def _given(file: ReceivedFile) -> Given:
+    return Given(file.path.name, file.content)
 
 
 def _warn(image: Image, platform: Platform, name: str, progress: Progress) -> None:
@@ -260,8 +267,3 @@ def _rank(entry: Pointer, wanted: Platform) -> int | None:
     if entry.platform is None:
         return _UNSAID
     return rank(wanted, Platform(entry.platform.os, entry.platform.architecture, entry.platform.variant))
-
-
-def short(digest: str) -> str:
-    """As a progress display calls it."""
-    return digest.removeprefix("sha256:")[:SHORT]

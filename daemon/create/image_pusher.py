@@ -27,7 +27,7 @@ from daemon.registry.refusals import RegistryError, RegistryRefusal
 from daemon.registry.registries import Registries
 from daemon.services import Services
 from daemon.services.image_store import ImageStore, NamedImage
-from daemon.services.transfers import Progress, Pushed
+from daemon.services.transfers import Progress, Pushed, short_digest
 from daemon.storage.content import ContentStore
 from daemon.storage.oci import JSON_BYTES_MAX, Descriptor, Manifest, decode_manifest
 from daemon.storage.streams import chunks
@@ -37,8 +37,6 @@ UPLOADS_MAX = 5
 
 SOURCES_MAX = 8
 """Repositories that layers are mounted from: each is one more right that the token server is asked for."""
-
-_SHORT = 12
 
 
 @attrs.frozen(kw_only=True)
@@ -113,7 +111,7 @@ class _Push:
 
     async def _push_blobs(self, manifest: Manifest) -> None:
         """The layers, the uppermost first, under the names of their contents; and the configuration, under none."""
-        names = {layer.digest: layer.diff_id.removeprefix("sha256:")[:_SHORT] for layer in self.image.layers}
+        names = {layer.digest: short_digest(layer.diff_id) for layer in self.image.layers}
         blobs = {pointer.digest: pointer.content for pointer in reversed(manifest.layers)}
         for digest in blobs:
             self.progress.update(names.get(digest, ""), "Preparing")

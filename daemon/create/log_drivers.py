@@ -12,7 +12,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import attrs
 
-from daemon.errors import quoted
+from daemon.create.durations import parse_duration
+from daemon.errors import InvalidParameter, quoted
 
 Options = Mapping[str, str]
 
@@ -29,7 +30,6 @@ TRUE = ("1", "t", "T", "TRUE", "true", "True")
 FALSE = ("0", "f", "F", "FALSE", "false", "False")
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
-_DURATION = re.compile(r"[+-]?(?:0|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+", re.ASCII)
 
 
 @attrs.frozen
@@ -178,7 +178,11 @@ def _unsigned_complaint(value: str) -> str | None:
 
 
 def _duration_complaint(value: str) -> str | None:
-    return None if _DURATION.fullmatch(value) else f"time: invalid duration {quoted(value)}"
+    try:
+        parse_duration(value)
+    except InvalidParameter as error:
+        return str(error)
+    return None
 
 
 def _write_timeout_complaint(value: str) -> str | None:

@@ -28,6 +28,15 @@ class Body(Protocol):
 
 
 @attrs.frozen(kw_only=True)
+class Peer:
+    """Who is at the other end, as the kernel says. None is unknown."""
+
+    pid: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+
+
+@attrs.frozen(kw_only=True)
 class Request:
     method: str
     path: str
@@ -37,6 +46,7 @@ class Request:
     """Names in lower case; of a header that comes twice, the last."""
     body: Body
     has_body: bool
+    peer: Peer = Peer()
 
 
 @attrs.frozen(kw_only=True, slots=False)  # for `evolve`
@@ -49,6 +59,8 @@ class Response:
     """Whether the connection is closed after it."""
     is_raw: bool = False
     """Whether a body of chunks is sent as it is, without framing: the connection is the stream's from then on."""
+    is_endless: bool = False
+    """Whether a body of chunks has no end of its own: when the server is to stop it is ended, while others are sent whole."""
 
     @property
     def reason(self) -> str:

@@ -10,87 +10,176 @@ import email.utils
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 
 import anyio
 import anyio.abc
 
 from daemon.errors import Cancelled, InvalidParameter
-from daemon.http.connection import (
-    CONTINUE,
-    LAST_CHUNK,
-    Connection,
-    Data,
-    End,
-    Event,
-    Head,
-    HeadTooLarge,
-    TooLarge,
-    TooSlow,
-    encode_chunk,
-    encode_head,
+from daemon.http.admission import Admission, Refusal
+from daemon.http.connection import LAST_CHUNK, Connection, Head, HeadTooLarge, TooSlow, encode_chunk, encode_head
+from daemon.http.exchange import Exchange
+from daemon.http.limits import Limits
+from daemon.http.message import Peer, Request, Response
+from daemon.http.sockets import (
+    LINGER_S,
+    OUT_OF_DESCRIPTORS,
+    HangupWatcher,
+    Listener,
+    Reserve,
+    closing_peer,
+    linger,
+    peer_of,
+    send,
+    stop_receiving,
 )
-from daemon.http.message import Request, Response
-from daemon.http.sockets import OUT_OF_DESCRIPTORS, HangupWatcher, closing_peer, linger, receive, send
 
 Handler = Callable[[Request], Awaitable[Response]]
 ErrorResponse = Callable[[int, str], Response]
 
 _log = logging.getLogger(__name__)
 
+ACCEPTED_AT_ONCE = 64
+"""One a turn of the event loop, and of a thousand who come at once the last would wait for a thousand turns of a busy daemon."""
+
 ACCEPT_PAUSE_S = 0.1
-"""When there are no descriptors left: accepting again at once would only spin."""
+"""When there are no descriptors left, not even the last."""
+
+SHORT_LINGER_S = 0.1
+"""For who is turned away with the last descriptor, one after the other: enough for a client that sends its request at once."""
+
+LINGERING_MAX = 16
+"""Clients that are turned away and still listened to, so that they get to read why: each has a descriptor."""
+
+OUT_OF_DESCRIPTORS_REFUSAL = Refusal(503, "too many open files")
 
 
 class Server:
-    """Serves `listener` until its `run` is cancelled.
+    """Serves a listener until its `run` is cancelled, or has been told to `drain`.
 
     Args:
         handler: answers a request.
-        error_response: makes the answer to what is no request: a status and a text.
+        error_response: makes the answer to what is no request, or is not wanted: a status and a text.
     """
 
-    def __init__(
-        self,
-        handler: Handler,
-        error_response: ErrorResponse,
-        *,
-        head_bytes_max: int,
-        headers_max: int,
-        connections_max: int,
-        read_timeout_s: float,
-    ) -> None:
+    def __init__(self, handler: Handler, error_response: ErrorResponse, limits: Limits) -> None:
         self._handler = handler
         self._error_response = error_response
-        self._head_bytes_max = head_bytes_max
-        self._headers_max = headers_max
-        self._connections_max = connections_max
-        self._read_timeout_s = read_timeout_s
-        self._connections = 0
+        self._limits = limits
+        self._admission = Admission(limits)
+        self._reserve = Reserve()
+        self._turning_away = 0
+        self._idle: dict[socket.socket, tuple[Peer, float]] = {}
+        """Connections without a request that is being answered, and since when, the longest first."""
+        self._leaving: set[socket.socket] = set()
+        """Those that have made room for others, and are not counted any more."""
+        self._answering = 0
+        self._all_answered = anyio.Event()
+        self._endless: set[anyio.CancelScope] = set()
+        """Streams that wait for something to tell."""
+        self._accepting = anyio.CancelScope()
+        self._serving = anyio.CancelScope()
+        self._is_running = False
+        self._is_draining = False
         self._hangups = HangupWatcher()
         self._date = (0, "")
 
-    async def run(self, listener: socket.socket) -> None:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._hangups.run)
-            while True:
-                await anyio.wait_readable(listener)
-                try:
-                    peer, _ = listener.accept()
-                except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                    continue
-                except OSError as error:
-                    if error.errno not in OUT_OF_DESCRIPTORS:
-                        raise
-                    _log.warning("cannot accept connections: %s", error.strerror)
-                    await anyio.sleep(ACCEPT_PAUSE_S)
-                    continue
-                peer.setblocking(False)
-                tasks.start_soon(self._serve, peer)
+    async def run(self, listener: Listener) -> None:
+        """Closes the listener when it accepts no more."""
+        self._is_running = True
+        with self._reserve, self._serving:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._hangups.run)
+                async with anyio.create_task_group() as connections:
+                    with self._accepting:
+                        await self._accept(listener.socket, connections)
+                    for peer in listener.withdraw():
+                        self._start(peer, connections)
+                    if self._answering:
+                        await self._all_answered.wait()
+                    for peer in self._idle:
+                        stop_receiving(peer)
+                tasks.cancel_scope.cancel()
 
-    async def _serve(self, peer: socket.socket) -> None:
-        self._connections += 1
+    @property
+    def is_serving(self) -> bool:
+        """Whether requests are answered: it runs, and is not to stop."""
+        return self._is_running and not self._is_draining
+
+    def drain(self, timeout_s: float) -> None:
+        """Make `run` return, in good order: accept no more, answer what is under way, and 503 to what comes after it.
+
+        Connections without a request are closed last, so that no client finds its own gone in the moment it asks. What is not
+        done after `timeout_s` is cancelled.
+        """
+        self._is_draining = True
+        self._serving.deadline = anyio.current_time() + timeout_s
+        self._accepting.cancel()
+        for scope in self._endless:
+            scope.cancel()
+
+    async def _accept(self, listener: socket.socket, connections: anyio.abc.TaskGroup) -> None:
+        while True:
+            await anyio.wait_readable(listener)
+            try:
+                for _ in range(ACCEPTED_AT_ONCE):
+                    self._start(listener.accept()[0], connections)
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                continue
+            except OSError as error:
+                if error.errno not in OUT_OF_DESCRIPTORS:
+                    raise
+                _log.warning("cannot accept connections: %s", error.strerror)
+                await self._turn_one_away(listener)
+
+    async def _turn_one_away(self, listener: socket.socket) -> None:
+        """With the one descriptor that is kept for this, or not now: trying again at once would spin."""
+        with self._reserve.given_up():
+            try:
+                peer, _ = listener.accept()
+            except OSError:
+                await anyio.sleep(ACCEPT_PAUSE_S)
+                return
+            peer.setblocking(False)
+            await self._turn_away(peer, OUT_OF_DESCRIPTORS_REFUSAL, linger_s=SHORT_LINGER_S)
+
+    def _start(self, peer: socket.socket, connections: anyio.abc.TaskGroup) -> None:
+        peer.setblocking(False)
+        client = peer_of(peer)
+        refusal = self._admission.refusal(client)
+        if refusal is not None and not self._make_room(refusal):
+            connections.start_soon(self._turn_away, peer, refusal)
+            return
+        self._admission.admit(client)
+        self._idle[peer] = client, time.monotonic()  # before its task has begun: it may be told to stop before that
+        connections.start_soon(self._serve, peer, client)
+
+    def _make_room(self, refusal: Refusal) -> bool:
+        """Whether a connection goes instead: the longest idle. If it has just asked, it is answered first."""
+        latest = time.monotonic() - self._limits.idle_grace_s
+        for peer, (client, since) in self._idle.items():
+            if since > latest:
+                return False
+            if refusal.would_make_room(client):
+                del self._idle[peer]
+                self._leaving.add(peer)
+                self._admission.leave(client)
+                stop_receiving(peer)
+                return True
+        return False
+
+    async def _turn_away(self, peer: socket.socket, refusal: Refusal, linger_s: float = LINGER_S) -> None:
+        self._turning_away += 1
+        try:
+            with suppress(Cancelled), closing_peer(peer):
+                await self._refuse(peer, refusal.status, refusal.text)
+                if self._turning_away <= LINGERING_MAX:
+                    await linger(peer, linger_s)
+        finally:
+            self._turning_away -= 1
+
+    async def _serve(self, peer: socket.socket, client: Peer) -> None:
         try:
             with (
                 suppress(Cancelled),  # the client has gone: there is nobody to tell
@@ -98,34 +187,56 @@ class Server:
                 anyio.CancelScope() as scope,
                 self._hangups.watching(peer, scope.cancel),
             ):
-                await self._serve_requests(peer)
+                await self._serve_requests(peer, client)
         except Exception:  # noqa: BLE001 - a defect of ours: one connection lost, not the daemon
             _log.exception("serving a connection failed")
         finally:
-            self._connections -= 1
+            self._idle.pop(peer, None)
+            if peer in self._leaving:
+                self._leaving.remove(peer)
+            else:
+                self._admission.leave(client)
 
-    async def _serve_requests(self, peer: socket.socket) -> None:
-        if self._connections > self._connections_max:
-            await self._refuse(peer, 503, "too many connections")
-            return
-        connection = Connection(head_bytes_max=self._head_bytes_max, headers_max=self._headers_max)
-        exchange = _Exchange(peer, connection, self._read_timeout_s)
-        while (head := await self._next_head(peer, exchange)) is not None:
-            response = await self._handler(exchange.request(head))
-            keeps_alive = (
-                head.keeps_alive
-                and exchange.is_complete
-                and not (response.is_last or response.is_raw or head.is_upgrade)
-                # In HTTP/1.0 the end of a stream is the end of the connection.
-                and (isinstance(response.body, bytes) or not head.is_http10)
-            )
-            await self._respond(peer, head, response, keeps_alive=keeps_alive)
-            if not keeps_alive:
-                if not exchange.is_complete:
-                    await linger(peer)
-                return
+    async def _serve_requests(self, peer: socket.socket, client: Peer) -> None:
+        limits = self._limits
+        connection = Connection(head_bytes_max=limits.head_bytes_max, headers_max=limits.headers_max)
+        exchange = Exchange(peer, connection, limits, client)
+        keeps_alive = True
+        while keeps_alive and (head := await self._next_head(peer, exchange)) is not None:
+            if self._is_draining:
+                await self._refuse(peer, 503, "the daemon is stopping")
+                break
+            self._idle.pop(peer, None)
+            self._answering += 1
+            try:
+                keeps_alive = await self._answer(peer, exchange, head)
+            finally:
+                self._note_answered(peer, client)
+        if not exchange.is_complete:
+            await linger(peer)
 
-    async def _next_head(self, peer: socket.socket, exchange: _Exchange) -> Head | None:
+    def _note_answered(self, peer: socket.socket, client: Peer) -> None:
+        self._answering -= 1
+        if peer not in self._leaving:
+            self._idle[peer] = client, time.monotonic()
+        if self._is_draining and not self._answering:
+            self._all_answered.set()
+
+    async def _answer(self, peer: socket.socket, exchange: Exchange, head: Head) -> bool:
+        """Whether the connection is kept."""
+        response = await self._handler(exchange.request(head))
+        exchange.drop_received()
+        keeps_alive = (
+            head.keeps_alive
+            and exchange.is_complete
+            and not (response.is_last or response.is_raw or head.is_upgrade or self._is_draining)
+            # In HTTP/1.0 the end of a stream is the end of the connection.
+            and (isinstance(response.body, bytes) or not head.is_http10)
+        )
+        await self._respond(peer, head, response, keeps_alive=keeps_alive)
+        return keeps_alive
+
+    async def _next_head(self, peer: socket.socket, exchange: Exchange) -> Head | None:
         """None when there will be no more; what is no request has then been answered."""
         try:
             return await exchange.next_head()
@@ -141,106 +252,43 @@ class Server:
         await self._respond(peer, None, self._error_response(status, text), keeps_alive=False)
 
     async def _respond(self, peer: socket.socket, head: Head | None, response: Response, *, keeps_alive: bool) -> None:
+        patience_s = self._limits.write_timeout_s
         is_head = head is not None and head.method == "HEAD"
         is_http10 = head is not None and head.is_http10
         encoded = encode_head(
             response, is_head=is_head, is_http10=is_http10, keeps_alive=keeps_alive, date=self._http_date()
         )
         if isinstance(response.body, bytes):
-            await send(peer, encoded if is_head else encoded + response.body)
+            await send(peer, encoded if is_head else encoded + response.body, patience_s)
             return
         is_framed = not (is_http10 or response.is_raw)
         async with aclosing(response.body) as body:
-            await send(peer, encoded)
+            await send(peer, encoded, patience_s)
             if is_head:
                 return
-            async for content in body:
+            chunks = self._until_drained(body) if response.is_endless else body
+            async for content in chunks:
                 if content:  # an empty chunk would be the last
-                    await send(peer, encode_chunk(content) if is_framed else content)
+                    await send(peer, encode_chunk(content) if is_framed else content, patience_s)
         if is_framed:
-            await send(peer, LAST_CHUNK)
+            await send(peer, LAST_CHUNK, patience_s)
+
+    async def _until_drained(self, body: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        """It is only stopped where it waits: what it has to say is sent whole."""
+        while not self._is_draining:
+            content = None
+            with anyio.CancelScope() as scope:
+                self._endless.add(scope)
+                try:
+                    content = await anext(body, None)
+                finally:
+                    self._endless.discard(scope)
+            if content is None:
+                return
+            yield content
 
     def _http_date(self) -> str:
         now = int(time.time())
         if self._date[0] != now:
             self._date = (now, email.utils.formatdate(now, usegmt=True))
         return self._date[1]
-
-
-class _Exchange:
-    """The reading half of a connection: the next head, and as a request's body what follows it."""
-
-    def __init__(self, peer: socket.socket, connection: Connection, read_timeout_s: float) -> None:
-        self._peer = peer
-        self._connection = connection
-        self._read_timeout_s = read_timeout_s
-        self._head: Head | None = None
-        self._is_continue_owed = False
-        self.is_complete = True
-        """Whether the request has been read to its end."""
-
-    async def next_head(self) -> Head | None:
-        """None when the client is done."""
-        event = await self._next_event()
-        if event is None:
-            return None
-        assert isinstance(event, Head), "a body is read before the next head is asked for"
-        self._head, self.is_complete, self._is_continue_owed = event, False, event.expects_continue
-        if event.content_length == 0 or event.is_upgrade:
-            self._take_end()
-        return event
-
-    def request(self, head: Head) -> Request:
-        return Request(
-            method=head.method,
-            path=head.path,
-            query=head.query,
-            headers=head.headers,
-            body=self,
-            has_body=head.content_length != 0,
-        )
-
-    async def receive(self) -> bytes:
-        if self.is_complete:
-            return b""
-        if self._is_continue_owed:
-            self._is_continue_owed = False
-            await send(self._peer, CONTINUE)
-        event = await self._next_event()
-        if event is None:
-            raise Cancelled("the client has gone away in the middle of a request")
-        if isinstance(event, Data):
-            return event.content
-        self.is_complete = True
-        return b""
-
-    async def read(self, bytes_max: int) -> bytes:
-        assert self._head is not None
-        if self._head.content_length is not None and self._head.content_length > bytes_max:
-            raise TooLarge(f"request body is larger than {bytes_max} bytes")
-        chunks = bytearray()
-        while content := await self.receive():
-            chunks += content
-            if len(chunks) > bytes_max:
-                raise TooLarge(f"request body is larger than {bytes_max} bytes")
-        return bytes(chunks)
-
-    def _take_end(self) -> None:
-        event = self._connection.next_event()
-        assert event is None or isinstance(event, End), "there is no body"
-        self.is_complete = True
-
-    async def _next_event(self) -> Event | None:
-        while (event := self._connection.next_event()) is None:
-            if self._connection.is_idle:
-                data = await receive(self._peer)
-            else:  # in the middle of a request: the rest must come, and soon
-                try:
-                    with anyio.fail_after(self._read_timeout_s):
-                        data = await receive(self._peer)
-                except TimeoutError:
-                    raise TooSlow("the request did not arrive in time") from None
-            if not data:
-                return None
-            self._connection.receive(data)
-        return event

@@ -9,12 +9,14 @@ import os
 import select
 import socket
 import stat
+import struct
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import anyio
 
 from daemon.errors import Cancelled, System
+from daemon.http.message import Peer
 
 BACKLOG = 1024
 READ_BYTES = 64 << 10
@@ -23,39 +25,79 @@ READ_BYTES = 64 << 10
 _UMASK = 0o117
 """Leaves 0660: who may write to the socket is root on this machine, as with Docker's."""
 
+_UCRED = struct.Struct("iII")
+
 LINGER_S = 2.0
 """How long a client may go on sending what nobody wants before its pipe breaks."""
 
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
+class Listener:
+    """A socket that listens, and the path that it is found at; None if that is somebody else's, who goes on listening."""
+
+    def __init__(self, bound: socket.socket, path: Path | None) -> None:
+        self.socket = bound
+        self._path = path
+        self._inode: int | None = path.stat().st_ino if path else None
+
+    def withdraw(self) -> Iterator[socket.socket]:
+        """Those who have connected by now, when nobody can any more; the socket is closed after that.
+
+        Who waits at a socket that is not ours is left to the daemon that comes after us.
+        """
+        with contextlib.closing(self.socket):
+            if self._path is None:
+                return
+            self.remove_path()
+            with contextlib.suppress(OSError):
+                while True:
+                    yield self.socket.accept()[0]
+
+    def remove_path(self) -> None:
+        """Harmless twice, and when somebody else has put something there."""
+        with contextlib.suppress(FileNotFoundError):
+            if self._path is not None and self._path.stat().st_ino == self._inode:
+                self._path.unlink()
+        self._inode = None  # the next file may get the same
+
+
 @contextlib.contextmanager
-def listening(path: Path) -> Iterator[socket.socket]:
-    """A listening socket at `path`, owned by the group `docker` if there is one; the path is removed at the end.
+def listening(where: Path | socket.socket) -> Iterator[Listener]:
+    """A listening socket at a path, owned by the group `docker` if there is one; the path is removed at the end. Or one that
+    somebody else has bound, whose path and mode are their affair.
 
     Raises:
         System: something else is at that path, or another daemon listens there.
     """
+    if isinstance(where, socket.socket):
+        with contextlib.closing(where):
+            yield Listener(where, None)
+    else:
+        with _bound(where) as listener:
+            yield listener
+
+
+@contextlib.contextmanager
+def _bound(path: Path) -> Iterator[Listener]:
     with _reasons_told(path):
         _remove_stale(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    with contextlib.closing(listener):
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    with contextlib.closing(bound):
         previous = os.umask(_UMASK)
         try:
             with _reasons_told(path):
-                listener.bind(str(path))
+                bound.bind(str(path))
         finally:
             os.umask(previous)
-        identity = path.stat().st_ino
+        listener = Listener(bound, path)
         try:
             with contextlib.suppress(KeyError, PermissionError):  # no such group, or not ours to give
                 os.chown(path, -1, grp.getgrnam("docker").gr_gid)
-            listener.listen(BACKLOG)
+            bound.listen(BACKLOG)
             yield listener
         finally:
-            with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_ino == identity:  # else somebody has put another there
-                    path.unlink()
+            listener.remove_path()
 
 
 @contextlib.contextmanager
@@ -105,25 +147,75 @@ async def receive(peer: socket.socket) -> bytes:
             raise Cancelled("the client has gone away") from error
 
 
-async def send(peer: socket.socket, data: bytes) -> None:
-    """Raises Cancelled if the peer has gone."""
+async def send(peer: socket.socket, data: bytes, patience_s: float) -> None:
+    """Raises Cancelled if the peer has gone, or takes nothing for so long. What is sent lies in the kernel, and nowhere else."""
     left = memoryview(data)
     while left:
         try:
             left = left[peer.send(left, socket.MSG_NOSIGNAL) :]
         except (BlockingIOError, InterruptedError):
-            await _wait(anyio.wait_writable, peer)
+            with anyio.move_on_after(patience_s) as scope:
+                await _wait(anyio.wait_writable, peer)
+            if scope.cancelled_caught:
+                raise Cancelled("the client does not read its answer") from None
         except OSError as error:
             raise Cancelled("the client has gone away") from error
 
 
-async def linger(peer: socket.socket) -> None:
+def peer_of(connection: socket.socket) -> Peer:
+    """Who has connected; nobody known if it is no Unix socket (unix(7), SO_PEERCRED)."""
+    if connection.family != socket.AF_UNIX:
+        return Peer()
+    pid, uid, gid = _UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    return Peer(pid=pid, uid=uid, gid=gid)
+
+
+class Reserve:
+    """One descriptor kept for when there are no others: given up, it lets a client be accepted that would wait for ever."""
+
+    def __init__(self) -> None:
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> None:
+        self._descriptor = _open_reserve()
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    @contextlib.contextmanager
+    def given_up(self) -> Iterator[None]:
+        self._close()
+        try:
+            yield
+        finally:
+            self._descriptor = _open_reserve()
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _open_reserve() -> int | None:
+    try:
+        return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # somebody else was faster; the next time may do
+        return None
+
+
+def stop_receiving(peer: socket.socket) -> None:
+    """What has been sent to us is still read, then comes the end; what is sent from now on tells its sender that it was not."""
+    with contextlib.suppress(OSError):
+        peer.shutdown(socket.SHUT_RD)
+
+
+async def linger(peer: socket.socket, timeout_s: float = LINGER_S) -> None:
     """Says that no more will be sent, and takes in what still comes.
 
     A client that is busy sending would find its pipe broken if it were closed at once, and might never read its answer.
     """
     anyio.notify_closing(peer)  # whoever still reads the body stops
-    with contextlib.suppress(OSError), anyio.move_on_after(LINGER_S):
+    with contextlib.suppress(OSError), anyio.move_on_after(timeout_s):
         peer.shutdown(socket.SHUT_WR)
         while await receive(peer):
             pass

@@ -18,6 +18,14 @@ from daemon.network.ipam import check_ipam, configs_of
 from daemon.network.pools import GLOBAL_BLOCKS, LOCAL_BLOCKS, AddressSpace, Block
 from daemon.network.table import NetworkTable
 
+NAME_LENGTH_MAX = 255
+"""Unlike Moby, which has no limit: every filter looks through every name."""
+
+NO_SWARM = (
+    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" '
+    "to connect this node to swarm and try again."
+)
+
 _ENABLE_IPV4 = "com.docker.network.enable_ipv4"
 _ENABLE_IPV6 = "com.docker.network.enable_ipv6"
 _ADVERTISE_COUNT = "com.docker.network.advertise_addr_nmsgs"
@@ -25,10 +33,6 @@ _ADVERTISE_INTERVAL = "com.docker.network.advertise_addr_ms"
 _ADVERTISE_COUNT_MAX = 3
 _ADVERTISE_INTERVAL_MS = range(100, 2001)
 
-_SWARM = (
-    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" '
-    "to connect this node to swarm and try again."
-)
 _CONFIG_ONLY_FIELDS = (
     "configuration network can only contain network specific fields. Network operator fields like "
     "[ ingress | internal | attachable | scope ] are not supported."
@@ -57,11 +61,13 @@ def plan_network(
     if is_predefined(request.name):
         raise Forbidden(f"operation is not permitted on predefined {request.name} network ")
     if request.driver == "overlay":
-        raise Forbidden(_SWARM)
+        raise Forbidden(NO_SWARM)
     network = _as_asked_for(request, network_id, created_ns)
     check_ipam(network.ipam, enable_ipv6=network.enable_ipv6)
     if not request.name.strip():
         raise InvalidParameter("invalid name: name is empty")
+    if len(request.name) > NAME_LENGTH_MAX:
+        raise InvalidParameter(f"invalid name: more than {NAME_LENGTH_MAX} characters")
     if table.named(request.name) is not None:
         raise network_name_in_use(request.name)
     network = attrs.evolve(network, ipam=_in_order(network.ipam))

@@ -59,6 +59,11 @@ class ImageIndex:
         for reference in references:
             self._point(reference, image.id)
 
+    def held_by_others(self, image_id: str, references: Iterable[str]) -> tuple[tuple[str, str], ...]:
+        """Those of the references that point at another image, each with its id."""
+        held = ((reference, self._ids.get(reference, image_id)) for reference in references)
+        return tuple((reference, holder) for reference, holder in held if holder != image_id)
+
     def remove(self, removal: ImageRemoval) -> None:
         image = removal.image
         for reference in removal.untagged:
@@ -301,17 +306,19 @@ class ImageStore:
     async def list(self) -> tuple[NamedImage, ...]:
         return self._index.all()
 
-    async def add(self, image: Image, references: tuple[str, ...]) -> None:
-        """Durable when it returns. A reference that pointed elsewhere points here now.
+    async def add(self, image: Image, references: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+        """Durable when it returns. The references that pointed elsewhere until now, each with the id of that image.
 
         Raises:
             System: the disk is full.
         """
+        replaced = self._index.held_by_others(image.id, references)
         known = self._index.get(image.id)
         if known is not None and not image.parent_id:  # one that was committed here comes in as an archive, too
             image = attrs.evolve(image, parent_id=known.parent_id)
         await self._database.ask(Database.insert_image, image, references)
         self._index.add(image, references)
+        return replaced
 
     async def tag(self, text: str, reference: str) -> Image:
         """Point a reference in full at the image that `text` means; durable. Raises NotFound, System."""

@@ -1,4 +1,4 @@
-"""Runs what takes long and is watched while it runs, pulls and pushes, each in a task of its own that ends with its client.
+"""Runs what takes long and is watched while it runs: pulls, pushes, loads. Each has a task of its own that ends with its client.
 
 The task tells its steps to a `Progress`; one reader takes them from there. Steps that only count replace one another, so that a
 slow reader costs no memory, and the reader that leaves cancels the task.
@@ -16,10 +16,13 @@ from actors import ActorContext
 from daemon.errors import DaemonError, System, Unavailable
 
 TRANSFERS_MAX = 64
-"""At a time: each may hold some connections to a registry, some open files and a few megabytes."""
+"""At a time: each may hold some connections to a registry, some open files and a few megabytes; a load waits for its client."""
 
 UNREAD_MAX = 1000
 """Steps that a task may be ahead of its reader before it has to wait between two images."""
+
+SHORT = 12
+"""Characters of a digest in a progress display."""
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +46,14 @@ class Step:
     total: int = 0
     is_message: bool = False
     """Whether it is told once, rather than the state of something that goes on."""
+    is_text: bool = False
+    """Whether it is said as it is, and no step at all."""
     pushed: Pushed | None = None
+
+
+def short_digest(digest: str) -> str:
+    """As a progress display calls it."""
+    return digest.removeprefix("sha256:")[:SHORT]
 
 
 class Progress:
@@ -65,6 +75,9 @@ class Progress:
 
     def message(self, status: str, step_id: str = "") -> None:
         self._put(Step(status, step_id, is_message=True))
+
+    def text(self, line: str) -> None:
+        self._put(Step(line, is_text=True))
 
     def update(self, step_id: str, status: str) -> None:
         self._put(Step(status, step_id))
@@ -123,7 +136,7 @@ class Transfers:
     async def start(self, work: Work, progress: Progress) -> None:
         """Begin `work`, which is cancelled when `progress` is abandoned. Raises Unavailable if there is too much of it."""
         if self._running >= TRANSFERS_MAX:
-            raise Unavailable(f"more than {TRANSFERS_MAX} pulls and pushes at a time")
+            raise Unavailable(f"more than {TRANSFERS_MAX} pulls, pushes and loads at a time")
         self._running += 1
         ActorContext.of(self).spawn(self._carry_out, work, progress)
 

@@ -4,14 +4,13 @@
       oci-layout        the layout's version
       index.json        the manifests and their names: written from the database, which is the truth
       blobs/sha256/<hex>
-      ingest/<random>   content that is arriving; residue after a crash
 
-A blob is there whole or not at all: it arrives in `ingest` while it is hashed, is synced, renamed into place, and the directory
-is synced before anybody is told. A digest is validated before it becomes a path. Knows bytes and digests, not images.
-Source of the format: OCI image-spec v1.1, image-layout.md.
+A blob is there whole or not at all: it arrives elsewhere and is hashed meanwhile (`received.py`), is synced, renamed into place,
+and the directory is synced before anybody is told (`staged.py`). A digest is validated before it becomes a path. Knows bytes and
+digests, not images. Source of the format: OCI image-spec v1.1, image-layout.md.
 
-One thread at a time changes what is stored (`commit`, `delete`, `write_index`, `sweep`): the image store's actor sees to it.
-Ingests are private to their writer until the commit, so any number of them may run beside that.
+One thread at a time changes what is stored (`adopt`, `delete`, `write_index`, `sweep`): the image loader sees to it. Ingests
+are private to their writer, so any number of them may run beside that.
 """
 
 from __future__ import annotations
@@ -21,11 +20,10 @@ import os
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
-from daemon.errors import InvalidParameter, System
-from daemon.storage.disk import disk, sync_directory, sync_file
+from daemon.errors import System
+from daemon.storage.disk import WRITING_BYTES, disk, sync_directory, sync_file, write_out
 from daemon.storage.failpoints import failpoint
 from daemon.storage.oci import LAYOUT_FILE, Descriptor, IndexEntry, checked_digest, encode_index, is_digest
 
@@ -42,10 +40,8 @@ class ContentStore:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._blobs = root / "blobs" / "sha256"
-        self._ingests = root / "ingest"
         with disk("open the content store"):
             self._blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._ingests.mkdir(mode=0o700, exist_ok=True)
             # `parents=True` makes parents with the umask's mode.
             for directory in (root, root / "blobs"):
                 directory.chmod(0o700)
@@ -54,26 +50,29 @@ class ContentStore:
             if not (root / INDEX_NAME).exists():
                 self._replace(INDEX_NAME, encode_index(()))
 
-    def ingest(self) -> Ingest:
-        """A writer of one new blob. Use it as a context manager: left without a commit, nothing stays."""
-        return Ingest(self._ingests, self._blobs)
-
-    def borrow(self, digest: str) -> Ingest | None:
-        """An ingest that has arrived already: the blob under another name, so that it stays when the blob is deleted.
-
-        None when there is no such blob.
-        """
+    def borrow(self, digest: str, directory: Path) -> Path | None:
+        """The blob under another name, in `directory`, so that it stays when it is deleted here. None when there is none."""
+        blob = self._path(digest)
+        borrowed = directory / blob.name
         with disk("borrow content"):
-            ingest = Ingest(self._ingests, self._blobs)
             try:
-                ingest.become(self._path(digest), digest)
+                borrowed.hardlink_to(blob)
             except FileNotFoundError:
-                ingest.discard()
                 return None
-            except BaseException:
-                ingest.discard()
-                raise
-        return ingest
+        return borrowed
+
+    def adopt(self, path: Path, digest: str) -> None:
+        """Move a file that has been synced, and is what the digest names, into the store. Durable after `sync`. Raises System."""
+        target = self._path(digest)
+        with disk("commit content"):
+            failpoint("content.before_rename")
+            path.rename(target)
+            failpoint("content.after_rename")
+
+    def sync(self) -> None:
+        """Make the names of the blobs durable. Raises System."""
+        with disk("commit content"):
+            sync_directory(self._blobs)
 
     def open(self, digest: str) -> BinaryIO:
         """The blob for reading. Raises System when it is not there: the record that led here says that it is."""
@@ -138,26 +137,25 @@ class ContentStore:
 
 
 class Ingest:
-    """One blob that is arriving: hashed while it is written, nothing until it is committed."""
+    """A file that is arriving in `directory`: hashed while it is written."""
 
-    def __init__(self, ingests: Path, blobs: Path) -> None:
-        self._blobs = blobs
+    def __init__(self, directory: Path) -> None:
         self._hash = hashlib.sha256()
         self._size = 0
-        self._borrowed = ""
-        self._is_committed = False
+        self._written_out = 0
         with disk("begin an ingest"):
-            descriptor, name = tempfile.mkstemp(dir=ingests)
+            descriptor, name = tempfile.mkstemp(dir=directory)
             self._path = Path(name)
             self._file = os.fdopen(descriptor, "wb", buffering=0)
 
-    def __enter__(self) -> Self:
-        return self
+    @property
+    def path(self) -> Path:
+        return self._path
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.discard()
+    @property
+    def size(self) -> int:
+        """Bytes that have been written."""
+        return self._size
 
     def write(self, data: bytes) -> None:
         """Append all of `data`. Raises System."""
@@ -168,57 +166,18 @@ class Ingest:
             while rest:
                 failpoint("content.before_write")
                 rest = rest[self._file.write(rest) :]
-
-    @property
-    def size(self) -> int:
-        """Bytes that have been written."""
-        return self._size
-
-    def become(self, blob: Path, digest: str) -> None:
-        """Be `blob`, a file that hashes to `digest`, without copying it. Raises OSError."""
-        aside = self._path.with_suffix(".borrowed")
-        os.link(blob, aside)
-        aside.replace(self._path)
-        self._file.close()
-        self._size = self._path.stat().st_size
-        self._borrowed = digest
+            if self._size - self._written_out >= WRITING_BYTES:
+                self._written_out += WRITING_BYTES
+                write_out(self._file.fileno(), self._written_out)
 
     def seal(self) -> Descriptor:
         """Close the file to further writes: what has been written. Many sealed ingests cost no file descriptor."""
         with disk("write content"):
             self._file.close()
-        return Descriptor(self._borrowed or f"sha256:{self._hash.hexdigest()}", self._size)
-
-    def open(self) -> BinaryIO:
-        """What has been written, for reading."""
-        with disk("read content"):
-            return self._path.open("rb")
-
-    def commit(self, expected: str | None = None) -> Descriptor:
-        """Make the blob part of the store, durably.
-
-        Raises InvalidParameter if it is not the content that `expected` names, System if the disk fails.
-        """
-        blob = self.seal()
-        if expected is not None and checked_digest(expected) != blob.digest:
-            raise InvalidParameter(f"content has digest {blob.digest}, expected {expected}")
-        target = self._blobs / blob.digest.removeprefix("sha256:")
-        with disk("commit content"):
-            if target.exists():
-                self._path.unlink()
-            else:
-                sync_file(self._path)
-                failpoint("content.before_rename")
-                self._path.rename(target)
-                failpoint("content.after_rename")
-            # Also for a blob that was there: whoever put it there may not have come this far.
-            sync_directory(self._blobs)
-        self._is_committed = True
-        return blob
+        return Descriptor(f"sha256:{self._hash.hexdigest()}", self._size)
 
     def discard(self) -> None:
-        """Remove what is not committed; harmless twice."""
+        """Remove it; harmless twice."""
         with disk("discard content"):
             self._file.close()
-            if not self._is_committed:
-                self._path.unlink(missing_ok=True)
+            self._path.unlink(missing_ok=True)

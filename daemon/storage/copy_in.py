@@ -45,6 +45,11 @@ from daemon.storage.streams import Source, drain
 from daemon.storage.tar import Entry, Kind, TarReader, bad_entry
 from daemon.storage.unpack import PATH_DEPTH_MAX, Budget, Limits, components_of
 
+SYNCED_SINGLY_MAX = 32
+"""Entries that are synced one by one: a tenth of a second. For more, one sync of the file system is cheaper; but that waits for
+everything that others have written, too.
+"""
+
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -97,6 +102,9 @@ class _Copier(Budget):
         self._stack = ExitStack()
         self._roots: dict[Path, int] = {}
         self._last: tuple[tuple[str, ...], _Open] | None = None
+        self._touched: set[tuple[Path, tuple[str, ...]]] = set()
+        """Directories that have something new in them, or are new: a root, and the names below it."""
+        self._is_copied_up = False
         self._times: dict[str, int] = {}
         """When the directories in the archive were changed: writing into them changes it, so they are given it last."""
         resolution = view.resolve(path)
@@ -135,8 +143,28 @@ class _Copier(Budget):
                 continue  # a later entry has replaced it
             with self._opened(self._view.ground(resolution)) as directory:
                 os.utime(directory, ns=(mtime_ns, mtime_ns))
-        for root in self._roots:
-            sync_file_system(root)
+        self._sync()
+
+    def _sync(self) -> None:
+        if self._is_synced_singly:
+            for root, names in sorted(self._touched):
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # a later entry has replaced it
+                    path = "/".join(names) or "."
+                    with closing(open_beneath(self._roots[root], path, os.O_RDONLY | os.O_DIRECTORY)) as directory:
+                        os.fsync(directory)
+        else:
+            for root in self._roots:
+                sync_file_system(root)
+
+    @property
+    def _is_synced_singly(self) -> bool:
+        """A file that was copied up for a link to it is not."""
+        return self.entries <= SYNCED_SINGLY_MAX and not self._is_copied_up
+
+    def _touch(self, ground: Ground, *new: str) -> None:
+        """Note a directory of the ground, or a new one in it, and all above, which may be new, too."""
+        names = (*(directory.name for directory in ground.below), *new)
+        self._touched.update((ground.root, names[:depth]) for depth in range(len(names) + 1))
 
     def _place_below(self, components: tuple[str, ...], entry: Entry, content: Iterator[bytes]) -> None:
         *parents, name = components
@@ -154,8 +182,9 @@ class _Copier(Budget):
                 write_attributes(self._enter(components, entry).descriptor, attributes_of(entry))
             else:
                 _make_directory(parent, name, entry)
+            self._touch(parent.ground, name)
         elif entry.kind is Kind.FILE:
-            place_file(parent.descriptor, name, entry, content)
+            place_file(parent.descriptor, name, entry, content, is_synced=self._is_synced_singly)
         elif entry.kind is Kind.LINK:
             self._place_link(parent, name, entry)
         else:
@@ -174,6 +203,7 @@ class _Copier(Budget):
         if place == f"{parent.path}/{name}":
             raise bad_entry(entry.name, "a hard link to itself")
         if found.layer != 0:
+            self._is_copied_up = True
             copy_file_up(ground.root, ground.below, found)
         with self._opened(ground) as holder:
             descriptors = {"src_dir_fd": holder, "dst_dir_fd": parent.descriptor}
@@ -208,6 +238,7 @@ class _Copier(Budget):
             if ground.missing:  # somebody who uses the volume has taken it away again
                 raise bad_entry(entry.name, "its directory is being changed")
         opened = _Open(resolution.trail, ground, self._open(ground))
+        self._touch(ground)
         self._last = components, opened
         return opened
 

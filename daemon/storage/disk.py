@@ -15,22 +15,32 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.errors import SyncFailed, System, disk_full
+from daemon.errors import SyncFailed, System, Unavailable, disk_full
 from daemon.storage.failpoints import failpoint
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+
+WRITING_BYTES = 8 << 20
+"""As much as is worth an order of its own to a disk; 30 ms for a slow one."""
+
+_WAIT_BEFORE, _START_WRITING, _WAIT_AFTER = 1, 2, 4
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @contextlib.contextmanager
 def disk(purpose: str) -> Iterator[None]:
-    """Turns an OSError into System, without the host's paths: the text may reach a client. One text for every full disk."""
+    """Turns an OSError into System, without the host's paths: the text may reach a client. One text for every full disk.
+
+    Raises Unavailable if there were no descriptors left: that passes.
+    """
     try:
         yield
     except OSError as error:
         if error.errno in FULL:
             raise disk_full() from error
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise Unavailable("too many open files, try again") from error
         raise System(f"cannot {purpose}: {error.strerror or error}") from error
 
 
@@ -53,11 +63,34 @@ def sync_file_system(path: Path) -> None:
 
     Raises as `sync_file`.
     """
-    with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as descriptor, _syncing():
+    with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
+        sync_file_system_of(descriptor)
+
+
+def sync_file_system_of(descriptor: int) -> None:
+    """The same for that of an open file. Raises SyncFailed."""
+    with _syncing():
         failpoint("disk.sync_file_system")
         if _libc.syncfs(descriptor) != 0:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code))
+
+
+def write_out(descriptor: int, end: int) -> None:
+    """Have the kernel write out the last `WRITING_BYTES` before `end` of a file, and wait for those before them.
+
+    A commit of the journal waits for all that is being written, and every create waits for a commit: so it must never be much.
+    Promises nothing, so that it failed is nobody's concern but the sync's (sync_file_range(2)).
+    """
+    start = max(end - WRITING_BYTES, 0)
+    _sync_file_range(descriptor, start, end - start, _START_WRITING)
+    if start:
+        before = max(start - WRITING_BYTES, 0)
+        _sync_file_range(descriptor, before, start - before, _WAIT_BEFORE | _START_WRITING | _WAIT_AFTER)
+
+
+def _sync_file_range(descriptor: int, offset: int, length: int, flags: int) -> None:
+    _libc.sync_file_range(descriptor, ctypes.c_int64(offset), ctypes.c_int64(length), flags)
 
 
 def remove_tree(path: Path) -> None:

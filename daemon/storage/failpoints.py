@@ -36,6 +36,7 @@ POINTS = {
     "disk.sync_directory": "a name is not durable",
     "disk.sync_file": "a file's content is not durable",
     "disk.sync_file_system": "a tree is not durable",
+    "intake.begun": "an intake has a directory, and nothing in it",
     "layers.begun": "a layer has a directory to be unpacked in",
     "layers.before_rename": "a layer is durable, under no name that counts",
     "layers.after_rename": "it has its name, not yet durably",

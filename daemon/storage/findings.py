@@ -27,7 +27,6 @@ class Kind(Enum):
     VOLUME = "volumes"
     LAYER = "layers"
     BLOB = "content/blobs/sha256"
-    INGEST = "content/ingest"
     STAGED = "staging"
     INDEX = "content"
     """`index.json`; of the rest of this directory, only what was to become one is listed."""

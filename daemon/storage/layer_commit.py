@@ -1,24 +1,24 @@
 """`docker commit`: a container's own layer becomes a layer of an image that is made here, durable, or nothing does.
 
-The layer's tar is written into the content store and unpacked from there, by the same writer as every layer: what is read later
-is what other tools will read, too. Fields as in Moby's NewChildImage (image/image.go). The stores' rule of one thread at a time
-holds for the whole of it.
+The layer's tar is unpacked again, by the same writer as every layer: what is read later is what other tools will read, too. That
+happens in the daemon and not in a worker (`worker.py`), because no byte is parsed or decompressed that a stranger has packed: the
+headers are written here, from what the kernel says of the files, and the files' content is copied. Fields as in Moby's
+NewChildImage (image/image.go). The stores' rule of one thread at a time holds for the whole of it.
 """
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 import attrs
 
 from daemon.container import ContainerConfig
 from daemon.errors import InvalidParameter
-from daemon.image import History, Image, Layer
-from daemon.storage.content import ContentStore, Descriptor, Ingest
+from daemon.image import History, Image, Layer, LoadedImage
+from daemon.storage.content import Descriptor
 from daemon.storage.image_config import ImageConfig, decode_config, encode_config
 from daemon.storage.layer_out import EMPTY_LAYER, tar_of_layer
-from daemon.storage.layers import LayerBuild, LayerStore
+from daemon.storage.layers import LayerBuild
 from daemon.storage.oci import (
     CONFIG_TYPE,
     LAYER_TYPE,
@@ -29,6 +29,9 @@ from daemon.storage.oci import (
     encode_manifest,
     machine_platform,
 )
+from daemon.storage.received import ReceivedFiles
+from daemon.storage.recovery import Stores
+from daemon.storage.staged import Area, Staged, commit
 from daemon.storage.unpack import unpack_layer
 
 
@@ -46,59 +49,54 @@ class Draft:
     comment: str = ""
 
 
-def commit_layer(upper: Path, draft: Draft, content: ContentStore, layers: LayerStore) -> Image:
+def commit_layer(upper: Path, draft: Draft, stores: Stores) -> Image:
     """The image of the draft's parent and what is in `upper`; if that is nothing, of the parent's layers alone.
 
     Raises:
         InvalidParameter: there would be too many layers, or a file has a name that an image cannot have.
         System: the disk failed; the stores are as before.
     """
-    with _Commit(content, layers) as commit:
+    area = Area.made_in(stores.root)
+    try:
+        made = _Commit(area, ReceivedFiles(area.blobs))
         image_layers = draft.parent.layers if draft.parent else ()
-        layer = commit.layer(upper, image_layers)
+        layer = made.layer(upper, image_layers)
         if layer is not None:
             image_layers = (*image_layers, layer)
-        image = commit.image(draft, image_layers, is_empty_layer=layer is None)
-        commit.finish()
+        image = made.image(draft, image_layers, is_empty_layer=layer is None)
+        commit(made.staged(image), area, stores.content, stores.layers)
+    finally:
+        area.remove()
     return image
 
 
 class _Commit:
-    """What is made aside, and moved into the stores at the end. A context manager: what is not finished is removed."""
+    """What is made aside, in an area, for the commit."""
 
-    def __init__(self, content: ContentStore, layers: LayerStore) -> None:
-        self._content = content
-        self._layers = layers
-        self._work = contextlib.ExitStack()
-        self._blobs: dict[str, Ingest] = {}
-        self._builds: dict[str, LayerBuild] = {}
-
-    def __enter__(self) -> _Commit:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._work.close()
+    def __init__(self, area: Area, files: ReceivedFiles) -> None:
+        self._area = area
+        self._files = files
+        self._blobs: dict[str, str] = {}
+        self._builds: dict[str, str] = {}
 
     def layer(self, upper: Path, below: tuple[Layer, ...]) -> Layer | None:
         """None if there is nothing in it."""
-        blob = self._work.enter_context(self._content.ingest())
-        for piece in tar_of_layer(upper):
-            blob.write(piece)
-        stored = blob.seal()
+        blob = self._files.add_pieces(tar_of_layer(upper))
+        stored = blob.content
         if stored.digest == EMPTY_LAYER:
             return None
         if len(below) >= LAYERS_MAX:
             raise InvalidParameter("max depth exceeded")
-        build = self._work.enter_context(self._layers.build())
+        build = LayerBuild.made_in(self._area.layers)
         with blob.open() as opened:
-            unpacked = unpack_layer(opened, build.target, is_end_required=True)
-        chain_id = chain_ids((*(layer.diff_id for layer in below), unpacked.diff_id))[-1]
-        self._blobs[stored.digest], self._builds[chain_id] = blob, build
+            unpacked = unpack_layer(opened, build.target, is_end_required=True, known=stored)
+        chain_id = chain_ids((*(layer.diff_id for layer in below), stored.digest))[-1]
+        self._blobs[stored.digest], self._builds[chain_id] = blob.path.name, build.home.name
         return Layer(
             digest=stored.digest,
             media_type=LAYER_TYPE,
             blob_bytes=stored.size,
-            diff_id=unpacked.diff_id,
+            diff_id=stored.digest,
             chain_id=chain_id,
             unpacked_bytes=unpacked.file_bytes,
         )
@@ -134,25 +132,14 @@ class _Commit:
             history=read.history,
         )
 
-    def finish(self) -> None:
-        """Make all of it part of the stores, durably, or nothing. Raises System."""
-        with contextlib.ExitStack() as undo:
-            for digest, blob in self._blobs.items():
-                if not self._content.contains(digest):
-                    undo.callback(self._content.delete, digest)
-                blob.commit(digest)
-            for chain_id, build in self._builds.items():
-                if not self._layers.contains(chain_id):
-                    undo.callback(self._layers.delete, chain_id)
-                build.commit(chain_id)
-            undo.pop_all()
+    def staged(self, image: Image) -> Staged:
+        loaded = LoadedImage(image=image, references=())
+        return Staged(images=(loaded,), blobs=self._blobs, layers=self._builds)
 
     def _add(self, document: bytes) -> Descriptor:
-        blob = self._work.enter_context(self._content.ingest())
-        blob.write(document)
-        stored = blob.seal()
-        self._blobs[stored.digest] = blob
-        return stored
+        blob = self._files.add(document)
+        self._blobs[blob.content.digest] = blob.path.name
+        return blob.content
 
 
 def _image_config(draft: Draft, layers: tuple[Layer, ...], *, is_empty_layer: bool) -> ImageConfig:

@@ -3,12 +3,12 @@
     root/<hex of the chain id>/diff   the layer, ready to be a lower directory of an overlay
     root/<hex of the chain id>/init   of the uppermost of an image: what its containers have on top of it (`init_layer.py`)
     root/scratch/init                 the same for what has no layer
-    root/.ingest-<random>/diff        a layer that is being unpacked, or one that is being removed; residue after a crash
+    root/.ingest-<random>             what is being made or removed; residue after a crash
 
-A layer is there whole or not at all: it is unpacked aside, the file system is synced, and one rename puts it in place.
+A layer is there whole or not at all: it is unpacked elsewhere, the file system is synced, and one rename puts it in place.
 Committed layers never change. Knows directories, not images: what is needed is for the caller to know (`sweep`).
 
-One thread at a time changes what is stored (`commit`, `delete`, `sweep`); builds are private until their commit.
+One thread at a time changes what is stored (`adopt`, `delete`, `make_init`, `sweep`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import contextlib
 import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+
+import attrs
 
 from daemon.storage.disk import disk, remove_tree, sync_directory, sync_file_system
 from daemon.storage.failpoints import failpoint
@@ -26,7 +26,8 @@ from daemon.storage.init_layer import build_init_layer
 from daemon.storage.oci import checked_digest
 
 _INGEST = ".ingest-"
-_DIFF = "diff"
+LAYER = "diff"
+"""Its name in the directory of its chain id."""
 _INIT = "init"
 SCRATCH = "scratch"
 
@@ -40,9 +41,13 @@ class LayerStore:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             root.chmod(0o700)
 
+    @property
+    def root(self) -> Path:
+        return self._root
+
     def path(self, chain_id: str) -> Path:
         """Where the layer is, whether it exists or not. Raises InvalidParameter for what is no digest."""
-        return self._home(chain_id) / _DIFF
+        return self._home(chain_id) / LAYER
 
     def contains(self, chain_id: str) -> bool:
         return self._home(chain_id).is_dir()
@@ -73,9 +78,18 @@ class LayerStore:
             finally:
                 remove_tree(aside)
 
-    def build(self) -> LayerBuild:
-        """A place to unpack one layer. Use it as a context manager: left without a commit, nothing stays."""
-        return LayerBuild(self._root)
+    def adopt(self, path: Path, chain_id: str) -> None:
+        """Move a layer that has been built and synced into the store. Durable after `sync`. Raises System."""
+        home = self._home(chain_id)
+        with disk("commit a layer"):
+            failpoint("layers.before_rename")
+            path.rename(home)
+            failpoint("layers.after_rename")
+
+    def sync(self) -> None:
+        """Make the names of the layers durable. Raises System."""
+        with disk("commit a layer"):
+            sync_directory(self._root)
 
     def delete(self, chain_id: str) -> None:
         """Remove the layer; harmless when there is none. It is moved aside first, so that it is never there in part."""
@@ -88,7 +102,7 @@ class LayerStore:
                 remove_tree(aside)
 
     def sweep(self, keep: Collection[str]) -> tuple[str, ...]:
-        """Remove builds, and layers whose chain id is not in `keep`. Call it while nothing is built.
+        """Remove what a crash left, and layers whose chain id is not in `keep`.
 
         Returns the names of the directories that were removed, sorted.
         """
@@ -106,46 +120,23 @@ class LayerStore:
         return self._root / checked_digest(chain_id).removeprefix("sha256:")
 
 
+@attrs.frozen
 class LayerBuild:
-    """One layer that is being unpacked into `target`, an empty directory."""
+    """One layer that is being made."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    home: Path
+    """What `adopt` takes."""
+    target: Path
+    """An empty directory for what is in the layer."""
+
+    @classmethod
+    def made_in(cls, directory: Path) -> LayerBuild:
+        """A new one. Raises System."""
         with disk("begin a layer"):
-            self._home = Path(tempfile.mkdtemp(prefix=_INGEST, dir=root))
-            self.target = self._home / _DIFF
-            try:
-                failpoint("layers.begun")
-                self.target.mkdir(mode=0o755)
-                # The root of a layer without an entry for it; mkdir's mode is subject to the umask.
-                self.target.chmod(0o755)
-            except BaseException:
-                remove_tree(self._home)
-                raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.discard()
-
-    def commit(self, chain_id: str) -> None:
-        """Make what is in `target` the layer, durably. One that is there already is the same, and is kept.
-
-        Raises System.
-        """
-        home = self._root / checked_digest(chain_id).removeprefix("sha256:")
-        with disk("commit a layer"):
-            if not home.exists():
-                sync_file_system(self._home)
-                failpoint("layers.before_rename")
-                self._home.rename(home)
-                failpoint("layers.after_rename")
-            sync_directory(self._root)
-
-    def discard(self) -> None:
-        """Remove what is not committed; harmless twice."""
-        with disk("discard a layer"):
-            remove_tree(self._home)
+            home = Path(tempfile.mkdtemp(prefix=_INGEST, dir=directory))
+            failpoint("layers.begun")
+            target = home / LAYER
+            target.mkdir(mode=0o755)
+            # The root of a layer without an entry for it; mkdir's mode is subject to the umask.
+            target.chmod(0o755)
+        return cls(home, target)

@@ -31,8 +31,8 @@ PATH_BYTES_MAX = 4095
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def place_file(parent: int, name: str, entry: Entry, content: Iterator[bytes]) -> None:
-    """A regular file, whole or not at all."""
+def place_file(parent: int, name: str, entry: Entry, content: Iterator[bytes], *, is_synced: bool = False) -> None:
+    """A regular file, whole or not at all; if that is asked for, its content is durable."""
     if mode_at(parent, name):
         remove(parent, name)
     with closing(os.open(name, _NEW_FILE, mode=0o600, dir_fd=parent)) as file:
@@ -40,6 +40,8 @@ def place_file(parent: int, name: str, entry: Entry, content: Iterator[bytes]) -
             for data in content:
                 _write_all(file, data)
             write_attributes(file, attributes_of(entry))
+            if is_synced:
+                os.fsync(file)
         except BaseException:
             os.unlink(name, dir_fd=parent)
             raise

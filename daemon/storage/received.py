@@ -1,18 +1,23 @@
-"""The files of an image archive, received in one pass: each goes into an ingest of the content store while it is hashed.
+"""The files of an image: of an archive, received in one pass, or fetched one by one. Each is hashed while it is written.
 
 The entries of such an archive come in any order, and what one of them means may be known only after the last. So everything is
-kept aside until then, on the disk and in flat memory; what no image turns out to need is discarded. Links exist as names only.
+kept aside until then, on the disk and in flat memory; what no image turns out to need goes with the area that it is in. Links
+exist as names only.
 Knows tar and files, not images.
 """
 
 from __future__ import annotations
 
-import contextlib
 import posixpath
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import attrs
 
 from daemon.errors import InvalidParameter
 from daemon.storage.content import ContentStore, Descriptor, Ingest
+from daemon.storage.disk import disk
 from daemon.storage.oci import JSON_BYTES_MAX
 from daemon.storage.streams import Plain, Source, chunks
 from daemon.storage.tar import Entry, Kind, TarReader, bad_entry
@@ -28,25 +33,25 @@ LINKS_MAX = 8
 """Links from one file name to another. Docker writes one."""
 
 
+@attrs.frozen
+class ReceivedFile:
+    """One that has arrived to its end."""
+
+    path: Path
+    content: Descriptor
+
+    def open(self) -> BinaryIO:
+        with disk("read content"):
+            return self.path.open("rb")
+
+
 class ReceivedFiles:
-    """The files of an archive, by name. A context manager: what is not committed when it is left is removed."""
+    """The files of an image, in `directory`; those of an archive by name."""
 
-    def __init__(self, store: ContentStore) -> None:
-        self._store = store
-        self._files: dict[str, Ingest] = {}
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._files: dict[str, ReceivedFile] = {}
         self._links: dict[str, str] = {}
-        self._contents: dict[Ingest, Descriptor] = {}
-        self._ingests = contextlib.ExitStack()
-
-    def __enter__(self) -> ReceivedFiles:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Remove what has not been committed; harmless twice."""
-        self._ingests.close()
 
     def receive(self, stream: Source) -> None:
         """Read a tar, which may be compressed, to its end. Raises InvalidParameter for a bad one, System if the disk fails."""
@@ -57,7 +62,7 @@ class ReceivedFiles:
                 raise bad_entry(entry.name, f"more than {ARCHIVE_ENTRIES_MAX} entries")
             name = "/".join(components_of(entry.name))
             if entry.kind is Kind.FILE:
-                self._files[name] = self._keep(reader.chunks())
+                self._files[name] = self.add_pieces(reader.chunks())
                 self._links.pop(name, None)
             elif entry.kind in (Kind.LINK, Kind.SYMLINK):
                 self._links[name] = _link_target(name, entry)
@@ -65,32 +70,42 @@ class ReceivedFiles:
             elif entry.kind is not Kind.DIRECTORY:
                 raise bad_entry(entry.name, "an image archive has files, directories and links only")
 
-    def add(self, content: bytes) -> Ingest:
+    def add(self, content: bytes) -> ReceivedFile:
         """Keep `content`, which was made here, as if it had been received."""
-        return self._keep((content,))
+        return self.add_pieces((content,))
 
-    def add_stream(self, stream: Source, *, bytes_max: int) -> Ingest:
+    def add_pieces(self, content: Iterable[bytes]) -> ReceivedFile:
+        """The same for content that comes in pieces."""
+        file = self.begin()
+        try:
+            for data in content:
+                file.write(data)
+            return self.complete(file)
+        except BaseException:
+            file.discard()
+            raise
+
+    def add_stream(self, stream: Source, *, bytes_max: int) -> ReceivedFile:
         """Keep a whole stream as one file. Raises InvalidParameter if it is too long."""
-        return self._keep(_limited(stream, bytes_max))
+        return self.add_pieces(_limited(stream, bytes_max))
 
     def begin(self) -> Ingest:
         """A file without a name, for whoever writes it, and then says that it is `complete`."""
-        return self._ingests.enter_context(self._store.ingest())
+        return Ingest(self._directory)
 
-    def borrow(self, digest: str) -> Ingest | None:
-        """A file without a name that is a blob of the store; None if it has none. It stays when the blob goes."""
-        file = self._store.borrow(digest)
-        if file is not None:
-            self._ingests.enter_context(file)
-            self.complete(file)
-        return file
-
-    def complete(self, file: Ingest) -> Descriptor:
+    def complete(self, file: Ingest) -> ReceivedFile:
         """What has been written."""
-        self._contents[file] = file.seal()
-        return self._contents[file]
+        return ReceivedFile(file.path, file.seal())
 
-    def find(self, name: str) -> Ingest | None:
+    def borrow(self, digest: str, store: ContentStore) -> ReceivedFile | None:
+        """A file without a name that is a blob of the store; None if it has none. It stays when the blob goes."""
+        path = store.borrow(digest, self._directory)
+        if path is None:
+            return None
+        with disk("borrow content"):
+            return ReceivedFile(path, Descriptor(digest, path.stat().st_size))
+
+    def find(self, name: str) -> ReceivedFile | None:
         """The file of that name, links followed; None if there is none."""
         target = posixpath.normpath(name)
         for _ in range(LINKS_MAX):
@@ -99,29 +114,20 @@ class ReceivedFiles:
             target = self._links[target]
         raise InvalidParameter(f"invalid archive: too many links from {name[:200]!r}")
 
-    def get(self, name: str) -> Ingest:
+    def get(self, name: str) -> ReceivedFile:
         """The file of that name. Raises InvalidParameter if there is none."""
         file = self.find(name)
         if file is None:
             raise InvalidParameter(f"invalid archive: {name[:200]!r} is missing")
         return file
 
-    def content(self, file: Ingest) -> Descriptor:
-        return self._contents[file]
 
-    def read_json(self, file: Ingest, what: str) -> bytes:
-        """The bytes of a file that is to be parsed. Raises InvalidParameter if it is too large for that."""
-        if self._contents[file].size > JSON_BYTES_MAX:
-            raise InvalidParameter(f"invalid {what}: larger than {JSON_BYTES_MAX} bytes")
-        with file.open() as opened:
-            return opened.read(JSON_BYTES_MAX)
-
-    def _keep(self, content: Iterable[bytes]) -> Ingest:
-        file = self.begin()
-        for data in content:
-            file.write(data)
-        self.complete(file)
-        return file
+def read_json(file: ReceivedFile, what: str) -> bytes:
+    """The bytes of a file that is to be parsed. Raises InvalidParameter if it is too large for that."""
+    if file.content.size > JSON_BYTES_MAX:
+        raise InvalidParameter(f"invalid {what}: larger than {JSON_BYTES_MAX} bytes")
+    with file.open() as opened:
+        return opened.read(JSON_BYTES_MAX)
 
 
 def _limited(stream: Source, bytes_max: int) -> Iterator[bytes]:

@@ -31,13 +31,14 @@ _log = logging.getLogger(__name__)
 
 _LOCK = "lock"
 _CLEAN = "stopped-cleanly"
-_LISTED = (Kind.CONTAINER, Kind.VOLUME, Kind.LAYER, Kind.BLOB, Kind.INGEST, Kind.STAGED)
+_LISTED = (Kind.CONTAINER, Kind.VOLUME, Kind.LAYER, Kind.BLOB, Kind.STAGED)
 
 
 @attrs.frozen(kw_only=True)
 class Stores:
     """Everything below the data root but the database."""
 
+    root: Path
     content: ContentStore
     layers: LayerStore
     containers: ContainerTrees
@@ -80,6 +81,7 @@ def read_engine_id(root: Path) -> str:
 
 def open_stores(root: Path, *, ready_trees_max: int) -> Stores:
     return Stores(
+        root=root,
         content=ContentStore(root / "content"),
         layers=LayerStore(root / "layers"),
         containers=ContainerTrees(root, ReadyTrees(root, ready_trees_max)),

@@ -6,11 +6,10 @@ until Python 3.14, by its backport): never by an external program, and never by 
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from daemon.errors import InvalidParameter
@@ -66,6 +65,21 @@ class Hashed:
         return f"sha256:{self._hash.hexdigest()}"
 
 
+class Watched:
+    """A source that tells after each read how much has been read from it."""
+
+    def __init__(self, source: Source, tell: Callable[[int], None]) -> None:
+        self._source = source
+        self._tell = tell
+        self._size = 0
+
+    def read(self, size: int, /) -> bytes:
+        data = self._source.read(size)
+        self._size += len(data)
+        self._tell(self._size)
+        return data
+
+
 class Plain:
     """A source, decompressed if it is gzip or zstd, that ends in an error where it grows beyond its limits.
 
@@ -81,7 +95,7 @@ class Plain:
         self._reader: Source = self._compressed
         if self._compressed.head.startswith(_GZIP_MAGIC):
             self.compression = "gzip"
-            self._reader = gzip.GzipFile(fileobj=self._compressed, mode="rb")  # type: ignore[call-overload]  # seek() is for rewinding only
+            self._reader = _Gunzipped(self._compressed)
         elif self._compressed.head.startswith(_ZSTD_MAGIC):
             self.compression = "zstd"
             options = {zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW_LOG_MAX}
@@ -96,7 +110,7 @@ class Plain:
             data = self._reader.read(size)
         except EOFError as error:
             raise InvalidParameter(f"the {self.compression} stream is truncated") from error
-        except (gzip.BadGzipFile, zlib.error, zstd.ZstdError) as error:
+        except (zlib.error, zstd.ZstdError) as error:
             raise InvalidParameter(f"the {self.compression} stream is damaged: {error}") from error
         self._size += len(data)
         if self._size > self._bytes_max:
@@ -104,6 +118,55 @@ class Plain:
         if self._size > RATIO_FREE_BYTES and self._size > self._ratio_max * self._compressed.size:
             raise InvalidParameter(f"the stream expands more than {self._ratio_max} times")
         return data
+
+
+class _Gunzipped:
+    """A gzip stream of one or more members, zeros after them ignored (RFC 1952, 2.2; gzip's manual for the zeros).
+
+    The standard library's `gzip` feeds zlib 8 KB at a time until Python 3.12, and computes every checksum once more.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._member = self._next_member()
+        self._pending = b""
+        self._ready = b""
+        self._taken = 0
+
+    def read(self, size: int, /) -> bytes:
+        """Raises EOFError in the middle of a member, zlib.error for what is none."""
+        if self._taken == len(self._ready):
+            self._ready, self._taken = self._decompressed(), 0
+        data = self._ready[self._taken : self._taken + size]
+        self._taken += len(data)
+        return data
+
+    def _decompressed(self) -> bytes:
+        """The next piece, empty at the end."""
+        while not self._member.eof or self._begin_member():
+            compressed = self._pending or self._member.unconsumed_tail or self._source.read(CHUNK_BYTES)
+            if not compressed:
+                raise EOFError
+            self._pending = b""
+            data = self._member.decompress(compressed, CHUNK_BYTES)
+            if data:
+                return data
+        return b""
+
+    def _begin_member(self) -> bool:
+        """Whether there is another one."""
+        self._pending = self._member.unused_data.lstrip(b"\0")
+        while not self._pending:
+            data = self._source.read(CHUNK_BYTES)
+            if not data:
+                return False
+            self._pending = data.lstrip(b"\0")
+        self._member = self._next_member()
+        return True
+
+    @staticmethod
+    def _next_member() -> zlib._Decompress:
+        return zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
 
 
 class _Peeked:

@@ -223,7 +223,7 @@ def _number(field: bytes) -> int:
     if not digits:
         return 0
     if not _OCTAL.fullmatch(digits):
-        raise InvalidParameter(f"invalid archive: {digits!r} is not an octal number")
+        raise InvalidParameter("invalid archive: damaged header: a number in it is not octal")
     return int(digits, 8)
 
 
@@ -232,7 +232,7 @@ def _decimal(records: Mapping[bytes, bytes], keyword: bytes, field: bytes, name:
     if not value:
         return _number(field)
     if not _DECIMAL.fullmatch(value):
-        raise bad_entry(name, f"its {_text(keyword)} is {value[:40]!r}")
+        raise bad_entry(name, f"its {_text(keyword)} is {_text(value[:40])!r}")
     return int(value)
 
 
@@ -246,7 +246,7 @@ def _mtime_ns(record: bytes | None, field: bytes, name: str) -> int:
     if record:
         match = _TIME.fullmatch(record)
         if match is None:
-            raise bad_entry(name, f"its mtime is {record[:40]!r}")
+            raise bad_entry(name, f"its mtime is {_text(record[:40])!r}")
         sign, seconds, fraction = match.groups()
         mtime_ns = int(seconds) * 10**9 + int((fraction or b"")[:9].ljust(9, b"0"))
         mtime_ns = -mtime_ns if sign else mtime_ns

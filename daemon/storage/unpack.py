@@ -31,8 +31,9 @@ from daemon.storage.attributes import (
     make_whiteout,
     write_attributes,
 )
-from daemon.storage.disk import disk
+from daemon.storage.disk import disk, sync_file_system_of
 from daemon.storage.failpoints import failpoint
+from daemon.storage.oci import Descriptor
 from daemon.storage.openat import open_beneath
 from daemon.storage.placing import (
     PATH_BYTES_MAX,
@@ -52,6 +53,9 @@ ENTRIES_MAX = 1_000_000
 
 FILE_BYTES_MAX = 64 * 1024**3
 """Content of one layer's files: as much as its tar may have (`streams.STREAM_BYTES_MAX`)."""
+
+UNSYNCED_BYTES_MAX = 32 * 1024**2
+"""What may wait to be written: it goes to the disk in one go, and every create waits behind it for its own sync."""
 
 PATH_DEPTH_MAX = 128
 """Components of a name. The deepest trees, of JavaScript packages, have 40; removing a tree takes a descriptor per level."""
@@ -90,25 +94,31 @@ class Unpacked:
 
 
 def unpack_layer(
-    tar_stream: Source, target: Path, *, limits: Limits | None = None, is_end_required: bool = False
+    tar_stream: Source,
+    target: Path,
+    *,
+    limits: Limits | None = None,
+    is_end_required: bool = False,
+    known: Descriptor | None = None,
 ) -> Unpacked:
     """Unpack an uncompressed tar below `target`, an existing directory that is empty and nobody else writes to.
 
-    After a failure the target holds a part of the layer: remove it. Raises InvalidParameter, naming the entry, for an archive
-    that is damaged, hostile or too large; System where the disk fails or root would be needed.
+    `known` is what the tar is, where that has been computed before; else it is computed here. After a failure the target holds a
+    part of the layer: remove it. Raises InvalidParameter, naming the entry, for an archive that is damaged, hostile or too large;
+    System where the disk fails or root would be needed.
     """
     with disk("unpack a layer"):
         root = os.open(target, _DIRECTORY)
     try:
         unpacker = _Unpacker(root, limits or Limits())
-        return _through(tar_stream, unpacker, is_end_required)
+        return _through(tar_stream, unpacker, is_end_required, known)
     finally:
         os.close(root)
 
 
-def measure_layer(tar_stream: Source, *, limits: Limits | None = None) -> Unpacked:
+def measure_layer(tar_stream: Source, *, limits: Limits | None = None, known: Descriptor | None = None) -> Unpacked:
     """What `unpack_layer` would return, without writing anything. Raises InvalidParameter."""
-    return _through(tar_stream, Budget(limits or Limits()), is_end_required=False)
+    return _through(tar_stream, Budget(limits or Limits()), is_end_required=False, known=known)
 
 
 def components_of(name: str) -> tuple[str, ...]:
@@ -152,14 +162,15 @@ class Budget:
             raise bad_entry(name, f"more than {self._limits.entries} entries")
 
 
-def _through(tar_stream: Source, budget: Budget, is_end_required: bool) -> Unpacked:
+def _through(tar_stream: Source, budget: Budget, is_end_required: bool, known: Descriptor | None) -> Unpacked:
     hashed = Hashed(tar_stream)
-    reader = TarReader(hashed, is_end_required=is_end_required)
+    reader = TarReader(tar_stream if known else hashed, is_end_required=is_end_required)
     for entry in reader:
         budget.place(entry, reader.chunks())
-    # The digest covers what follows the end-of-archive blocks, too.
-    drain(hashed)
-    return Unpacked(diff_id=hashed.digest, diff_bytes=hashed.size, file_bytes=budget.file_bytes, entries=budget.entries)
+    if known is None:
+        drain(hashed)  # the digest covers what follows the end-of-archive blocks, too
+        known = Descriptor(hashed.digest, hashed.size)
+    return Unpacked(diff_id=known.digest, diff_bytes=known.size, file_bytes=budget.file_bytes, entries=budget.entries)
 
 
 class _Unpacker(Budget):
@@ -168,9 +179,14 @@ class _Unpacker(Budget):
     def __init__(self, root: int, limits: Limits) -> None:
         super().__init__(limits)
         self._root = root
+        self._synced_bytes = 0
 
     def place(self, entry: Entry, content: Iterator[bytes]) -> None:
         super().place(entry, content)
+        if self.file_bytes - entry.size - self._synced_bytes >= UNSYNCED_BYTES_MAX:
+            self._synced_bytes = self.file_bytes - entry.size
+            with disk("unpack a layer"):
+                sync_file_system_of(self._root)
         components = components_of(entry.name)
         try:
             failpoint("unpack.entry")

@@ -19,10 +19,14 @@ from daemon.config import Config
 from daemon.container import ContainerConfig
 from daemon.engine import Engine
 from daemon.errors import System
+from daemon.image import Image
 from daemon.services import Services
-from daemon.services.image_loader import ImageLoader
+from daemon.services.image_loader import index_entries
+from daemon.services.image_store import ImageStore
 from daemon.services.registrar import Registrar
+from daemon.storage.archive import Rootfs
 from daemon.storage.database import Database
+from tests.daemon.storage.making import Stores, stores_in
 
 IMAGE = "docker.io/library/busybox:latest"
 
@@ -73,15 +77,18 @@ def config_at(root: Path) -> Config:
 async def engine_at(root: Path) -> AsyncIterator[Engine]:
     """An engine that has the image `busybox`."""
     async with Engine(config_at(root)) as engine:
-        await engine.services.loader.ask(
-            ImageLoader.import_rootfs,
-            cast("Any", Bytes(rootfs_tar())),  # a body needs no more than `receive` to be loaded from
-            config=ContainerConfig(),
-            created="2026-01-01T00:00:00Z",
-            message="",
-            reference=IMAGE,
-        )
+        # As an import would leave it, without the process that an import starts.
+        into = Rootfs(config=ContainerConfig(), created="2026-01-01T00:00:00Z", message="", references=(IMAGE,))
+        stores = stores_in(engine.config.data_root)
+        await record(engine, stores, stores.import_rootfs(rootfs_tar(), into).image, IMAGE)
         yield engine
+
+
+async def record(engine: Engine, stores: Stores, image: Image, reference: str) -> None:
+    """Do what a load does with an image when it has been unpacked and committed."""
+    stores.layers.make_init(image.chain_ids)
+    await engine.services.images.ask(ImageStore.add, image, (reference,))
+    stores.content.write_index(index_entries(await engine.services.images.ask(ImageStore.list)))
 
 
 @attrs.frozen

@@ -211,6 +211,7 @@ def test_this_machine_is_one() -> None:
         ("0-0,0,1-7", {0, 1, 2, 3, 4, 5, 6, 7}),
         ("03,1-3", {1, 2, 3}),
         ("3,2,1", {1, 2, 3}),
+        ("0-8192," * 100_000 + "1", set(range(8193))),  # at once
     ],
 )
 def test_a_list_of_numbers_has_ranges_in_any_order(text: str, numbers: set[int]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from inspect import signature
 from pathlib import Path
 
 import attrs
@@ -12,7 +13,7 @@ import docker
 import docker.errors
 import pytest
 from docker.models.containers import RUN_CREATE_KWARGS, RUN_HOST_CONFIG_KWARGS, ContainerCollection
-from docker.types import DeviceRequest, EndpointConfig, Healthcheck, LogConfig, Mount, Ulimit
+from docker.types import DeviceRequest, EndpointConfig, Healthcheck, HostConfig, LogConfig, Mount, Ulimit
 
 from tests.daemon.harness import rootfs_tar
 from tests.integration.conftest import running
@@ -178,14 +179,13 @@ SPLIT = {"network", "networking_config", "ports", "volumes"}
 
 
 @pytest.fixture(scope="module")
-def create() -> Iterator[Callable[[str], Json]]:
-    """Create a container with an argument's row: what inspect shows of it."""
+def client() -> Iterator[docker.DockerClient]:
     with tempfile.TemporaryDirectory(prefix="by-") as name, running(Path(name)) as daemon:
         client = docker.DockerClient(base_url=daemon.host)
         try:
             client.api.import_image_from_data(rootfs_tar(), repository="busybox", tag="latest")
             client.containers.create("busybox", "true", name="base")
-            yield lambda argument: _create(client, argument, ARGUMENTS[argument])
+            yield client
         finally:
             client.close()
 
@@ -201,12 +201,19 @@ def test_every_argument_has_its_row() -> None:
     assert documented - ONLY_OF_RUN <= ARGUMENTS.keys()
 
 
+def test_the_layer_below_has_no_arguments_but_these_and_a_timeout(client: docker.DockerClient) -> None:
+    below = {*signature(docker.APIClient.create_container).parameters, *signature(HostConfig).parameters}
+    assert below - ARGUMENTS.keys() == {"self", "host_config", "binds", "port_bindings", "stop_timeout"}
+    container = client.api.create_container("busybox", "true", stop_timeout=15)
+    assert at(client.api.inspect_container(container), "Config.StopTimeout") == 15
+
+
 @pytest.mark.parametrize("argument", ARGUMENTS)
-def test_inspect_shows_what_the_argument_says(argument: str, create: Callable[[str], Json]) -> None:
+def test_inspect_shows_what_the_argument_says(argument: str, client: docker.DockerClient) -> None:
     row = ARGUMENTS[argument]
     if row.refused:
         with pytest.raises((docker.errors.DockerException, docker.errors.APIError), match=re.escape(row.refused)):
-            create(argument)
+            _create(client, argument, row)
         return
-    shown = create(argument)
+    shown = _create(client, argument, row)
     assert {path: at(shown, path) for path in row.shown} == row.shown

@@ -19,7 +19,6 @@ from daemon.api.routes import Router
 from daemon.container import ContainerConfig
 from daemon.engine import Engine
 from daemon.http.message import Request
-from daemon.services.image_loader import ImageLoader
 from tests.daemon.harness import IMAGE, Bytes, engine_at, rootfs_tar
 
 pytestmark = pytest.mark.anyio
@@ -88,9 +87,8 @@ async def a_client(root: Path) -> AsyncIterator[Client]:
 
 
 async def import_busybox(engine: Engine, **labels: str) -> str:
-    loaded = await engine.services.loader.ask(
-        ImageLoader.import_rootfs,
-        cast("Any", Bytes(rootfs_tar())),
+    loaded = await engine.intake.import_rootfs(
+        Bytes(rootfs_tar()),
         config=ContainerConfig(labels=labels),
         created="2026-01-02T00:00:00Z",
         message="",
@@ -295,7 +293,7 @@ ODD = [
         "0 1 -1 true x web /web a/b % [ ( * \\ 1.5 1e9 2023-02-31 0001-01-01 9999-12-31T23:59:59Z 10m -5h 80/tcp 1-2 65536 "
         "created null {} busybox sha256: @ label=x = 99999999999999999999h 1970-01-01T00:00:00+99:99 caf\u00e9 \u0661 \U0001f6a2"
     ).split(),
-    *("", " ", "\0", "\n", "a" * 300, "9" * 40),
+    *("", " ", "\0", "\n", "a" * 300, "9" * 40, "0" * 5_000, "\ud800"),
 ]
 FILTER_NAMES = [
     *sorted(LIST_FILTERS),
@@ -315,6 +313,14 @@ TARGETS = [
     ("POST", "/containers/{}/resize", ["h", "w"]),
     ("POST", "/containers/{}/wait", ["condition"]),
     ("POST", "/containers/{}/stop", ["t"]),
+    ("GET", "/volumes", ["filters"]),
+    ("GET", "/volumes/{}", []),
+    ("DELETE", "/volumes/{}", ["force"]),
+    ("POST", "/volumes/prune", ["filters"]),
+    ("GET", "/networks", ["filters"]),
+    ("GET", "/networks/{}", ["verbose", "scope"]),
+    ("DELETE", "/networks/{}", []),
+    ("POST", "/networks/prune", ["filters"]),
 ]
 UPDATES = "Memory MemorySwap NanoCpus CpuPeriod PidsLimit CpusetCpus RestartPolicy BlkioWeight Ulimits".split()
 VALUES: list[object] = [
@@ -345,7 +351,8 @@ async def test_no_input_is_a_defect_of_ours(tmp_path: Path) -> None:
             if path == "/events":
                 query |= {"until": query.get("until") or "1"}
             version = rng.choice(["", "/v1.24", "/v1.30", "/v1.41", "/v1.50"])
-            target = version + path.format(quote(rng.choice(["web", "web", *ODD]), safe="")) + "?" + urlencode(query)
+            target = version + path.format(quote(rng.choice(["web", "web", *ODD]), safe="", errors="surrogatepass"))
+            target += "?" + urlencode(query, errors="surrogatepass")
             seen.add(await client.status(method, target))
             body = {rng.choice(UPDATES): rng.choice(VALUES) for _ in range(rng.randrange(4))}
             seen.add((await client.call("POST", "/containers/web/update", body))[0])

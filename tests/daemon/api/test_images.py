@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from daemon.api.progress import progress_bar
 from daemon.api.routes import Router
+from daemon.engine import Engine
+from daemon.storage.oci import digest_of
 from tests.daemon.harness import engine_at, rootfs_tar
 from tests.daemon.http.serving import serving
+from tests.daemon.storage.making import BASE, TOP, docker_archive, tar_of
 
 pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def engine_with_host_at(root: Path) -> AsyncIterator[Engine]:
+    """One that has the process that starts workers already, so that serving opens no descriptor that stays."""
+    async with engine_at(root) as engine:
+        (await engine.intake.host.start()).close()
+        yield engine
 
 
 @pytest.mark.parametrize(
@@ -97,7 +112,7 @@ async def test_an_import_takes_changes_a_message_and_a_platform(
     query: str, status: int, text: str, tmp_path: Path
 ) -> None:
     async with (
-        engine_at(tmp_path) as engine,
+        engine_with_host_at(tmp_path) as engine,
         serving(Router(engine), tmp_path) as service,
         await service.connect() as client,
     ):
@@ -114,3 +129,48 @@ async def test_an_import_takes_changes_a_message_and_a_platform(
         assert (shown["Architecture"], shown["Variant"]) == ("arm", "v6")
         assert (shown["Comment"], shown["Config"]["Env"]) == ("hi", ["A=1"])
         assert shown["Config"]["Cmd"] == ["/bin/sh", "-c", "x"]
+
+
+def loading(archive: bytes, query: str = "") -> bytes:
+    head = f"POST /v1.50/images/load{query} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(archive)}\r\n\r\n"
+    return head.encode() + archive
+
+
+async def told_of(archive: bytes, query: str, root: Path) -> tuple[int, list[dict[str, Any]]]:
+    async with (
+        engine_with_host_at(root) as engine,
+        serving(Router(engine), root) as service,
+        await service.connect() as client,
+    ):
+        answer = await client.ask(loading(archive, query))
+    return answer.status, [json.loads(line) for line in answer.body.splitlines()]
+
+
+LOADED = {"stream": "Loaded image: a:1\n"}
+
+
+async def test_a_load_tells_how_far_each_layer_is_and_what_was_loaded(tmp_path: Path) -> None:
+    status, lines = await told_of(tar_of(docker_archive(tags=["a:1"])), "", tmp_path)
+    assert (status, lines[-1]) == (200, LOADED)
+    last = {line["id"]: line for line in lines[:-1]}
+    for layer in (BASE, TOP):
+        name = digest_of(layer).removeprefix("sha256:")[:12]
+        assert last[name] == {
+            "status": "Loading layer",
+            "progressDetail": {"current": len(layer), "total": len(layer)},
+            "progress": progress_bar(len(layer), len(layer)),
+            "id": name,
+        }
+
+
+async def test_a_quiet_load_tells_what_was_loaded(tmp_path: Path) -> None:
+    assert await told_of(tar_of(docker_archive(tags=["a:1"])), "?quiet=1", tmp_path) == (200, [LOADED])
+
+
+async def test_a_load_that_fails_is_an_error_as_a_status_or_once_it_has_begun_as_the_last_line(tmp_path: Path) -> None:
+    status, (said,) = await told_of(b"x" * 2000, "", tmp_path / "one")
+    assert (status, "invalid archive" in said["message"]) == (400, True)
+    status, lines = await told_of(tar_of(docker_archive(tags=["UP"])), "", tmp_path / "two")
+    assert (status, lines[0]["status"]) == (200, "Loading layer")
+    text = "invalid reference format: repository name (library/UP) must be lowercase"
+    assert lines[-1] == {"errorDetail": {"message": text}, "error": text}

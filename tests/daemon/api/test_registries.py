@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from daemon.api.registries import human_size, progress_bar, step_view, wanted_reference
+from daemon.api.progress import human_size, progress_bar, step_view
+from daemon.api.registries import wanted_reference
 from daemon.errors import InvalidParameter
 from daemon.services.image_store import ImageStore
 from daemon.services.transfers import Pushed, Step, Transfers
@@ -34,6 +35,7 @@ def registry() -> Iterator[ScriptedRegistry]:
     [
         (Step("Pulling from a/b", "v1", is_message=True), {"status": "Pulling from a/b", "id": "v1"}),
         (Step("Status: done", is_message=True), {"status": "Status: done"}),
+        (Step("Loaded image: a:1", is_text=True), {"stream": "Loaded image: a:1\n"}),
         (Step("Waiting", "abc"), {"status": "Waiting", "progressDetail": {}, "id": "abc"}),
         (
             Step("Downloading", "abc", 50, 100),

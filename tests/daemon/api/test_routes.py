@@ -167,6 +167,22 @@ async def test_every_route_leads_somewhere_with_and_without_a_version(tmp_path: 
                 assert b"page not found" not in response.body, (method, path)
 
 
+async def test_a_client_that_looks_for_a_swarm_or_plugins_learns_that_there_are_none(tmp_path: Path) -> None:
+    text = (
+        'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" '
+        "to connect this node to swarm and try again."
+    )
+    async with asking(tmp_path) as asker:
+        assert await asker.fails("GET", "/swarm") == (503, text)
+        for kind in ("services", "nodes", "tasks", "secrets", "configs"):
+            assert await asker.fails("GET", f"/{kind}") == (503, text)
+            assert await asker.fails("GET", f"/v1.50/{kind}/x") == (503, text)
+        assert await asker.fails("POST", "/services/create") == (503, text)
+        assert await asker.fails("POST", "/swarm/init") == (501, "a swarm is not supported yet")
+        response = await asker.ask("GET", "/plugins")
+        assert (response.status, response.body) == (200, b"[]\n")
+
+
 NAMES = [
     ("/containers/web/json", "web"),
     ("/containers//web/json", None),

@@ -303,6 +303,7 @@ FREE = ListedVolume(volume=volume("free"), users=())
         ({"name": ("^data", "ee$")}, False, True),
         ({"name": (".",)}, True, True),
         ({"name": ("(",)}, False, False),
+        ({"name": (r"^[[:lower:]-]+\z",)}, True, True),  # Go's own, and not Python's
         ({"name": ()}, True, True),
         ({"label": ("k",)}, True, False),
         ({"label": ("k=v", "l=")}, True, False),

@@ -15,7 +15,6 @@ from daemon.errors import Conflict, InvalidParameter, NotFound
 from daemon.image import Image
 from daemon.services.claims import REMOVAL, Claim
 from daemon.services.event_bus import Event, EventBus, new_subscription
-from daemon.services.image_loader import ImageLoader
 from daemon.services.image_store import ImageStore
 from daemon.services.registrar import Registrar
 from tests.daemon.harness import IMAGE, Bytes, engine_at
@@ -180,6 +179,6 @@ async def test_an_image_that_comes_in_again_keeps_what_it_was_committed_on(tmp_p
         await make_container(engine)
         made = await commit(engine, reference="docker.io/library/mine:1")
         archive = b"".join([piece async for piece in await engine.saver.save(("mine:1",))])
-        (loaded,) = await engine.services.loader.ask(ImageLoader.load, cast("Any", Bytes(archive)))
+        (loaded,) = await engine.intake.load(Bytes(archive))
         assert loaded.image.id == made.id
         assert await engine.services.images.ask(ImageStore.find, "mine:1") == made

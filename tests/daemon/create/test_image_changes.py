@@ -16,12 +16,12 @@ from daemon.container import ContainerConfig
 from daemon.create.image_changes import Removed
 from daemon.create.request import CreateRequest
 from daemon.engine import Engine
-from daemon.errors import Cancelled, Conflict, NotFound
+from daemon.errors import Cancelled, Conflict, NotFound, System
 from daemon.services.event_bus import EventBus, new_subscription
-from daemon.services.image_loader import ImageLoader
 from daemon.services.image_store import ImageStore
+from daemon.storage.content import ContentStore
 from daemon.storage.database import Database
-from tests.daemon.harness import Bytes, engine_at, state_of
+from tests.daemon.harness import IMAGE, Bytes, engine_at, state_of
 from tests.daemon.storage.making import BASE, config_of, docker_archive, tar_of
 from tests.daemon.storage.records import container, image
 
@@ -30,8 +30,7 @@ pytestmark = pytest.mark.anyio
 
 async def load(engine: Engine, files: dict[str, bytes] | None = None) -> str:
     """The id of an image of two layers, `a:1` and `b:2`."""
-    archive = cast("Any", Bytes(tar_of(files or docker_archive())))
-    (loaded,) = await engine.services.loader.ask(ImageLoader.load, archive)
+    (loaded,) = await engine.intake.load(Bytes(tar_of(files or docker_archive())))
     return loaded.image.id
 
 
@@ -66,6 +65,37 @@ async def test_a_tag_is_another_name_of_the_same_image_and_takes_it_from_another
         assert "docker.io/library/busybox:latest" in await names(engine, image_id)
         with pytest.raises(NotFound, match=r"^No such image: none:latest$"):
             await engine.images.tag("none", "docker.io/library/x:latest")
+
+
+def indexed(engine: Engine) -> set[str]:
+    """The names that other tools find in the image layout, that of the test's engine apart."""
+    index = json.loads((engine.config.data_root / "content/index.json").read_text())
+    names = {entry.get("annotations", {}).get("io.containerd.image.name", "") for entry in index["manifests"]}
+    return names - {IMAGE}
+
+
+async def test_the_index_of_the_image_layout_follows_every_name(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        image_id = await load(engine)
+        await engine.images.tag("a:1", "docker.io/me/mine:1")
+        assert indexed(engine) == {"docker.io/library/a:1", "docker.io/library/b:2", "docker.io/me/mine:1"}
+        await engine.images.remove("a:1", force=False)
+        assert indexed(engine) == {"docker.io/library/b:2", "docker.io/me/mine:1"}
+        await engine.images.remove(image_id, force=True)
+        assert indexed(engine) == set()
+
+
+async def test_an_index_that_cannot_be_written_is_no_reason_not_to_tag(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise System("the disk is full")
+
+    async with engine_at(tmp_path) as engine:
+        image_id = await load(engine)
+        monkeypatch.setattr(ContentStore, "write_index", fail)
+        await engine.images.tag("a:1", "docker.io/me/mine:1")
+        assert "docker.io/me/mine:1" in await names(engine, image_id)
 
 
 async def test_names_go_one_by_one_and_the_image_with_the_last(tmp_path: Path) -> None:
@@ -239,7 +269,7 @@ async def test_what_is_saved_is_loaded_again_with_the_same_ids_digests_and_names
         assert archive == await saved(engine, "base:1", "a:1", "b:2")
         images = {named.image.id: named for named in await engine.services.images.ask(ImageStore.list)}
     async with engine_at(tmp_path / "two") as engine:
-        await engine.services.loader.ask(ImageLoader.load, cast("Any", Bytes(archive)))
+        await engine.intake.load(Bytes(archive))
         again = {named.image.id: named for named in await engine.services.images.ask(ImageStore.list)}
         assert len(again) == 3  # with busybox, which is in both
         assert {image_id: again[image_id] for image_id in images if image_id in again} == {

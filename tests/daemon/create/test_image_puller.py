@@ -21,9 +21,11 @@ from daemon.registry.credentials import ANONYMOUS
 from daemon.registry.documents import FetchedManifest, index_entries
 from daemon.services.event_bus import Event, EventBus
 from daemon.services.image_store import ImageStore
+from daemon.services.intake_process import WorkerHost
 from daemon.services.transfers import Progress, Step, Transfers
 from daemon.storage.oci import digest_of
-from tests.daemon.harness import config_at
+from tests.conftest import BACKENDS
+from tests.daemon.harness import config_at, in_memory
 from tests.daemon.registry.scripted import (
     RemoteImage,
     Reply,
@@ -42,6 +44,29 @@ LARGE = tar_of({"large": bytes(range(256)) * 4000})
 """Compressed still above what is written at a time."""
 
 
+HOST = WorkerHost()
+"""For all tests: the process behind it takes longer to start than most of them."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _stopped_host() -> Iterator[None]:
+    yield
+    HOST.stop()
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    """One loop, where what a registry answers decides; where tasks come in each other's way, all of them."""
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """In memory: nothing here is asked of the disk."""
+    with in_memory() as home:
+        yield home
+
+
 @pytest.fixture
 def registry() -> Iterator[ScriptedRegistry]:
     with scripted_registry() as started:
@@ -56,7 +81,8 @@ class House:
     @property
     def puller(self) -> ImagePuller:
         """Which does not wait between two attempts."""
-        return attrs.evolve(self.engine.puller, retry_wait_s=0)
+        intake = attrs.evolve(self.engine.intake, host=HOST)
+        return attrs.evolve(self.engine.puller, retry_wait_s=0, intake=intake)
 
     def request(self, name: str, platform: Platform | None = None) -> PullRequest:
         reference = parse_reference(f"{self.registry.host}/{name}")
@@ -79,7 +105,7 @@ class House:
     def stored(self) -> tuple[set[str], list[str]]:
         """Blobs, and what is still arriving, layers too."""
         root = self.engine.config.data_root
-        arriving = names_in(root / "content" / "ingest")
+        arriving = names_in(root / "staging")
         arriving += [name for name in names_in(root / "layers") if name.startswith(".")]
         return {f"sha256:{name}" for name in names_in(root / "content" / "blobs" / "sha256")}, arriving
 
@@ -102,6 +128,7 @@ def blob_path(blob: bytes) -> str:
     return f"/v2/me/app/blobs/{digest_of(blob)}"
 
 
+@pytest.mark.parametrize("anyio_backend", BACKENDS)
 async def test_a_pulled_image_is_stored_byte_for_byte_and_named(tmp_path: Path, registry: ScriptedRegistry) -> None:
     image = remote_image(BASE, TOP)
     registry.put_image("me/app", "v1", image)
@@ -292,6 +319,7 @@ RESUMED: list[tuple[str, list[Reply | Callable[..., Reply]], list[str]]] = [
 
 
 @pytest.mark.filterwarnings("ignore:Async generator 'http")  # as above
+@pytest.mark.parametrize("anyio_backend", BACKENDS)
 @pytest.mark.parametrize(("answers", "ranges"), [row[1:] for row in RESUMED], ids=[row[0] for row in RESUMED])
 async def test_a_layer_that_broke_off_is_resumed(
     answers: list[Reply | Callable[..., Reply]], ranges: list[str], tmp_path: Path, registry: ScriptedRegistry
@@ -355,6 +383,7 @@ async def test_scratch_is_no_image(tmp_path: Path, registry: ScriptedRegistry) -
 # Who else is there ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("anyio_backend", BACKENDS)
 async def test_of_pulls_of_one_image_at_a_time_one_fetches_it(tmp_path: Path, registry: ScriptedRegistry) -> None:
     image = remote_image(BASE)
     registry.put_image("me/app", "v1", image)
@@ -369,6 +398,7 @@ async def test_of_pulls_of_one_image_at_a_time_one_fetches_it(tmp_path: Path, re
         assert names == ("me/app:v1", "me/app:v2", f"me/app@{digest_of(image.manifest)}")
 
 
+@pytest.mark.parametrize("anyio_backend", BACKENDS)
 async def test_a_pull_whose_client_goes_away_leaves_nothing_and_the_next_begins_anew(
     tmp_path: Path, registry: ScriptedRegistry
 ) -> None:
@@ -391,6 +421,7 @@ async def test_a_pull_whose_client_goes_away_leaves_nothing_and_the_next_begins_
         assert len(await house.names()) == 1
 
 
+@pytest.mark.parametrize("anyio_backend", BACKENDS)
 async def test_an_image_that_is_removed_while_another_that_shares_its_layer_is_pulled(
     tmp_path: Path, registry: ScriptedRegistry
 ) -> None:

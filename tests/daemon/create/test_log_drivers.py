@@ -113,7 +113,9 @@ REFUSED: list[tuple[str, dict[str, str], str]] = [
     ("fluentd", {"fluentd-buffer-limit": "x"}, "invalid size: 'x'"),
     ("fluentd", {"fluentd-async": "yes"}, 'strconv.ParseBool: parsing "yes": invalid syntax'),
     ("fluentd", {"fluentd-max-retries": "-1"}, 'strconv.ParseUint: parsing "-1": invalid syntax'),
-    ("fluentd", {"fluentd-retry-wait": "1"}, 'time: invalid duration "1"'),
+    ("fluentd", {"fluentd-retry-wait": "1"}, 'time: missing unit in duration "1"'),
+    ("fluentd", {"fluentd-retry-wait": "1d"}, 'time: unknown unit "d" in duration "1d"'),
+    ("fluentd", {"fluentd-retry-wait": 5_000 * "0"}, f'time: missing unit in duration "{5_000 * "0"}"'),  # and at once
     (
         "fluentd",
         {"fluentd-write-timeout": "-1s"},

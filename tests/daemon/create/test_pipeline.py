@@ -53,6 +53,10 @@ def request_for(name: str) -> CreateRequest:
     return attrs.evolve(REQUEST, name=name, host_config=HostConfig(binds=(f"volume-{name}:/data",)))
 
 
+async def events_of(engine: Engine) -> tuple[Event, ...]:
+    return await engine.services.events.ask(EventBus.subscribe, new_subscription())
+
+
 async def check_whole(engine: Engine, container_id: str, name: str) -> None:
     state = await state_of(engine)
     assert (container_id, name) in state.rows
@@ -105,7 +109,7 @@ async def test_a_create_is_told_as_an_event_after_its_volumes(tmp_path: Path) ->
         assert events[-1].attributes == {"image": "busybox", "name": "web", "k": "v"}
 
 
-async def test_a_create_that_fails_at_any_step_leaves_nothing(tmp_path: Path) -> None:
+async def test_a_create_that_fails_at_any_step_leaves_nothing_and_is_no_event(tmp_path: Path) -> None:
     def fail(_: str) -> None:
         raise Injected("planned")
 
@@ -118,9 +122,11 @@ async def test_a_create_that_fails_at_any_step_leaves_nothing(tmp_path: Path) ->
         for number, moment in [*moments, (commit, "before")]:
             name = f"c{number}-{moment}"
             before = await state_of(engine)
+            told = await events_of(engine)
             faults.plan(number, moment, fail)
             with pytest.raises(Injected):
                 await creator.create(request_for(name))
+            assert await events_of(engine) == told
             await check_nothing(engine, before, name)
 
 

@@ -4,25 +4,42 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import anyio
 import anyio.abc
 import anyio.lowlevel
 import attrs
 
+from daemon.errors import InvalidParameter
+from daemon.http.limits import Limits
 from daemon.http.message import Request, Response
-from daemon.http.server import Server
-from daemon.http.sockets import listening
+from daemon.http.server import ErrorResponse, Server
+from daemon.http.sockets import Listener, listening
 
 PATIENCE_S = 5.0
 """How long a test waits for what must happen."""
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+HELLO = Response(status=200, body=b"hello")
+
+LIMITS = Limits(
+    head_bytes_max=1000,
+    headers_max=20,
+    connections_max=16,
+    connections_per_uid_max=16,
+    idle_grace_s=0,
+    allowed_uids=None,
+    head_timeout_s=PATIENCE_S,
+    read_timeout_s=PATIENCE_S,
+    body_timeout_s=PATIENCE_S,
+    write_timeout_s=PATIENCE_S,
+)
 
 _DATE = re.compile(rb"Date: [^\r]+ GMT\r\n")
 
@@ -111,10 +128,67 @@ class Client:
         return True
 
 
+class Stream:
+    """A response that a test writes, and whose end it can wait for."""
+
+    def __init__(self, *chunks: bytes, and_then: str = "end") -> None:
+        self._chunks = chunks
+        self._and_then = and_then
+        self.closed = anyio.Event()
+
+    async def handle(self, request: Request) -> Response:
+        return Response(status=200, body=self._lines()) if request.path == "/" else HELLO
+
+    async def _lines(self) -> AsyncGenerator[bytes, None]:
+        try:
+            for chunk in self._chunks:
+                yield chunk
+            while self._and_then == "flood":
+                yield b"x" * (1 << 16)
+            if self._and_then == "wait":
+                await anyio.sleep_forever()
+            if self._and_then == "fail":
+                raise ValueError("a defect in a stream")
+            if self._and_then == "refuse":
+                raise InvalidParameter("too late to refuse")
+        finally:
+            self.closed.set()
+
+    async def wait_closed(self) -> None:
+        with anyio.fail_after(PATIENCE_S):
+            await self.closed.wait()
+
+
+class Held:
+    """A handler that waits, and notes how that ended."""
+
+    def __init__(self) -> None:
+        self.entered = anyio.Event()
+        self.released = anyio.Event()
+        self.ended_by: list[str] = []
+        self.ended = anyio.Event()
+
+    async def handle(self, request: Request) -> Response:
+        if request.path != "/":
+            return HELLO
+        try:
+            self.entered.set()
+            await self.released.wait()
+            self.ended_by.append("release")
+            return HELLO
+        except anyio.get_cancelled_exc_class():
+            self.ended_by.append("cancellation")
+            raise
+        finally:
+            self.ended.set()
+
+
 class Service:
     """A server that is running."""
 
-    def __init__(self, path: Path, tasks: anyio.abc.TaskGroup) -> None:
+    def __init__(self, server: Server, path: Path, tasks: anyio.abc.TaskGroup) -> None:
+        self.drain = server.drain
+        self.has_ended = anyio.Event()
         self._path = path
         self._tasks = tasks
         self.tasks_at_rest = len(anyio.get_running_tasks()) + 2  # it accepts, and it watches for hang-ups
@@ -122,12 +196,29 @@ class Service:
     async def connect(self) -> Client:
         return Client(await anyio.connect_unix(self._path))
 
+    async def run(self, server: Server, listener: Listener) -> None:
+        await server.run(listener)
+        self.has_ended.set()
+
     def stop(self) -> None:
         self._tasks.cancel_scope.cancel()
+
+    async def wait_ended(self) -> None:
+        """Until it serves no more, of its own accord."""
+        with anyio.fail_after(PATIENCE_S):
+            await self.has_ended.wait()
 
     async def wait_idle(self) -> None:
         """Until no connection has a task any more."""
         await wait_until(lambda: len(anyio.get_running_tasks()) <= self.tasks_at_rest)
+
+
+def plain_error(status: int, text: str) -> Response:
+    return Response(status=status, body=text.encode())
+
+
+async def greet(request: Request) -> Response:
+    return HELLO
 
 
 @asynccontextmanager
@@ -135,24 +226,22 @@ async def serving(
     handler: Callable[[Request], Awaitable[Response]],
     directory: Path,
     *,
-    connections_max: int = 16,
-    read_timeout_s: float = PATIENCE_S,
+    error_response: ErrorResponse = plain_error,
+    # Any: whatever limit a test wants to be another.
+    **limits: Any,
 ) -> AsyncIterator[Service]:
     """At the end everything is gone: every task, every descriptor, the socket."""
     descriptors = open_descriptors()
     path = directory / "s"
     server = Server(
         handler,
-        lambda status, text: Response(status=status, body=text.encode()),
-        head_bytes_max=1000,
-        headers_max=20,
-        connections_max=connections_max,
-        read_timeout_s=read_timeout_s,
+        error_response,
+        attrs.evolve(LIMITS, **limits),
     )
     with listening(path) as listener:
         async with anyio.create_task_group() as tasks:
-            service = Service(path, tasks)
-            tasks.start_soon(server.run, listener)
+            service = Service(server, path, tasks)
+            tasks.start_soon(service.run, server, listener)
             yield service
             tasks.cancel_scope.cancel()
     assert open_descriptors() == descriptors

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import email.utils
-import logging
 import os
-import resource
-import socket
-import tempfile
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import anyio
 import attrs
 import pytest
 
 from daemon.errors import Cancelled, DaemonError, InvalidParameter
-from daemon.http import server as server_module
 from daemon.http import sockets
 from daemon.http.connection import TooLarge, TooSlow
 from daemon.http.message import Request, Response
-from tests.daemon.http.serving import GET, PATIENCE_S, Service, serving, wait_until
+from tests.daemon.http.serving import GET, HELLO, PATIENCE_S, Client, Held, Service, Stream, greet, serving, wait_until
 
 pytestmark = pytest.mark.anyio
 
-HELLO = Response(status=200, body=b"hello")
 SOON_S = 0.01
 """For timeouts that are to run out."""
 
@@ -35,26 +29,6 @@ def post(fields: bytes, content: bytes = b"") -> bytes:
 
 
 CHUNKED = post(b"Transfer-Encoding: chunked")
-
-
-@pytest.fixture
-def directory() -> Iterator[Path]:
-    """A short one: the path of a socket has at most 107 bytes."""
-    with tempfile.TemporaryDirectory(prefix="by-") as path:
-        yield Path(path)
-
-
-@pytest.fixture(autouse=True)
-def defects(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
-    """The defects that a test means to show; there must be no other in the log."""
-    meant: list[str] = []
-    yield meant
-    errors = [record for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
-    assert [str(record.exc_info and record.exc_info[1]) for record in errors] == meant
-
-
-async def greet(request: Request) -> Response:
-    return HELLO
 
 
 async def echo(request: Request) -> Response:
@@ -123,10 +97,19 @@ async def test_after_http_1_0_the_connection_is_closed_unless_it_is_to_be_kept(d
         )
 
 
+@pytest.mark.parametrize("body", [post(b"Content-Length: 5", b"hello"), CHUNKED + b"1\r\nx\r\n0\r\n\r\n"])
+async def test_a_body_that_has_come_and_nobody_has_read_is_dropped(body: bytes, directory: Path) -> None:
+    async with serving(greet, directory) as service, await service.connect() as client:
+        for _ in range(2):
+            answer = await client.ask(body)
+            assert (answer.status, answer.headers.get("connection")) == (200, None)
+
+
 LAST_REQUESTS = {
     "it says so": b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-    "its body was not read": post(b"Content-Length: 5", b"hello"),
-    "its body has not come": post(b"Content-Length: 5", b"h"),
+    "its body has not come": post(b"Content-Length: 500", b"h"),
+    "its body is malformed": CHUNKED + b"x",
+    "its body has been promised": post(b"Content-Length: 100\r\nExpect: 100-continue"),
     "it wants another protocol": post(b"Connection: Upgrade\r\nUpgrade: tcp", b"\0\0"),
     "it wants another protocol after a body": post(b"Connection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 1", b"x"),
 }
@@ -262,37 +245,6 @@ async def test_a_client_that_waits_to_continue_is_answered_at_once_when_its_body
 # Streams -------------------------------------------------------------------------------------------------------------
 
 
-class Stream:
-    """A response that a test writes, and whose end it can wait for."""
-
-    def __init__(self, *chunks: bytes, and_then: str = "end") -> None:
-        self._chunks = chunks
-        self._and_then = and_then
-        self.closed = anyio.Event()
-
-    async def handle(self, request: Request) -> Response:
-        return Response(status=200, body=self._lines()) if request.path == "/" else HELLO
-
-    async def _lines(self) -> AsyncGenerator[bytes, None]:
-        try:
-            for chunk in self._chunks:
-                yield chunk
-            while self._and_then == "flood":
-                yield b"x" * (1 << 16)
-            if self._and_then == "wait":
-                await anyio.sleep_forever()
-            if self._and_then == "fail":
-                raise ValueError("a defect in a stream")
-            if self._and_then == "refuse":
-                raise InvalidParameter("too late to refuse")
-        finally:
-            self.closed.set()
-
-    async def wait_closed(self) -> None:
-        with anyio.fail_after(PATIENCE_S):
-            await self.closed.wait()
-
-
 async def test_a_stream_is_sent_in_chunks_as_they_come_and_the_connection_lives_on(directory: Path) -> None:
     stream = Stream(b"hello", b"", b"x" * 26)
     async with serving(stream.handle, directory) as service, await service.connect() as client:
@@ -364,30 +316,6 @@ async def test_a_stream_that_fails_is_cut_off_before_its_last_chunk(
 
 
 # Clients that go -----------------------------------------------------------------------------------------------------
-
-
-class Held:
-    """A handler that waits, and notes how that ended."""
-
-    def __init__(self) -> None:
-        self.entered = anyio.Event()
-        self.released = anyio.Event()
-        self.ended_by: list[str] = []
-        self.ended = anyio.Event()
-
-    async def handle(self, request: Request) -> Response:
-        if request.path != "/":
-            return HELLO
-        try:
-            self.entered.set()
-            await self.released.wait()
-            self.ended_by.append("release")
-            return HELLO
-        except anyio.get_cancelled_exc_class():
-            self.ended_by.append("cancellation")
-            raise
-        finally:
-            self.ended.set()
 
 
 async def test_a_client_that_has_only_stopped_sending_gets_its_answer(directory: Path) -> None:
@@ -516,31 +444,86 @@ async def test_of_clients_that_come_and_go_no_task_is_left(directory: Path) -> N
 # Too much, too slow, too wrong ---------------------------------------------------------------------------------------
 
 
-async def test_a_connection_too_many_is_told_so_and_another_may_come_when_one_has_gone(directory: Path) -> None:
-    async with serving(greet, directory, connections_max=2) as service, await service.connect() as first:
-        assert (await first.ask(GET)).status == 200
-        async with await service.connect() as second:
-            assert (await second.ask(GET)).status == 200
-            async with await service.connect() as third:
-                answer = await third.read_answer()
-                assert (answer.status, answer.body) == (503, b"too many connections")
-                assert answer.headers["connection"] == "close"
-                assert await third.read_to_end() == b""
-            assert (await second.ask(GET)).status == 200
-        await wait_until(lambda: len(anyio.get_running_tasks()) <= service.tasks_at_rest + 1)
-        async with await service.connect() as fourth:
-            assert (await fourth.ask(GET)).status == 200
+HALVES = {
+    "head_timeout_s": GET[:-1],
+    "read_timeout_s": CHUNKED + b"5\r\n",
+    "body_timeout_s": post(b"Content-Length: 5", b"hell"),
+}
 
 
-async def test_half_a_request_is_given_up_after_the_timeout_and_an_idle_connection_is_not(directory: Path) -> None:
-    async with serving(echo, directory, read_timeout_s=SOON_S) as service, await service.connect() as idle:
+@pytest.mark.parametrize(("limit", "half"), HALVES.items())
+async def test_half_a_request_is_given_up_after_the_timeout_and_an_idle_connection_is_not(
+    limit: str, half: bytes, directory: Path
+) -> None:
+    limits: dict[str, Any] = {limit: SOON_S}
+    async with serving(echo, directory, **limits) as service, await service.connect() as idle:
         assert (await idle.ask(GET)).status == 200
-        for half in (GET[:-1], post(b"Content-Length: 5", b"hell"), CHUNKED + b"5\r\n"):
-            async with await service.connect() as slow:
-                answer = await slow.ask(half)
-                assert (answer.status, answer.body) == (408, b"the request did not arrive in time")
-                assert await slow.read_to_end() == b""
+        async with await service.connect() as slow:
+            answer = await slow.ask(half)
+            assert (answer.status, answer.body) == (408, b"the request did not arrive in time")
+            assert await slow.read_to_end() == b""
         assert (await idle.ask(GET)).status == 200
+
+
+SLOW = {"head_timeout_s": GET[:-4], "body_timeout_s": CHUNKED}
+
+
+@pytest.mark.parametrize(("limit", "begun"), SLOW.items())
+async def test_who_sends_a_byte_from_time_to_time_has_no_more_time_than_others(
+    limit: str, begun: bytes, directory: Path
+) -> None:
+    more = b"\r\nX: y" if limit == "head_timeout_s" else b"00000"  # a size may have any number of zeros
+
+    async def go_on_for_ever(client: Client) -> None:
+        with suppress(anyio.BrokenResourceError):
+            while True:
+                await client.send(more)
+                await anyio.sleep(SOON_S / 5)
+
+    wide: dict[str, Any] = {"head_bytes_max": 1 << 20, "headers_max": 10**6, limit: SOON_S}
+    async with (
+        serving(echo, directory, **wide) as service,
+        await service.connect() as slow,
+        anyio.create_task_group() as tasks,
+    ):
+        await slow.send(begun)
+        tasks.start_soon(go_on_for_ever, slow)
+        assert (await slow.read_answer()).status == 408
+        tasks.cancel_scope.cancel()
+
+
+async def test_300_slow_senders_are_closed_and_nobody_else_notices(directory: Path) -> None:
+    limits: dict[str, Any] = {"connections_max": 400, "connections_per_uid_max": 400, "head_timeout_s": SOON_S}
+    async with serving(greet, directory, **limits) as service, await service.connect() as other:
+        slow = [await service.connect() for _ in range(300)]
+        for client in slow:
+            await client.send(GET[:-2])
+            assert (await other.ask(GET)).status == 200
+        for client in slow:
+            assert (await client.read_answer()).status == 408
+            assert await client.read_to_end() == b""
+            await client.close()
+        assert (await other.ask(GET)).status == 200
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_who_does_not_read_its_answer_is_closed(is_stream: bool, directory: Path) -> None:
+    stream = Stream(and_then="flood")
+
+    async def handle(request: Request) -> Response:
+        if request.path == "/other":
+            return HELLO
+        return await stream.handle(request) if is_stream else Response(status=200, body=b"x" * (8 << 20))
+
+    async with serving(handle, directory, write_timeout_s=SOON_S) as service:
+        async with await service.connect() as deaf:
+            await deaf.send(GET)
+            await wait_until(lambda: len(anyio.get_running_tasks()) > service.tasks_at_rest)
+            await service.wait_idle()
+            if is_stream:
+                await stream.wait_closed()
+        async with await service.connect() as client:
+            assert (await client.ask(GET.replace(b"/ ", b"/other "))).body == b"hello"
 
 
 @pytest.mark.parametrize(
@@ -578,32 +561,3 @@ async def test_a_handler_that_fails_costs_its_connection_and_no_more(directory: 
             await client.send(GET.replace(b"/ ", b"/bad "))
             assert await client.read_to_end() == b""
         await check_alive(service)
-
-
-async def test_without_descriptors_a_client_waits_until_there_is_one(
-    directory: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server_module, "ACCEPT_PAUSE_S", 0.001)
-    async with serving(greet, directory) as service:
-        with closing(socket.socket(socket.AF_UNIX)) as client:
-            with no_descriptors_left():
-                client.connect(str(directory / "s"))
-                client.sendall(GET)
-                await wait_until(lambda: caplog.messages)
-            assert caplog.messages[0] == "cannot accept connections: Too many open files"
-            with anyio.fail_after(PATIENCE_S):
-                await anyio.wait_readable(client)
-            assert client.recv(100).startswith(b"HTTP/1.1 200 OK")
-        await check_alive(service)
-
-
-@contextmanager
-def no_descriptors_left() -> Iterator[None]:
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    lowest_free = os.dup(0)
-    os.close(lowest_free)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)

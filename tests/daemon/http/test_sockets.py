@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import System
-from daemon.http.sockets import listening
+from daemon.http.sockets import Listener, listening
 
 
 @pytest.fixture
@@ -35,11 +35,34 @@ def connect(path: Path) -> None:
 def test_it_listens_there_and_removes_the_path_at_the_end(path: Path) -> None:
     with listening(path) as listener:
         connect(path)
-        assert not listener.getblocking()
-        assert not listener.get_inheritable()
+        assert not listener.socket.getblocking()
+        assert not listener.socket.get_inheritable()
     assert not path.exists()
     with pytest.raises(OSError, match="Bad file descriptor"):
-        listener.accept()
+        listener.socket.accept()
+
+
+def test_withdrawn_it_still_has_those_who_have_connected_and_nobody_else_can(path: Path) -> None:
+    with listening(path) as listener, closing(socket.socket(socket.AF_UNIX)) as client:
+        client.connect(str(path))
+        for peer in listener.withdraw():
+            with pytest.raises(FileNotFoundError):
+                connect(path)
+            peer.sendall(b"hello")
+            peer.close()
+        assert client.recv(9) == b"hello"
+        with listening(path):  # the next daemon need not wait for us
+            listener.remove_path()
+            connect(path)
+
+
+def test_a_socket_that_somebody_else_has_bound_is_left_to_the_next_with_those_who_wait_there(path: Path) -> None:
+    with listening(path) as theirs, closing(socket.socket(socket.AF_UNIX)) as client:
+        ours = Listener(theirs.socket.dup(), None)
+        client.connect(str(path))
+        assert not list(ours.withdraw())
+        assert path.exists()
+        theirs.socket.accept()[0].close()
 
 
 @pytest.mark.parametrize("umask", [0, 0o22, 0o77])

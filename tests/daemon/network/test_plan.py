@@ -228,6 +228,7 @@ REFUSALS: list[tuple[dict[str, Any], type[DaemonError], str]] = [
     ),
     ({"name": ""}, InvalidParameter, "invalid name: name is empty"),
     ({"name": " \t"}, InvalidParameter, "invalid name: name is empty"),
+    ({"name": 256 * "n"}, InvalidParameter, "invalid name: more than 255 characters"),
     ({"name": "taken"}, Conflict, "network with name taken already exists"),
     ({"name": "config", "config_only": True}, Conflict, "network with name config already exists"),
     *(

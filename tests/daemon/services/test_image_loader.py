@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,11 +13,13 @@ import pytest
 
 from actors import ChildCrashed, Event, Ref, Supervisor
 from daemon.container import ContainerConfig
+from daemon.create.image_intake import INTAKES_MAX, ImageIntake
 from daemon.errors import Cancelled, DaemonError, InvalidParameter, System
 from daemon.http.connection import TooSlow
 from daemon.image import LoadedImage
-from daemon.services.image_loader import ByteStream, ImageLoader
+from daemon.services.image_loader import ImageLoader
 from daemon.services.image_store import ImageStore
+from daemon.services.intake_process import WorkerHost
 from daemon.storage.database import Database
 from daemon.storage.recovery import Stores, open_stores
 from tests.daemon.storage.making import BASE, TOP, config_of, docker_archive, names_in, tar_of
@@ -46,16 +48,16 @@ class House:
     database: Database
     images: Ref[ImageStore]
     loader: Ref[ImageLoader]
+    intake: ImageIntake
     stores: Stores
     root: Path
     events: list[Event]
 
     async def load(self, archive: dict[str, bytes]) -> tuple[LoadedImage, ...]:
-        return await self.loader.ask(ImageLoader.load, Body(tar_of(archive)))
+        return await self.intake.load(Body(tar_of(archive)))
 
     async def import_tar(self, reference: str) -> LoadedImage:
-        return await self.loader.ask(
-            ImageLoader.import_rootfs,
+        return await self.intake.import_rootfs(
             Body(BASE),
             config=ContainerConfig(cmd=("sh",)),
             created="2026-01-01T00:00:00Z",
@@ -73,7 +75,7 @@ class House:
         return (
             names_in(content / "blobs" / "sha256"),
             names_in(self.root / "layers"),
-            names_in(content / "ingest"),
+            names_in(self.root / "staging"),
         )
 
     def indexed(self) -> set[tuple[str, str]]:
@@ -89,6 +91,16 @@ class House:
         return [event for event in self.events if isinstance(event, ChildCrashed)]
 
 
+HOST = WorkerHost()
+"""For all tests: the process behind it takes longer to start than most of them."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _stopped_host() -> Iterator[None]:
+    yield
+    HOST.stop()
+
+
 NOTHING: tuple[list[str], list[str], list[str]] = ([], [], [])
 
 
@@ -98,12 +110,16 @@ async def house_at(root: Path) -> AsyncIterator[House]:
     async with Supervisor(on_event=events.append) as supervisor:
         database_ref = await supervisor.start(lambda: database, name="database")
         images = await supervisor.start(lambda: ImageStore(database_ref), name="images")
-        loader = await supervisor.start(lambda: loader_of(images, stores), name="loader")
-        yield House(database, images, loader, stores, root, events)
-
-
-def loader_of(images: Ref[ImageStore], stores: Stores) -> ImageLoader:
-    return ImageLoader(images, stores.content, stores.layers, note_residue=lambda: None)
+        loader = await supervisor.start(lambda: ImageLoader(images, stores, note_residue=lambda: None), name="loader")
+        yield House(
+            database,
+            images,
+            loader,
+            ImageIntake(loader=loader, stores=stores, host=HOST, note_residue=lambda: None),
+            stores,
+            root,
+            events,
+        )
 
 
 def check_whole(house: House, loaded: Sequence[LoadedImage]) -> None:
@@ -162,7 +178,7 @@ async def test_a_body_that_breaks_off_is_refused_with_its_reason_and_leaves_noth
     archive = tar_of(docker_archive())
     async with house_at(tmp_path) as house:
         with pytest.raises(type(error)) as refused:
-            await house.loader.ask(ImageLoader.load, Body(archive[: len(archive) // 2], error=error))
+            await house.intake.load(Body(archive[: len(archive) // 2], error=error))
         assert str(refused.value) == str(error)
         assert house.stored() == NOTHING
         check_whole(house, await house.load(docker_archive()))
@@ -184,7 +200,7 @@ async def test_a_bad_archive_is_refused_and_leaves_what_was_there(archive: bytes
         good = await house.import_tar("docker.io/library/good:1")
         before = house.stored(), house.indexed()
         with pytest.raises(InvalidParameter):
-            await house.loader.ask(ImageLoader.load, Body(archive))
+            await house.intake.load(Body(archive))
         assert (house.stored(), house.indexed()) == before
         assert list(await house.names()) == [good.image.id]
         assert house.crashes == []
@@ -251,44 +267,43 @@ async def test_loads_are_done_one_after_another(tmp_path: Path) -> None:
         assert house.crashes == []
 
 
-async def test_a_load_whose_asker_has_gone_is_finished_and_the_next_one_follows(tmp_path: Path) -> None:
-    is_arriving = anyio.Event()
+class Stuck(Body):
+    """It tells when it has been begun, and never ends."""
 
-    class Noted(Body):
-        async def receive(self) -> bytes:
-            is_arriving.set()
-            return await super().receive()
+    def __init__(self, content: bytes = b"") -> None:
+        super().__init__(content)
+        self.is_arriving = anyio.Event()
 
+    async def receive(self) -> bytes:
+        data = await super().receive()
+        if data:
+            return data
+        self.is_arriving.set()
+        await anyio.sleep_forever()
+        return b""
+
+
+async def test_a_load_whose_client_has_gone_leaves_nothing(tmp_path: Path) -> None:
     async with house_at(tmp_path) as house:
+        body = Stuck(tar_of(docker_archive(tags=["a:1"])))
         async with anyio.create_task_group() as tasks:
-            body: ByteStream = Noted(tar_of(docker_archive(tags=["a:1"])))
-            tasks.start_soon(house.loader.ask, ImageLoader.load, body)
-            await is_arriving.wait()
+            tasks.start_soon(house.intake.load, body)
+            await body.is_arriving.wait()
             tasks.cancel_scope.cancel()
-        imported = await house.import_tar("docker.io/library/b:1")
-        names = await house.names()
-        assert names[imported.image.id] == ("docker.io/library/b:1",)
-        assert ("docker.io/library/a:1",) in names.values()
+        assert house.stored() == NOTHING
+        assert await house.names() == {}
+        assert house.crashes == []
 
 
-async def test_a_body_that_never_ends_does_not_keep_the_loader_from_stopping(tmp_path: Path) -> None:
-    is_arriving = anyio.Event()
-
-    class Endless(Body):
-        async def receive(self) -> bytes:
-            is_arriving.set()
-            await anyio.sleep_forever()
-            return b""
-
-    stores = open_stores(tmp_path, ready_trees_max=0)
-    async with Supervisor() as supervisor:
-        database = await supervisor.start(lambda: Database(tmp_path / "db"), name="database")
-        images = await supervisor.start(lambda: ImageStore(database), name="images")
-        loader = await supervisor.start(
-            lambda: loader_of(images, stores),
-            name="loader",
-            stop_timeout_s=0.01,
-        )
-        loader.tell(ImageLoader.load, Endless(b""))
-        await is_arriving.wait()
-    assert names_in(tmp_path / "content" / "ingest") == []
+async def test_a_client_that_sends_slowly_holds_up_nobody(tmp_path: Path) -> None:
+    async with house_at(tmp_path) as house:
+        bodies = [Stuck() for _ in range(INTAKES_MAX - 1)]
+        async with anyio.create_task_group() as tasks:
+            for body in bodies:
+                tasks.start_soon(house.intake.load, body)
+                await body.is_arriving.wait()
+            imported = await house.import_tar("docker.io/library/b:1")
+            assert list(await house.names()) == [imported.image.id]
+            assert await house.loader.ask(ImageLoader.discard, imported.image) == ()
+            tasks.cancel_scope.cancel()
+        assert names_in(tmp_path / "staging") == []

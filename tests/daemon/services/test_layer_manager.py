@@ -14,7 +14,7 @@ from actors import ActorCrashed, ChildCrashed, Event, Ref, Supervisor
 from daemon.errors import InvalidParameter
 from daemon.services.layer_manager import PREPARE_BATCH, LayerManager, do_each
 from daemon.storage.recovery import Stores, open_stores
-from tests.daemon.storage.making import names_in, write
+from tests.daemon.storage.making import names_in, put_layer, write
 from tests.daemon.storage.records import id_of, layer
 
 LOW, HIGH = layer(b"low").chain_id, layer(b"high").chain_id
@@ -30,9 +30,7 @@ class House:
     events: list[Event]
 
     def commit_layer(self, chain_id: str, file: str) -> None:
-        with self.stores.layers.build() as build:
-            write(build.target, file)
-            build.commit(chain_id)
+        put_layer(self.stores.layers, chain_id, lambda target: write(target, file))
 
     def containers(self) -> list[str]:
         return sorted(self.stores.containers.names())

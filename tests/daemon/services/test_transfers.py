@@ -127,7 +127,7 @@ async def test_there_is_a_limit() -> None:
         progresses = [Progress() for _ in range(TRANSFERS_MAX)]
         for progress in progresses:
             await transfers.ask(Transfers.start, work, progress)
-        with pytest.raises(Unavailable, match="more than 64 pulls and pushes"):
+        with pytest.raises(Unavailable, match="more than 64 pulls, pushes and loads at a time"):
             await transfers.ask(Transfers.start, work, Progress())
 
 

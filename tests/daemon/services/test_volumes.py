@@ -19,7 +19,7 @@ from daemon.storage.database import Database
 from daemon.storage.recovery import Stores, open_stores
 from daemon.volume import Volume
 from tests.daemon.harness import crash
-from tests.daemon.storage.making import names_in, write
+from tests.daemon.storage.making import names_in, put_layer, write
 from tests.daemon.storage.records import container, id_of, layer, volume
 
 pytestmark = pytest.mark.anyio
@@ -155,9 +155,7 @@ async def test_a_named_volume_outlives_its_containers(tmp_path: Path) -> None:
 
 async def test_an_empty_volume_gets_the_content_of_the_container_if_it_is_to_be_filled(tmp_path: Path) -> None:
     async with house_at(tmp_path) as house:
-        with house.stores.layers.build() as build:
-            write(build.target, "data/file")
-            build.commit(LAYER)
+        put_layer(house.stores.layers, LAYER, lambda target: write(target, "data/file"))
         house.stores.containers.create(A, (house.stores.layers.path(LAYER),), "/data/work")
         uses = (use("filled"), use("bare", is_filled=False), use("elsewhere", destination="/none"))
         await house.volumes.ask(Volumes.acquire, A, uses, 1)

@@ -18,10 +18,10 @@ import pytest
 
 from daemon.container import ContainerConfig
 from daemon.image import LoadedImage
-from daemon.storage.archive import load_archive
+from daemon.storage.archive import Rootfs, receive_archive, receive_rootfs, stage_archive, stage_rootfs
 from daemon.storage.attributes import make_opaque, make_whiteout
-from daemon.storage.content import ContentStore
-from daemon.storage.layers import LayerStore
+from daemon.storage.content import ContentStore, Ingest
+from daemon.storage.layers import LayerBuild, LayerStore
 from daemon.storage.oci import (
     CONFIG_TYPE,
     LAYER_GZIP_TYPE,
@@ -31,6 +31,7 @@ from daemon.storage.oci import (
     digest_of,
     machine_platform,
 )
+from daemon.storage.staged import Area, commit
 from daemon.storage.unpack import Limits
 
 Layers = tuple[Path, Path, Path]
@@ -220,6 +221,20 @@ def opened(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
+def put_blob(store: ContentStore, content: bytes, root: Path) -> str:
+    """Its digest; it arrives in `root`."""
+    ingest = Ingest(root)
+    ingest.write(content)
+    store.adopt(ingest.path, digest := ingest.seal().digest)
+    return digest
+
+
+def put_layer(store: LayerStore, chain_id: str, fill: Callable[[Path], object]) -> None:
+    build = LayerBuild.made_in(store.root)
+    fill(build.target)
+    store.adopt(build.home, chain_id)
+
+
 @attrs.frozen
 class Stores:
     root: Path
@@ -227,7 +242,30 @@ class Stores:
     layers: LayerStore
 
     def load(self, archive: bytes, limits: Limits | None = None) -> tuple[LoadedImage, ...]:
-        return load_archive(io.BytesIO(archive), self.content, self.layers, limits=limits)
+        """What the daemon and its worker do between them, in one process."""
+        with self.area() as area:
+            files = receive_archive(io.BytesIO(archive), area)
+            staged = stage_archive(files, self.layers, area, limits=limits)
+            commit(staged, area, self.content, self.layers)
+        return staged.images
+
+    def import_rootfs(self, rootfs: bytes, into: Rootfs, limits: Limits | None = None) -> LoadedImage:
+        """The same for a root file system."""
+        with self.area() as area:
+            files, layer = receive_rootfs(io.BytesIO(rootfs), area)
+            staged = stage_rootfs(files, layer, into, self.layers, area, limits=limits)
+            commit(staged, area, self.content, self.layers)
+        (loaded,) = staged.images
+        return loaded
+
+    @contextlib.contextmanager
+    def area(self) -> Iterator[Area]:
+        (self.root / "staging").mkdir(exist_ok=True)
+        area = Area.made_in(self.root)
+        try:
+            yield area
+        finally:
+            area.remove()
 
     def files(self) -> list[str]:
         return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if not path.is_dir())
@@ -258,4 +296,4 @@ def check_is_whole(stores: Stores, loaded: LoadedImage) -> None:
     assert (top / "app").read_bytes() == b"program"
     assert image.config == ContainerConfig(cmd=("sh",), env=("A=1",))
     assert (image.architecture, image.os, image.created) == (HERE, "linux", "2024-01-02T03:04:05Z")
-    assert not list((stores.root / "content/ingest").iterdir())
+    assert names_in(stores.root / "staging") == []

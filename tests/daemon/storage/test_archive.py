@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -14,7 +13,7 @@ import pytest
 from daemon.container import ContainerConfig
 from daemon.errors import InvalidParameter
 from daemon.image import History, LoadedImage
-from daemon.storage.archive import import_rootfs
+from daemon.storage.archive import Rootfs
 from daemon.storage.image_config import decode_config
 from daemon.storage.oci import (
     INDEX_TYPE,
@@ -162,15 +161,10 @@ class TestImport:
     CREATED = "2024-01-02T03:04:05.6Z"
 
     def take(self, stores: Stores, rootfs: bytes, limits: Limits | None = None) -> LoadedImage:
-        return import_rootfs(
-            io.BytesIO(rootfs),
-            stores.content,
-            stores.layers,
-            config=ContainerConfig(cmd=("sh",)),
-            created=self.CREATED,
-            references=("a:1",),
-            limits=limits,
+        into = Rootfs(
+            config=ContainerConfig(cmd=("sh",)), created=self.CREATED, message="Imported from -", references=("a:1",)
         )
+        return stores.import_rootfs(rootfs, into, limits)
 
     @pytest.mark.parametrize("compression", COMPRESSIONS)
     def test_a_root_file_system_is_an_image_of_one_layer(self, compression: str, stores: Stores) -> None:

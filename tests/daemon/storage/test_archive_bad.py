@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,10 +13,11 @@ import pytest
 
 from daemon.errors import InvalidParameter, System
 from daemon.storage import intake
-from daemon.storage import layers as layers_module
-from daemon.storage.archive import load_archive
+from daemon.storage import staged as staged_module
+from daemon.storage.archive import receive_archive
 from daemon.storage.oci import (
     JSON_BYTES_MAX,
+    MANIFEST_TYPE,
     digest_of,
 )
 from daemon.storage.unpack import Limits
@@ -117,6 +119,15 @@ BAD: dict[str, tuple[bytes, str]] = {
     "a name that leads out": (tar_of({"../evil": b"x"}), "'..'"),
     "a link that leads out": (tar_of({}, {"manifest.json": "../../etc/passwd"}), "out of the archive"),
     "an absolute link": (tar_of({}, {"manifest.json": "/etc/passwd"}), "out of the archive"),
+    "a layer that is compressed twice": (
+        changed(lambda files: files.update({"x/layer.tar": gzip.compress(gzip.compress(BASE))})),
+        "invalid archive: it is truncated",
+    ),
+    "a digest that is a path": (
+        tar_of(layout({}, {"mediaType": MANIFEST_TYPE, "digest": "sha256:../../x", "size": 0})),
+        "invalid digest 'sha256:../../x'",
+    ),
+    "noise": (random.Random(1).randbytes(20_000), "invalid archive: damaged header"),
     "links in a circle": (tar_of({}, {"manifest.json": "b", "b": "manifest.json"}), "too many links"),
     "a layout with other content": (bad_layout(flip_blobs), "in place of sha256:"),
     "a layout without its content": (bad_layout(drop_blobs), "is missing"),
@@ -186,7 +197,7 @@ def test_a_failed_sync_is_not_tried_again(stores: Stores, monkeypatch: pytest.Mo
         calls.append(path)
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(layers_module, "sync_file_system", fail)
+    monkeypatch.setattr(staged_module, "sync_file_system", fail)
     with pytest.raises(System, match="Input/output error"):
         stores.load(tar_of(docker_archive()))
     assert len(calls) == 1
@@ -210,8 +221,8 @@ def test_a_stream_that_breaks_off_leaves_nothing(stores: Stores) -> None:
                 raise ConnectionResetError(104, "Connection reset by peer")
             return data
 
-    with pytest.raises(ConnectionResetError):
-        load_archive(Broken(), stores.content, stores.layers)
+    with pytest.raises(ConnectionResetError), stores.area() as area:
+        receive_archive(Broken(), area)
     assert stores.files() == EMPTY
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import DaemonError, InvalidParameter
+from daemon.storage import copy_in as copy_in_module
 from daemon.storage.container_view import ContainerView, Mounting
-from daemon.storage.copy_in import Rules, copy_in
+from daemon.storage.copy_in import SYNCED_SINGLY_MAX, Rules, copy_in
 from daemon.storage.tar_out import tar_of_tree
 from daemon.storage.unpack import Limits
 from tests.daemon.storage.making import (
@@ -242,6 +243,30 @@ class TestRefusals:
                 tar = tar_by(adding("d/0/f", "d/1/f", "d/2/f", content=b"x" * 6))
                 copy_in(tar, ContainerView(layers), "/", RULES, limits=limits)
 
+    @pytest.mark.parametrize("count", [1, SYNCED_SINGLY_MAX, SYNCED_SINGLY_MAX + 1])
+    def test_a_small_copy_does_not_wait_for_what_others_write(
+        self, count: int, layers: Layers, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        synced: list[str] = []
+        fsync = os.fsync
+
+        def noting(descriptor: int) -> None:
+            synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))  # noqa: PTH115 - a link of the kernel's
+            fsync(descriptor)
+
+        monkeypatch.setattr(os, "fsync", noting)
+        monkeypatch.setattr(copy_in_module, "sync_file_system", lambda path: synced.append(f"all of {path}"))
+        (layers[0] / "d").mkdir()
+        names = [f"d/{number}" for number in range(count)]
+        copied(layers, adding(*names))
+        upper = str(layers[0])
+        singly = {upper, f"{upper}/d", *(f"{upper}/{name}" for name in names)}
+        if count > SYNCED_SINGLY_MAX:
+            assert f"all of {upper}" in synced
+        else:
+            assert singly <= set(synced)
+            assert f"all of {upper}" not in synced
+
     def test_copies_cannot_be_stacked_deeper_than_a_tree_may_be(self, layers: Layers) -> None:
         deep = "d/" * 120
         copied(layers, lambda tar: add(tar, f"{deep}f"))
@@ -362,9 +387,9 @@ class TestMounts:
         secret.mkdir()
         write(secret, "password", "secret")
         flipping = Flipping(data / "d", secret)
-        archive = tar_by(adding(*(f"d/{number}" for number in range(20)))).getvalue()
+        archive = tar_by(adding(*(f"d/{number}" for number in range(10)))).getvalue()
         with flipping:
-            for _ in range(50):
+            for _ in range(20):
                 view = ContainerView(layers, (volume,))
                 with contextlib.suppress(DaemonError):
                     copy_in(io.BytesIO(archive), view, "/data", RULES)

@@ -23,7 +23,6 @@ IN_ORDER = Listing(
         Kind.VOLUME: frozenset({"v"}),
         Kind.LAYER: frozenset({CHAIN, "scratch"}),
         Kind.BLOB: frozenset(BLOBS),
-        Kind.INGEST: frozenset(),
         Kind.STAGED: frozenset(),
         Kind.INDEX: frozenset(),
     },

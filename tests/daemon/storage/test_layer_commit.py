@@ -14,7 +14,7 @@ from daemon.image import History, Image
 from daemon.storage.content import ContentStore, Ingest
 from daemon.storage.image_config import decode_config
 from daemon.storage.layer_commit import Draft, commit_layer
-from daemon.storage.layers import LayerBuild
+from daemon.storage.layers import LayerStore
 from daemon.storage.oci import LAYERS_MAX, chain_ids, decode_manifest
 from daemon.storage.recovery import Stores, open_stores
 from tests.daemon.storage.making import names_in
@@ -43,12 +43,12 @@ def draft(parent: Image | None = None, **fields: Any) -> Draft:
 
 
 def commit(upper: Path, drafted: Draft, stores: Stores) -> Image:
-    return commit_layer(upper, drafted, stores.content, stores.layers)
+    return commit_layer(upper, drafted, stores)
 
 
 def stored(root: Path) -> tuple[list[str], list[str], list[str]]:
     content = root / "content"
-    return names_in(content / "blobs" / "sha256"), names_in(root / "layers"), names_in(content / "ingest")
+    return names_in(content / "blobs" / "sha256"), names_in(root / "layers"), names_in(root / "staging")
 
 
 def test_the_image_has_the_parents_layers_and_one_of_what_was_written(
@@ -123,7 +123,14 @@ def test_what_is_refused_leaves_nothing(
 
 
 @pytest.mark.parametrize(
-    ("owner", "method"), [(Ingest, "seal"), (Ingest, "commit"), (LayerBuild, "commit"), (ContentStore, "contains")]
+    ("owner", "method"),
+    [
+        (Ingest, "seal"),
+        (ContentStore, "contains"),
+        (ContentStore, "adopt"),
+        (LayerStore, "adopt"),
+        (LayerStore, "sync"),
+    ],
 )
 def test_a_disk_that_fails_leaves_nothing(
     owner: type, method: str, tmp_path: Path, stores: Stores, upper: Path, monkeypatch: pytest.MonkeyPatch

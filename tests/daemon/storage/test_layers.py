@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon.errors import InvalidParameter, System
-from daemon.storage import layers as layers_module
-from daemon.storage.layers import LayerStore
+from daemon.errors import InvalidParameter
+from daemon.storage.layers import LayerBuild, LayerStore
 from daemon.storage.oci import digest_of
-from tests.daemon.storage.making import names_in
+from tests.daemon.storage.making import names_in, put_layer
 
 A, B = digest_of(b"a"), digest_of(b"b")
 
@@ -23,12 +22,10 @@ def store(tmp_path: Path) -> LayerStore:
 
 
 def put(store: LayerStore, chain_id: str, content: str = "x") -> None:
-    with store.build() as build:
-        (build.target / "f").write_text(content)
-        build.commit(chain_id)
+    put_layer(store, chain_id, lambda target: (target / "f").write_text(content))
 
 
-def test_a_committed_layer_is_found_by_its_chain_id(store: LayerStore, tmp_path: Path) -> None:
+def test_an_adopted_layer_is_found_by_its_chain_id(store: LayerStore, tmp_path: Path) -> None:
     put(store, A)
     assert store.contains(A)
     assert store.path(A) == tmp_path / "layers" / A.removeprefix("sha256:") / "diff"
@@ -44,32 +41,6 @@ def test_the_store_is_0700_and_the_root_of_a_layer_0755_whatever_the_umask(tmp_p
         os.umask(before)
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "layers", store.path(A).parent, store.path(A))]
     assert modes == [0o700, 0o700, 0o755]
-
-
-def test_an_abandoned_build_leaves_nothing(store: LayerStore, tmp_path: Path) -> None:
-    with store.build() as build:
-        (build.target / "f").write_text("x")
-    build.discard()
-    assert names_in(tmp_path / "layers") == []
-
-
-def test_a_layer_that_is_there_is_kept(store: LayerStore, tmp_path: Path) -> None:
-    put(store, A, "first")
-    put(store, A, "second")
-    assert (store.path(A) / "f").read_text() == "first"
-    assert names_in(tmp_path / "layers") == [A.removeprefix("sha256:")]
-
-
-def test_a_failing_disk_is_a_system_error_and_leaves_no_layer(
-    store: LayerStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(_: Path) -> None:
-        raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr(layers_module, "sync_file_system", fail)
-    with pytest.raises(System, match=r"^cannot commit a layer: Input/output error$"):
-        put(store, A)
-    assert names_in(tmp_path / "layers") == []
 
 
 def test_deleting_is_harmless_twice_and_leaves_nothing(store: LayerStore, tmp_path: Path) -> None:
@@ -89,7 +60,7 @@ def test_what_is_no_digest_never_becomes_a_path(store: LayerStore, chain_id: str
 def test_a_sweep_removes_builds_and_layers_that_nobody_names(store: LayerStore, tmp_path: Path) -> None:
     put(store, A)
     put(store, B)
-    left = store.build()  # A crash runs no clean-up.
+    left = LayerBuild.made_in(store.root)
     (left.target / "half").write_text("x")
     removed = LayerStore(tmp_path / "layers").sweep({A})
     assert len(removed) == 2

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import uuid
@@ -22,7 +23,7 @@ from daemon.storage.recovery import (
     take_clean_marker,
 )
 from daemon.volume import Volume
-from tests.daemon.storage.making import names_in, write
+from tests.daemon.storage.making import names_in, put_blob, put_layer, write
 from tests.daemon.storage.records import container, id_of, image, layer, volume
 
 LAYER = layer(b"layer")
@@ -59,14 +60,8 @@ def disk(tmp_path: Path) -> Disk:
     root = tmp_path / "root"
     root.mkdir()
     stores = open_stores(root, ready_trees_max=1)
-    blobs = []
-    for content in (b"config", b"manifest", b"blob"):
-        with stores.content.ingest() as ingest:
-            ingest.write(content)
-            blobs.append(ingest.commit().digest)
-    with stores.layers.build() as build:
-        write(build.target, "etc/passwd")
-        build.commit(LAYER.chain_id)
+    blobs = [put_blob(stores.content, content, root) for content in (b"config", b"manifest", b"blob")]
+    put_layer(stores.layers, LAYER.chain_id, lambda target: write(target, "etc/passwd"))
     stored = attrs.evolve(
         image(), id=blobs[0], manifest_digest=blobs[1], layers=(attrs.evolve(LAYER, digest=blobs[2]),)
     )
@@ -88,7 +83,6 @@ RESIDUE = {
     "a container being removed": f"staging/containers-{id_of(2)}.removed/diff/half",
     "a container that nobody was told of": f"containers/{id_of(2)}/diff/file",
     "a volume that nobody was told of": "volumes/w/_data/file",
-    "an ingest": "content/ingest/tmp123",
     "a blob without a record": f"content/blobs/sha256/{'0' * 64}",
     "an index being written": "content/.replace-123",
     "a layer without a record": f"layers/{'0' * 64}/diff/file",
@@ -141,10 +135,19 @@ def test_a_container_whose_image_has_no_record_is_made_again_all_the_same(disk: 
     assert names_in(disk.stores.containers.path(id_of(1)) / "diff") == ["srv"]
 
 
+def test_the_index_is_as_the_records_are_whatever_a_crash_has_left_in_it(disk: Disk) -> None:
+    index = disk.root / "content/index.json"
+    for images, names in ((disk.images, ["docker.io/library/a:1"]), ((), [])):
+        index.write_text("{")
+        attrs.evolve(disk, images=images).recover()
+        found = json.loads(index.read_text())["manifests"]
+        assert [entry["annotations"]["io.containerd.image.name"] for entry in found] == names
+
+
 def test_nothing_of_an_empty_database_is_kept(disk: Disk) -> None:
     empty = Disk(disk.root, disk.stores)
     assert empty.recover() == (6, 0)
-    for store in ("containers", "volumes", "layers", "staging", "content/blobs/sha256", "content/ingest"):
+    for store in ("containers", "volumes", "layers", "staging", "content/blobs/sha256"):
         assert names_in(disk.root / store) == []
 
 

@@ -123,7 +123,7 @@ def extension(kind: bytes, payload: bytes, size: int | None = None) -> bytes:
 @pytest.mark.parametrize(
     ("archive", "text"),
     [
-        (b"x" * 512, "not an octal number"),
+        (b"x" * 512, "a number in it is not octal"),
         (extension(b"0", b"")[:-1] + b"x", "damaged header"),
         (extension(b"x", b"", size=EXTENSION_BYTES_MAX + 1), "at most"),
         (extension(b"L", b"", size=8 * 1024**3 - 1), "at most"),

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from daemon.errors import InvalidParameter, System
+from daemon.storage import unpack as unpack_module
 from daemon.storage.unpack import Limits, components_of, measure_layer, unpack_layer
 from tests.daemon.storage.making import (
     Build,
@@ -21,6 +22,7 @@ from tests.daemon.storage.making import (
     add_files,
     add_link,
     add_symlink,
+    adding,
     names_in,
     needs_root,
     tar_by,
@@ -215,6 +217,16 @@ def test_a_layer_cut_between_two_entries_is_refused_where_its_end_is_required(ta
     assert unpack_layer(io.BytesIO(whole[:1024]), target).entries == 1
     with pytest.raises(InvalidParameter, match="truncated"):
         unpack_layer(io.BytesIO(whole[:1024]), target, is_end_required=True)
+
+
+def test_a_large_layer_goes_to_the_disk_as_it_comes_and_not_in_one_go(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpack_module, "UNSYNCED_BYTES_MAX", 10)
+    synced: list[list[str]] = []
+    monkeypatch.setattr(unpack_module, "sync_file_system_of", lambda _: synced.append(names_in(target)))
+    unpack_layer(tar_by(adding("a", "b", "c", "d", "e", content=b"12345")), target)
+    assert synced == [["a", "b"], ["a", "b", "c", "d"]]
 
 
 def test_names_are_reduced_to_their_components() -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import InvalidParameter
-from daemon.storage.layers import LayerStore
+from daemon.storage.disk import remove_tree
+from daemon.storage.layers import LayerBuild, LayerStore
 from daemon.storage.unpack import PATH_DEPTH_MAX, Limits, unpack_layer
 from tests.daemon.storage.making import (
     Build,
@@ -100,6 +101,19 @@ def file_as_directory(tar: tarfile.TarFile) -> None:
     add(tar, "f/g")
 
 
+def path_max_chain(tar: tarfile.TarFile) -> None:
+    """Links whose resolution is longer than PATH_MAX, behind which others have escaped (CVE-2025-4517)."""
+    component, inner = "d" * 247, ""
+    for step in "abcdefghijklmnop":
+        add_directory(tar, f"{inner}{component}")
+        add_symlink(tar, f"{inner}{step}", component)
+        inner += f"{component}/"
+    chain = "a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p"
+    add_symlink(tar, f"{chain}/{'l' * 254}", "../" * 16)
+    add_symlink(tar, "escape", f"{chain}/{'l' * 254}/../../outside")
+    add(tar, "escape/evil", b"x")
+
+
 HOSTILE: dict[str, tuple[Build, str]] = {
     "a name that leads out": (lambda tar: add(tar, "../../outside/evil"), "'..'"),
     "a name that leads out in the middle": (lambda tar: add(tar, "a/../../../outside/evil"), "'..'"),
@@ -117,6 +131,9 @@ HOSTILE: dict[str, tuple[Build, str]] = {
     "a hard link to a directory": (link_to_directory, "no regular file"),
     "a hard link to the root": (lambda tar: add_link(tar, "hard", "./"), "hard link to"),
     "a hard link to itself": (lambda tar: add_link(tar, "hard", "hard"), "hard link to"),
+    "a hard link to the empty name": (lambda tar: add_link(tar, "hard", ""), "a name is 1 to"),
+    "a hard link to a name like a directory's": (lambda tar: add_link(tar, "hard", "soft/"), "no regular file"),
+    "a chain of links longer than a path": (path_max_chain, "symbolic link is in the way"),
     "a hard link in place of its target's directory": (link_over_its_target, "no regular file"),
     "a file as a directory": (file_as_directory, "not a directory"),
     "the root as a file": (lambda tar: add(tar, "./", b"x"), "the root is a directory"),
@@ -146,8 +163,8 @@ HOSTILE: dict[str, tuple[Build, str]] = {
     ),
     "a type nobody knows": (lambda tar: add(tar, "a", type=b"Z"), "not supported"),
     "a sparse file": (lambda tar: add(tar, "a", pax_headers={"GNU.sparse.major": "1"}), "sparse"),
-    "more entries than allowed": (lambda tar: add_files(tar, *map(str, range(21))), "more than 20 entries"),
-    "more parents than allowed": (lambda tar: add(tar, "a/" * 20 + "f"), "more than 20 entries"),
+    "more entries than allowed": (lambda tar: add_files(tar, *map(str, range(41))), "more than 40 entries"),
+    "more parents than allowed": (lambda tar: add(tar, "a/" * 40 + "f"), "more than 40 entries"),
     "more bytes than allowed": (lambda tar: add(tar, "a", b"x" * 4097), "larger than 4096 bytes"),
 }
 
@@ -171,8 +188,10 @@ def test_a_hostile_layer_is_refused_and_leaves_nothing_anywhere(case: str, tmp_p
     outside.mkdir()
     (outside / "victim").write_bytes(b"untouched")
     before = snapshot(tmp_path)
-    with pytest.raises(InvalidParameter, match=r"^invalid archive: ") as refused, layers.build() as place:
-        unpack_layer(tar_by(build), place.target, limits=Limits(entries=20, file_bytes=4096))
+    place = LayerBuild.made_in(layers.root)
+    with pytest.raises(InvalidParameter, match=r"^invalid archive: ") as refused:
+        unpack_layer(tar_by(build), place.target, limits=Limits(entries=40, file_bytes=4096))
+    remove_tree(place.home)
     assert text in str(refused.value)
     assert str(tmp_path) not in str(refused.value)
     assert snapshot(tmp_path) == before
