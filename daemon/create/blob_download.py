@@ -56,12 +56,12 @@ class Download:
         """
         try:
             file = await self._file_in_full()
+            self.progress.update(self.name, "Verifying Checksum")
+            received = await anyio.to_thread.run_sync(self.files.complete, file)
         except BaseException:
             with anyio.CancelScope(shield=True):  # short: it unlinks a file
                 await self._discard()
             raise
-        self.progress.update(self.name, "Verifying Checksum")
-        received = await anyio.to_thread.run_sync(self.files.complete, file)
         if received.content != self.blob:
             raise InvalidParameter(f"filesystem layer verification failed for digest {self.blob.digest}")
         self.progress.update(self.name, "Download complete")
