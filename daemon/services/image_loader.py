@@ -8,8 +8,7 @@ back.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -24,20 +23,17 @@ from daemon.reference import parse_reference
 from daemon.services.image_store import ImageStore, NamedImage
 from daemon.services.intake_process import IntakeProcess
 from daemon.storage.archive import Delivery
-from daemon.storage.findings import index_entry
 from daemon.storage.layer_commit import Draft, commit_layer
 from daemon.storage.oci import IndexEntry
-from daemon.storage.recovery import Stores
+from daemon.storage.recovery import Stores, index_entry
 from daemon.storage.staged import commit
 
 _log = logging.getLogger(__name__)
 
 
 class ImageLoader:
-    def __init__(self, images: Ref[ImageStore], stores: Stores, *, note_residue: Callable[[], None]) -> None:
-        """`note_residue` is called when the disk has failed: then something may be left that no record names."""
+    def __init__(self, images: Ref[ImageStore], stores: Stores) -> None:
         self._images = images
-        self._note_residue = note_residue
         self._stores = stores
         self._content, self._layers = stores.content, stores.layers
 
@@ -56,15 +52,13 @@ class ImageLoader:
                 check_delivered(staged.images, delivery)
                 given = {file.content.digest: file.name for file in delivery.files}
             work = partial(commit, staged, intake.area, self._content, self._layers, given=given)
-            with self._noting_residue():
-                await anyio.to_thread.run_sync(work)
-                return await self._record(staged.images, may_be_digests=delivery is not None)
+            await anyio.to_thread.run_sync(work)
+            return await self._record(staged.images, may_be_digests=delivery is not None)
 
     async def commit(self, upper: Path, draft: Draft, references: tuple[str, ...]) -> Image:
         """The image of a draft and what is in `upper`, durable, under these full references. See `commit_layer`."""
-        with self._noting_residue():
-            image = await anyio.to_thread.run_sync(commit_layer, upper, draft, self._stores)
-            await self._record((LoadedImage(image=image, references=references),))
+        image = await anyio.to_thread.run_sync(commit_layer, upper, draft, self._stores)
+        await self._record((LoadedImage(image=image, references=references),))
         return image
 
     async def write_index(self) -> None:
@@ -73,7 +67,6 @@ class ImageLoader:
         try:
             await anyio.to_thread.run_sync(self._content.write_index, entries)
         except System as error:
-            self._note_residue()
             _log.error("index.json is not up to date: %s", error)
 
     async def discard(self, image: Image) -> tuple[str, ...]:
@@ -94,17 +87,8 @@ class ImageLoader:
             for chain_id in gone:
                 self._layers.delete(chain_id)
 
-        with self._noting_residue():
-            await anyio.to_thread.run_sync(remove)
+        await anyio.to_thread.run_sync(remove)
         return gone
-
-    @contextmanager
-    def _noting_residue(self) -> Iterator[None]:
-        try:
-            yield
-        except System:
-            self._note_residue()
-            raise
 
     async def _record(self, loaded: Sequence[LoadedImage], *, may_be_digests: bool = False) -> tuple[LoadedImage, ...]:
         recorded = []
@@ -132,7 +116,7 @@ class ImageLoader:
 
         def sweep() -> None:
             self._content.sweep({digest for named in known for digest in named.image.digests})
-            self._layers.sweep({chain_id for named in known for chain_id in named.image.chain_ids})
+            self._layers.recover({chain_id for named in known for chain_id in named.image.chain_ids})
 
         await anyio.to_thread.run_sync(sweep)
 

@@ -1,8 +1,6 @@
 """The disk's failures as one kind of error, and the ways to make bytes durable.
 
-A sync that failed is no answer to anybody. The kernel may have dropped the pages and reports success the next time ("Can
-applications recover from fsync failures?", ATC 20), so it is never tried again: `SyncFailed` ends the daemon, and the next one
-recovers.
+An fsync is never tried a second time: after a failure the kernel may have dropped the pages and reports success.
 """
 
 from __future__ import annotations
@@ -15,10 +13,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.errors import SyncFailed, System, Unavailable, disk_full
-from daemon.storage.failpoints import failpoint
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
+from daemon.errors import System, Unavailable
 
 WRITING_BYTES = 8 << 20
 """As much as is worth an order of its own to a disk; 30 ms for a slow one."""
@@ -30,50 +25,44 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @contextlib.contextmanager
 def disk(purpose: str) -> Iterator[None]:
-    """Turns an OSError into System, without the host's paths: the text may reach a client. One text for every full disk.
+    """Turns an OSError into System, without the host's paths: the text may reach a client.
 
     Raises Unavailable if there were no descriptors left: that passes.
     """
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
-            raise disk_full() from error
         if error.errno in (errno.EMFILE, errno.ENFILE):
             raise Unavailable("too many open files, try again") from error
         raise System(f"cannot {purpose}: {error.strerror or error}") from error
 
 
 def sync_file(path: Path) -> None:
-    """Make a file's content durable. Raises OSError where it cannot be opened, SyncFailed."""
-    with _opened(path, os.O_RDONLY) as descriptor, _syncing():
-        failpoint("disk.sync_file")
+    """Make a file's content durable. Raises OSError."""
+    with _opened(path, os.O_RDONLY) as descriptor:
         os.fsync(descriptor)
 
 
 def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable: a rename is not, before this. Raises as `sync_file`."""
-    with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as descriptor, _syncing():
-        failpoint("disk.sync_directory")
+    """Make the names in a directory durable: a rename is not, before this. Raises OSError."""
+    with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
         os.fsync(descriptor)
 
 
 def sync_file_system(path: Path) -> None:
     """Make everything on the file system of `path` durable: for a tree, one journal commit instead of one per file.
 
-    Raises as `sync_file`.
+    Raises OSError.
     """
     with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
         sync_file_system_of(descriptor)
 
 
 def sync_file_system_of(descriptor: int) -> None:
-    """The same for that of an open file. Raises SyncFailed."""
-    with _syncing():
-        failpoint("disk.sync_file_system")
-        if _libc.syncfs(descriptor) != 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code))
+    """The same for that of an open file. Raises OSError."""
+    if _libc.syncfs(descriptor) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
 
 
 def write_out(descriptor: int, end: int) -> None:
@@ -95,7 +84,6 @@ def _sync_file_range(descriptor: int, offset: int, length: int, flags: int) -> N
 
 def remove_tree(path: Path) -> None:
     """Remove a file or a whole tree; harmless when there is none. Symbolic links are removed, not followed."""
-    failpoint("disk.before_remove_tree")
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -118,14 +106,6 @@ def size_of_tree(path: Path) -> int:
                 status = entry.stat(follow_symlinks=False)
                 sizes[status.st_dev, status.st_ino] = status.st_size
     return sum(sizes.values())
-
-
-@contextlib.contextmanager
-def _syncing() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise SyncFailed(f"the disk cannot make durable what was written: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager

@@ -15,7 +15,6 @@ import os
 from pathlib import Path
 
 from daemon.storage.disk import disk, remove_tree
-from daemon.storage.failpoints import failpoint
 
 FREE_SHARE_MAX = 0.01
 """Of the inodes and bytes that are free when the daemon starts."""
@@ -45,7 +44,6 @@ class ReadyTrees:
 
     def claim(self, target: str) -> bool:
         """Move one to `target`; False when there is none. Raises OSError: there is something at `target`."""
-        failpoint("ready.before_claim")
         if not self._ready:
             return False
         slot = self._ready[-1]
@@ -55,7 +53,6 @@ class ReadyTrees:
             self._to_fill.append(self._ready.pop())
             return False
         self._to_fill.append(self._ready.pop())
-        failpoint("ready.after_claim")
         return True
 
     @property
@@ -73,7 +70,6 @@ class ReadyTrees:
 def make_tree(path: str) -> None:
     """The directories of a container. Raises OSError."""
     os.mkdir(path, 0o700)
-    failpoint("ready.tree_in_part")
     for name, mode in PARTS:
         os.mkdir(f"{path}/{name}", mode)
 

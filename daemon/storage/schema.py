@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 from contextlib import closing
@@ -12,15 +11,12 @@ import attrs
 import msgspec
 
 from daemon.container import Container
-from daemon.errors import DiskFull, System
-from daemon.storage.disk import disk, sync_directory, sync_file
-from daemon.storage.failpoints import failpoint
+from daemon.errors import System
+from daemon.storage.disk import disk
 from daemon.summary import Outline
 
 CHECKPOINT_PAGES = 4000
 """In the write-ahead log when it is copied into the database, while the writer waits: after 1,500 creates or so."""
-LOG_BYTES_MIN = 256 * 1024
-"""Also on a full disk, as long as there is any space: enough for some removals, which make more."""
 FREE_SHARE_MAX = 0.01
 """Of the bytes that are free, for a log that is made beforehand."""
 
@@ -52,13 +48,7 @@ CREATE TABLE IF NOT EXISTS idempotency_keys (
     record BLOB NOT NULL
 ) WITHOUT ROWID;
 """
-SET_ASIDE = """
-CREATE TABLE IF NOT EXISTS set_aside (
-    kind TEXT NOT NULL, key TEXT NOT NULL, name TEXT, record BLOB NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (kind, key)
-) WITHOUT ROWID;
-"""
-"""The networks, the keys and what is set aside (`records.py`) are made at every start where they are missing: the first databases
-did not have them."""
+"""These two, the networks and the keys, are made at every start where they are missing: the first databases did not have them."""
 
 
 def open_database(path: Path) -> sqlite3.Connection:
@@ -74,6 +64,7 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 
 def _open_database(path: Path) -> sqlite3.Connection:
+    is_new = not path.exists()
     connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     try:
         path.chmod(0o600)
@@ -84,18 +75,21 @@ def _open_database(path: Path) -> sqlite3.Connection:
         with closing(connection.execute("PRAGMA user_version")) as cursor:
             version = cursor.fetchone()[0]
         if version == 0:
-            failpoint("schema.before_tables")
             connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         elif version != SCHEMA_VERSION:
             raise System(f"the database has version {version}, this program knows {SCHEMA_VERSION}")
         connection.execute(NETWORKS)
         _add_volume_users(connection)
         connection.execute(IDEMPOTENCY_KEYS)
-        connection.execute(SET_ASIDE)
     except BaseException:
         connection.close()
         raise
-    sync_directory(path.parent)  # SQLite syncs the files, not their names; a first start may not have come this far
+    if is_new:
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)  # SQLite syncs the files, not their names
+        finally:
+            os.close(directory)
     return connection
 
 
@@ -107,16 +101,15 @@ def grow_log(path: Path, bytes_max: int) -> None:
     blocks are there does not. What follows the last frame of a log is no frame, and is ignored (SQLite, "WAL-mode File
     Format"). The log goes when the database is closed.
 
-    Raises System, SyncFailed.
+    Raises System: the disk failed.
     """
     with disk("make room for the database's log"):
         found = os.statvfs(path.parent)
         size = min(bytes_max, int(found.f_bavail * found.f_frsize * FREE_SHARE_MAX))
-        size = max(size, min(bytes_max, LOG_BYTES_MIN))
-        with contextlib.suppress(DiskFull), disk("grow"), path.with_name(f"{path.name}-wal").open("ab") as log:
+        with path.with_name(f"{path.name}-wal").open("ab") as log:
             log.write(bytes(max(0, size - log.tell())))
-        failpoint("schema.log_grown")
-        sync_file(Path(log.name))
+            log.flush()
+            os.fsync(log.fileno())
 
 
 def _add_volume_users(connection: sqlite3.Connection) -> None:
