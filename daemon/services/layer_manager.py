@@ -83,10 +83,13 @@ class LayerManager:
     async def _prepare_trees(self) -> None:
         """Until all are there, or the disk refuses: then the next create is the time to try again."""
         try:
-            while self._trees.ready.has_room:
+            while True:
+                is_busy, self._is_asked = self._is_asked, False
                 await self._thread.submit(lambda: self._trees.ready.prepare(PREPARE_BATCH))
-                if self._is_asked:
-                    self._is_asked = False
+                # What has been asked meanwhile may not have claimed its tree yet: then this was not the last look.
+                if not (self._is_asked or self._trees.ready.has_room):
+                    return
+                if is_busy or self._is_asked:
                     await anyio.sleep(PREPARE_PAUSE_S)
         except System as error:
             _log.warning("no containers' directories are made beforehand for now: %s", error)
