@@ -288,7 +288,6 @@ ANSWERS: list[tuple[str, list[Callable[[bytes], Reply]], str, int]] = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore:Async generator 'http")  # httpx drops its own when a body is not read to its end
 @pytest.mark.parametrize(
     ("answers", "complaint", "tries"), [row[1:] for row in ANSWERS], ids=[row[0] for row in ANSWERS]
 )
@@ -318,7 +317,6 @@ RESUMED: list[tuple[str, list[Reply | Callable[..., Reply]], list[str]]] = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore:Async generator 'http")  # as above
 @pytest.mark.parametrize("anyio_backend", BACKENDS)
 @pytest.mark.parametrize(("answers", "ranges"), [row[1:] for row in RESUMED], ids=[row[0] for row in RESUMED])
 async def test_a_layer_that_broke_off_is_resumed(

@@ -181,7 +181,6 @@ TOKENS = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore:Async generator 'http")  # httpx drops its own when a body is not read to its end
 @pytest.mark.parametrize(("answer", "complaint"), TOKENS)
 async def test_a_token_server_that_does_not_do_its_part_is_the_end(
     registry: ScriptedRegistry, answer: Reply, complaint: str
@@ -249,7 +248,6 @@ async def test_a_token_server_without_tls_is_not_told_the_password(registry: Scr
             await client.manifest("v1")
 
 
-@pytest.mark.filterwarnings("ignore:Async generator 'http")  # httpx drops its own when a body is not read to its end
 async def test_a_document_has_a_size(registry: ScriptedRegistry) -> None:
     registry.on("GET", MANIFEST, Reply(body=b" " * (JSON_BYTES_MAX + 1)))
     async with client_of(registry) as client:
