@@ -18,6 +18,9 @@ from daemon.errors import System, Unavailable
 WRITING_BYTES = 8 << 20
 """As much as is worth an order of its own to a disk; 30 ms for a slow one."""
 
+FREE_SHARE_MAX = 0.01
+"""Of what is free on the disk, for each of the things that are made before they are needed."""
+
 _WAIT_BEFORE, _START_WRITING, _WAIT_AFTER = 1, 2, 4
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -14,10 +14,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from daemon.storage.disk import disk, remove_tree
-
-FREE_SHARE_MAX = 0.01
-"""Of the inodes and bytes that are free when the daemon starts."""
+from daemon.storage.disk import FREE_SHARE_MAX, disk, remove_tree
 
 UPPER = "diff"
 PARTS = (("checkpoints", 0o700), (UPPER, 0o755))

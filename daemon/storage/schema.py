@@ -12,13 +12,11 @@ import msgspec
 
 from daemon.container import Container
 from daemon.errors import System
-from daemon.storage.disk import disk
+from daemon.storage.disk import FREE_SHARE_MAX, disk
 from daemon.summary import Outline
 
 CHECKPOINT_PAGES = 4000
 """In the write-ahead log when it is copied into the database, while the writer waits: after 1,500 creates or so."""
-FREE_SHARE_MAX = 0.01
-"""Of the bytes that are free, for a log that is made beforehand."""
 
 SCHEMA_VERSION = 1
 SCHEMA = """
