@@ -76,7 +76,7 @@ def boatyard(
     command += ["--data-root", str(home / "data"), "--socket", str(home / "socket")]
     if ready_trees is not None:
         command += ["--ready-trees", str(ready_trees)]
-    with _running(command, home, ended_by=signal.SIGTERM) as engine:  # it is to end the process that starts its workers
+    with _running(command, home) as engine:
         yield engine
 
 
@@ -88,7 +88,7 @@ def dockerd(home: Path) -> Iterator[Engine]:
     command = [*_own_mounts(), installed("dockerd"), "--config-file", str(home / "config.json")]
     command += ["--iptables=false", "--ip6tables=false", "--bridge=none", "--host", f"unix://{home / 'socket'}"]
     command += ["--data-root", str(home / "data"), "--exec-root", str(home / "exec"), "--pidfile", str(home / "pid")]
-    with _running(command, home, ended_by=signal.SIGTERM) as engine:  # it is to end its containerd
+    with _running(command, home) as engine:
         yield engine
 
 
@@ -98,7 +98,7 @@ def podman(home: Path) -> Iterator[Engine]:
     command = [*_own_mounts(), installed("podman")]
     command += ["--root", str(home / "data"), "--runroot", str(home / "run"), "--tmpdir", str(home / "tmp")]
     command += ["system", "service", "--time", "0", f"unix://{home / 'socket'}"]
-    with _running(command, home, ended_by=signal.SIGTERM) as engine:
+    with _running(command, home) as engine:
         yield engine
 
 
@@ -117,7 +117,7 @@ def _own_mounts() -> list[str]:
 
 
 @contextmanager
-def _running(command: Sequence[str], home: Path, *, ended_by: signal.Signals) -> Iterator[Engine]:
+def _running(command: Sequence[str], home: Path) -> Iterator[Engine]:
     """As soon as it answers, until it is told to end."""
     with (home / "log").open("ab") as log:
         began = time.perf_counter()
@@ -126,7 +126,7 @@ def _running(command: Sequence[str], home: Path, *, ended_by: signal.Signals) ->
             _wait_answers(process, home, began)
             yield Engine(process, home, time.perf_counter() - began)
         finally:
-            process.send_signal(ended_by)  # nothing happens if it has ended
+            process.terminate()  # not killed: it is to end what it has started, as containerd and our workers' host
             try:
                 process.wait(STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:

@@ -65,14 +65,15 @@ def family_usage(pid: int, proc: Path = Path("/proc")) -> Usage | None:
     parent = usage(pid, proc)
     if parent is None:
         return None
-    members = [parent, *filter(None, (usage(child, proc) for child in _descendants(pid, proc)))]
+    members = [parent, *filter(None, (usage(child, proc) for child in descendants(pid, proc)))]
     waits = [member.run_queue_s for member in members if member.run_queue_s is not None]
     cpu_s = sum(member.cpu_s + member.ended_cpu_s for member in members)
     resident_bytes = sum(member.resident_bytes for member in members)
     return Usage(parent.name, cpu_s, sum(waits) if waits else None, resident_bytes)
 
 
-def _descendants(pid: int, proc: Path) -> Iterator[int]:
+def descendants(pid: int, proc: Path = Path("/proc")) -> Iterator[int]:
+    """The processes that it has started, and those that they have, that still run."""
     for children in (proc / str(pid) / "task").glob("*/children"):  # each thread has its own
         try:
             found = children.read_text().split()
@@ -80,7 +81,7 @@ def _descendants(pid: int, proc: Path) -> Iterator[int]:
             continue
         for child in map(int, found):
             yield child
-            yield from _descendants(child, proc)
+            yield from descendants(child, proc)
 
 
 def parse_stat(text: str) -> tuple[str, list[str]]:

@@ -9,7 +9,7 @@ at a fixed rate cost, by `boatyard-load`, with loads going on and without.
 
     __main__        argv -> rounds -> table
     archive.py      the image: one layer of files that compress as programs do
-    engines.py      starts an engine in a directory of its own; loads, pings
+    loading.py      asks an engine to load the image, and to remove it
     watching.py     memory and pings, while something else is done
 
 dockerd needs root, and its answer promises less: nothing it has loaded is synced, while ours is. Measure on a machine that does

@@ -19,8 +19,10 @@ from rich.console import Console
 from rich.table import Table
 
 from contrib.bench_load.archive import write_archive
-from contrib.bench_load.engines import Engine, boatyard, dockerd, why_no_dockerd
+from contrib.bench_load.loading import load, remove
 from contrib.bench_load.watching import Seen, watching
+from contrib.engines import Engine, NotHere, boatyard, dockerd, installed
+from loadtest.procfs import family_usage
 
 Start = Callable[[Path], AbstractContextManager[Engine]]
 
@@ -37,10 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     console = Console() if sys.stdout.isatty() else Console(width=100)
     engines: dict[str, Start] = {"boatyard": boatyard}
-    if not arguments.only_ours and not (reason := why_no_dockerd()):
-        engines["dockerd"] = dockerd
-    elif not arguments.only_ours:
-        console.print(f"without dockerd: {reason}")
+    if not arguments.only_ours:
+        try:
+            installed("dockerd")
+            engines["dockerd"] = dockerd
+        except NotHere as reason:
+            console.print(f"without dockerd: {reason}")
     with tempfile.TemporaryDirectory(prefix="by-", dir=arguments.directory) as name:
         home = Path(name)
         archive = home / "image.tar"
@@ -58,19 +62,32 @@ def _race(engines: dict[str, Start], archive: Path, home: Path, rounds: int) -> 
     times: dict[str, list[Load]] = {name: [] for name in engines}
     for number in range(rounds):
         for name, start in engines.items():
-            with start(home / f"{name}{number}") as engine:
-                before = engine.cpu_s()
-                seconds = engine.load(archive)
-                times[name].append(Load(seconds, engine.cpu_s() - before))
-                engine.remove()
+            with start(_directory(home, f"{name}{number}")) as engine:
+                before_s = _cpu_s(engine)
+                seconds = load(engine, archive)
+                times[name].append(Load(seconds, _cpu_s(engine) - before_s))
+                remove(engine)
     return times
+
+
+def _directory(home: Path, name: str) -> Path:
+    directory = home / name
+    directory.mkdir()
+    return directory
+
+
+def _cpu_s(engine: Engine) -> float:
+    """Of it and everything it has started: what a busy machine changes least."""
+    usage = family_usage(engine.process.pid)
+    assert usage is not None, "it runs"
+    return usage.cpu_s
 
 
 def _company(archive: Path, home: Path, rate: int, seconds: int) -> tuple[dict[str, float], dict[str, float], Seen]:
     """What creates cost alone, and while loads go on; and what was seen meanwhile."""
-    with boatyard(home / "company") as engine:
-        engine.load(archive)  # what is needed once, such as the process that starts workers
-        engine.remove()
+    with boatyard(_directory(home, "company")) as engine:
+        load(engine, archive)  # what is needed once, such as the process that starts workers
+        remove(engine)
         with watching(engine) as rested:
             quiet = _creates(engine, home, rate, seconds)
         with watching(engine) as seen, _loading(engine, archive):
@@ -85,8 +102,8 @@ def _loading(engine: Engine, archive: Path) -> Iterator[None]:
 
     def repeat() -> None:
         while not is_over.is_set():
-            engine.load(archive)
-            engine.remove()
+            load(engine, archive)
+            remove(engine)
 
     thread = threading.Thread(target=repeat)
     thread.start()
@@ -100,7 +117,7 @@ def _loading(engine: Engine, archive: Path) -> Iterator[None]:
 def _creates(engine: Engine, home: Path, rate: int, seconds: int) -> dict[str, float]:
     """Creates a second, and percentiles of their response times in milliseconds."""
     report = home / "creates.json"
-    command = [sys.executable, "-m", "loadtest", "run", "-H", f"unix://{engine.socket}", "--json", str(report)]
+    command = [sys.executable, "-m", "loadtest", "run", "-H", engine.host, "--json", str(report)]
     command += ["--rate", f"{rate}/s", "-d", f"{seconds}s", "--warmup", "1s"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     found = json.loads(report.read_text())

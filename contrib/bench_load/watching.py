@@ -10,7 +10,9 @@ from pathlib import Path
 
 import attrs
 
-from contrib.bench_load.engines import Connection, Engine, descendants
+from contrib.bench_load.loading import Connection
+from contrib.engines import Engine
+from loadtest.procfs import descendants
 
 _PING_EVERY_S = 0.002
 _LOOK_EVERY_S = 0.02
@@ -39,7 +41,7 @@ class Seen:
 
 @contextlib.contextmanager
 def watching(engine: Engine) -> Iterator[Seen]:
-    seen, is_over = Seen(resting_bytes=_memory(engine.pid)), threading.Event()
+    seen, is_over = Seen(resting_bytes=_memory(engine.process.pid)), threading.Event()
     threads = [threading.Thread(target=target, args=(engine, seen, is_over)) for target in (_ping, _look)]
     for thread in threads:
         thread.start()
@@ -52,7 +54,7 @@ def watching(engine: Engine) -> Iterator[Seen]:
 
 
 def _ping(engine: Engine, seen: Seen, is_over: threading.Event) -> None:
-    with contextlib.closing(Connection(engine.socket)) as connection:
+    with contextlib.closing(Connection(engine)) as connection:
         while not is_over.wait(_PING_EVERY_S):
             started = time.perf_counter()
             connection.request("GET", "/_ping")
@@ -62,8 +64,8 @@ def _ping(engine: Engine, seen: Seen, is_over: threading.Event) -> None:
 
 def _look(engine: Engine, seen: Seen, is_over: threading.Event) -> None:
     while not is_over.wait(_LOOK_EVERY_S):
-        seen.daemon_bytes = max(seen.daemon_bytes, _memory(engine.pid))
-        for below in descendants(engine.pid):
+        seen.daemon_bytes = max(seen.daemon_bytes, _memory(engine.process.pid))
+        for below in descendants(engine.process.pid):
             seen.worker_bytes = max(seen.worker_bytes, _memory(below))
 
 

@@ -12,7 +12,8 @@ import stat
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,21 @@ def test_it_stops_on_a_signal_with_0_and_leaves_no_socket(number: signal.Signals
     assert not (home / "socket").exists()
 
 
+@contextmanager
+def under_load(home: Path, create: Callable[[Daemon, int], None], enough: threading.Event) -> Iterator[Daemon]:
+    """A daemon, when eight clients that `create` have said it is enough; at the end they are waited for."""
+    with running(home) as daemon:
+        with closing(Api(daemon)) as api:
+            assert api.call("POST", "/images/create?fromSrc=-&repo=busybox&tag=latest", rootfs_tar())[0] == 200
+        threads = [threading.Thread(target=create, args=(daemon, worker)) for worker in range(8)]
+        for thread in threads:
+            thread.start()
+        assert enough.wait(60)
+        yield daemon
+        for thread in threads:
+            thread.join(60)
+
+
 def test_stopped_under_load_every_request_is_answered_and_the_next_start_has_nothing_to_recover(home: Path) -> None:
     acknowledged: set[str] = set()
     refused: list[str] = []
@@ -66,16 +82,8 @@ def test_stopped_under_load_every_request_is_answered_and_the_next_start_has_not
                 if len(acknowledged) >= 200:
                     enough.set()
 
-    with running(home) as daemon:
-        with closing(Api(daemon)) as api:
-            assert api.call("POST", "/images/create?fromSrc=-&repo=busybox&tag=latest", rootfs_tar())[0] == 200
-        threads = [threading.Thread(target=create, args=(daemon, worker)) for worker in range(8)]
-        for thread in threads:
-            thread.start()
-        assert enough.wait(60)
+    with under_load(home, create, enough) as daemon:
         assert daemon.stop(signal.SIGTERM) == 0
-        for thread in threads:
-            thread.join(60)
     assert not unanswered
     assert set(refused) <= {"the daemon is stopping"}
     with running(home) as daemon, closing(Api(daemon)) as api:
@@ -198,16 +206,8 @@ def test_killed_under_load_every_acknowledged_container_is_there_and_nothing_els
                 if len(acknowledged) >= 200:
                     enough.set()
 
-    with running(home) as daemon:
-        with closing(Api(daemon)) as api:
-            assert api.call("POST", "/images/create?fromSrc=-&repo=busybox&tag=latest", rootfs_tar())[0] == 200
-        threads = [threading.Thread(target=create, args=(daemon, worker)) for worker in range(8)]
-        for thread in threads:
-            thread.start()
-        assert enough.wait(60)
+    with under_load(home, create, enough) as daemon:
         daemon.stop(signal.SIGKILL)
-        for thread in threads:
-            thread.join(60)
     with running(home) as daemon, closing(Api(daemon)) as api:
         containers = api.call("GET", "/containers/json?all=1")[1]
         listed = {container["Names"][0].removeprefix("/"): container["Id"] for container in containers}
