@@ -13,6 +13,7 @@ Source of the token exchange: the distribution project's docs/spec/auth/token.md
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
@@ -267,21 +268,25 @@ async def _close(response: httpx.Response) -> None:
 async def _open(http: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
     try:
         return await http.send(request, stream=True)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, UnicodeError) as error:  # the latter for a label that no resolver can be asked for
         raise interrupted(error, request) from error
 
 
-def interrupted(error: httpx.HTTPError, request: httpx.Request) -> Interrupted:
+def interrupted(error: httpx.HTTPError | UnicodeError, request: httpx.Request) -> Interrupted:
     """A broken exchange, as Go writes one."""
     return Interrupted(f'{request.method.title()} "{_shown(str(request.url))}": {_reason(error)}')
 
 
 def _reason(error: BaseException) -> str:
     """The system's own word, below what the layers above it make of that."""
+    if isinstance(error, UnicodeError):
+        return "no such host"
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, BaseExceptionGroup):  # of several addresses the first
             cause = cause.exceptions[0]
+        if isinstance(cause, socket.gaierror):  # its number is none of the system's errors
+            return cause.strerror.lower()
         if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
             return os.strerror(cause.errno).lower()
         cause = cause.__cause__ or cause.__context__

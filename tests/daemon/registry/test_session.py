@@ -285,6 +285,13 @@ async def test_where_nobody_listens_the_system_says_why() -> None:
             await client.manifest("v1")
 
 
+async def test_a_name_that_cannot_be_resolved_is_said_without_the_number_of_the_error() -> None:
+    host = f"{'a' * 64}.example:5000"  # a label longer than any: no resolver is asked
+    async with Registries().client(parse_reference(f"{host}/me/app"), ANONYMOUS, ()) as client:
+        with pytest.raises(Interrupted, match=rf'^Get "https://{host}/v2/me/app/manifests/v1": [a-z -]+$'):
+            await client.manifest("v1")
+
+
 async def test_tags_come_in_pages(registry: ScriptedRegistry) -> None:
     more = {"Link": '</v2/me/app/tags/list?last=b&n=2>; rel="next"'}
     registry.on(
