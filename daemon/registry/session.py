@@ -286,7 +286,7 @@ def _reason(error: BaseException) -> str:
         if isinstance(cause, BaseExceptionGroup):  # of several addresses the first
             cause = cause.exceptions[0]
         if isinstance(cause, socket.gaierror):  # its number is none of the system's errors
-            return cause.strerror.lower()
+            return str(cause.args[1]).lower()
         if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
             return os.strerror(cause.errno).lower()
         cause = cause.__cause__ or cause.__context__
