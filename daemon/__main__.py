@@ -17,11 +17,12 @@ import anyio
 import attrs
 
 from actors import ActorError
+from daemon import fsck
 from daemon.api.routes import Router
 from daemon.api.system import VERSION
 from daemon.config import BACKENDS, READY_TREES_MAX, SOCKET_PATH_BYTES_MAX, Config
 from daemon.engine import Engine
-from daemon.errors import DaemonError, InvalidParameter
+from daemon.errors import DaemonError, InvalidParameter, SyncFailed
 from daemon.http.limits import Limits
 from daemon.http.server import Server
 from daemon.http.sockets import listening
@@ -36,7 +37,12 @@ GC_THRESHOLD = 10_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    config = parse(arguments)
+    given = arguments_parser().parse_args(arguments)
+    return fsck.run(given) if given.command == "fsck" else run(parse(arguments))
+
+
+def run(config: Config) -> int:
+    """Serve until a signal; the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # addresses of blobs may be signed: they are no log's business
     os.umask(0o022)  # as dockerd: modes are those of images and of our own tables, not of whoever starts us
@@ -44,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = {"use_uvloop": config.backend == "uvloop"} if backend == "asyncio" else {}
     try:
         anyio.run(serve, config, backend=backend, backend_options=options)
-    except* (DaemonError, ActorError) as group:
+    except* (DaemonError, ActorError, SyncFailed) as group:
         for error in leaves(group):
             print(f"boatyardd: {error}", file=sys.stderr)
         return_code = 1
@@ -165,6 +171,7 @@ def arguments_parser() -> argparse.ArgumentParser:
         metavar="HOST[:PORT]|NETWORK",
         help="a registry that is spoken to without TLS; may be given several times. This machine always is",
     )
+    fsck.add_parser(commands)
     return parser
 
 

@@ -14,6 +14,7 @@ from random import SystemRandom
 from types import TracebackType
 from typing import Self
 
+import anyio
 import anyio.to_thread
 
 from actors import ActorError, Ref
@@ -33,7 +34,7 @@ from daemon.create.registry_inspector import RegistryInspector
 from daemon.create.request import Created, CreateRequest, Pruned
 from daemon.create.streaming import Reading
 from daemon.create.volume_changes import VolumeChanger
-from daemon.errors import System, Unavailable
+from daemon.errors import DiskFull, SyncFailed, System, Unavailable
 from daemon.host import Host, detect
 from daemon.host_subnets import subnets_in_use
 from daemon.network.plan import Surroundings
@@ -48,8 +49,8 @@ from daemon.services.networks import Networks
 from daemon.services.registrar import Registrar, RemovalWatch
 from daemon.storage.confine import LANDLOCK_ABI_MIN, landlock_abi
 from daemon.storage.database import Database
+from daemon.storage.records import DATABASE_NAME
 from daemon.storage.recovery import (
-    Records,
     Stores,
     leave_clean_marker,
     locked,
@@ -74,6 +75,7 @@ class Engine:
 
     Raises:
         System: the data root cannot be used, or another daemon uses it.
+        SyncFailed: nobody can tell what is durable; whatever was under way has been cancelled.
         TooManyRestarts: an actor crashed too often; the engine has been stopped in good order.
     """
 
@@ -91,6 +93,7 @@ class Engine:
         """Under way."""
         self._is_tidy = True
         """Whether no clean-up has failed; else the next start must look at everything."""
+        self._failure: SyncFailed | None = None
 
     async def __aenter__(self) -> Self:
         root = self.config.data_root
@@ -102,19 +105,30 @@ class Engine:
             stores = open_stores(root, ready_trees_max=self.config.ready_trees_max)
             is_clean = take_clean_marker(root)
             stack.push(self._leave_marker)
-            tree = database_tree(root / "boatyard.db", log_bytes_max=self.config.log_bytes_max)
+            stack.enter_context(self._ended_by_failure())
+            tree = database_tree(root / DATABASE_NAME, log_bytes_max=self.config.log_bytes_max)
             database = await stack.enter_async_context(tree)
             if not is_clean:
                 await self._recover(stores, database)
             await self._make_inits(stores, database)
-            services = service_tree(self.config, database, stores, SystemRandom(), self._surroundings, self._note_crash)
+            services = service_tree(
+                self.config,
+                database,
+                stores,
+                SystemRandom(),
+                self._surroundings,
+                on_crash=self._note_crash,
+                note_residue=self._note_residue,
+            )
             host = await stack.enter_async_context(WorkerHost())
             self.services = await stack.enter_async_context(services)
             self._creator = Creator(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
             self._changer = Changer(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
             reading = Reading()
             self.files = ContainerFiles(services=self.services, stores=stores, reading=reading, now_ns=self.now_ns)
-            self.intake = ImageIntake(loader=self.services.loader, stores=stores, host=host)
+            self.intake = ImageIntake(
+                loader=self.services.loader, stores=stores, host=host, note_residue=self._note_residue
+            )
             self.images = ImageChanger(services=self.services, now_ns=self.now_ns)
             self.committer = Committer(services=self.services, containers=stores.containers, now_ns=self.now_ns)
             self.saver = ImageSaver(services=self.services, content=stores.content, reading=reading, now_ns=self.now_ns)
@@ -188,9 +202,25 @@ class Engine:
         with self._noting_residue():
             return await self._volume_changer.prune(is_wanted)
 
-    def _note_crash(self) -> None:
-        # An actor forgets, or did not finish, what it has made for work under way; the next start looks at everything.
+    def give_up(self, failure: SyncFailed) -> None:
+        """Cancel everything; `failure` is raised where the engine was entered."""
+        self._failure = failure
+        self._scope.cancel()
+
+    @contextmanager
+    def _ended_by_failure(self) -> Iterator[None]:
+        with anyio.CancelScope() as self._scope:
+            yield
+        if self._failure is not None:
+            raise self._failure
+
+    def _note_residue(self) -> None:
         self._is_tidy = False
+
+    def _note_crash(self, error: BaseException) -> None:
+        self._note_residue()  # an actor forgets, or did not finish, what it has made for work under way
+        if isinstance(error, SyncFailed):
+            self.give_up(error)
 
     async def remove_link(self, name: str) -> None:
         """See `Changer.remove_link`."""
@@ -237,15 +267,12 @@ class Engine:
             raise
 
     async def _recover(self, stores: Stores, database: Ref[Database]) -> None:
-        records = Records(
-            containers=await database.ask(Database.containers),
-            images=await database.ask(Database.images),
-            references=await database.ask(Database.image_references),
-            volumes=await database.ask(Database.volumes),
-        )
-        done = await anyio.to_thread.run_sync(recover, self.config.data_root, stores, records)
-        if done.removed or done.remade:
-            _log.warning("recovered: %d leftovers removed, %d directories made again", done.removed, done.remade)
+        records = await database.ask(Database.records)
+        found = await anyio.to_thread.run_sync(recover, self.config.data_root, stores, records)
+        for outcome in found:
+            self._is_tidy &= outcome.is_repaired or not outcome.finding.is_repairable
+            level = logging.INFO if outcome.is_repaired else logging.ERROR
+            _log.log(level, "recovery: %s %s", outcome.finding.path, outcome.finding.problem.value)
 
     async def _make_inits(self, stores: Stores, database: Ref[Database]) -> None:
         """An image that an older version took in has no init layer yet, and what has no layer is no image."""
@@ -265,4 +292,7 @@ class Engine:
     ) -> None:
         # After a failure of any kind the next start looks at everything. A cancellation is how a daemon is stopped.
         if self._is_tidy and not isinstance(error, Exception):
-            leave_clean_marker(self.config.data_root)
+            try:
+                leave_clean_marker(self.config.data_root)
+            except DiskFull:
+                _log.warning("no space left for the marker of a clean stop: the next start looks at everything")

@@ -53,8 +53,21 @@ class System(DaemonError):
     """The world failed us: a full disk, a corrupt file. Never the caller's fault."""
 
 
+class DiskFull(System):
+    """No space, or no inodes, where the daemon keeps its data. What removes something may still succeed."""
+
+
 class Cancelled(DaemonError):
     """The work was called off by someone else, as a create is by a remove of its name."""
+
+
+class SyncFailed(Exception):
+    """Nobody can tell any more what is durable. No answer to a caller: the daemon stops, and recovers at its next start."""
+
+
+def disk_full() -> DiskFull:
+    """One text for all of them, and the one that people look for."""
+    return DiskFull("no space left on device")
 
 
 def name_in_use(name: str, holder_id: str) -> Conflict:

@@ -64,11 +64,14 @@ async def service_tree(
     stores: Stores,
     rng: Random,
     surroundings: Callable[[], Surroundings],
-    on_crash: Callable[[], None],
+    on_crash: Callable[[BaseException], None],
+    note_residue: Callable[[], None],
 ) -> AsyncIterator[Services]:
     def on_event(event: Event) -> None:
-        if isinstance(event, ChildCrashed | StopTimeout):
-            on_crash()
+        if isinstance(event, ChildCrashed):
+            on_crash(event.error)
+        elif isinstance(event, StopTimeout):
+            on_crash(TimeoutError(event.child))
         _log_event(event)
 
     async with Supervisor("rest_for_one", intensity=(3, 5.0), name="services", on_event=on_event) as supervisor:
@@ -83,7 +86,7 @@ async def service_tree(
         allocator = await start("allocator", lambda: Allocator(database, rng))
         keys = await start("keys", lambda: IdempotencyKeys(database))
         images = await start("images", lambda: ImageStore(database))
-        loader = await start("loader", lambda: ImageLoader(images, stores))
+        loader = await start("loader", lambda: ImageLoader(images, stores, note_residue=note_residue))
         volumes = await start("volumes", lambda: Volumes(database, stores.volumes, stores.layers, stores.containers))
         layers = await start("layers", lambda: LayerManager(stores.containers, stores.layers))
         networks = await start("networks", lambda: Networks(database, surroundings))

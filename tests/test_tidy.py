@@ -89,6 +89,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         ),
     ),
     "daemon.supervision": ({"actors", "daemon.config", "daemon.network", "daemon.services", "daemon.storage"}, set()),
+    "daemon.fsck": ({"daemon.config", "daemon.errors", "daemon.storage"}, {"attrs"}),
     "daemon.engine": (
         {"actors", "daemon.config", "daemon.host", "daemon.create", "daemon.services", "daemon.storage"}
         | {"daemon.host_subnets", "daemon.registry.registries", "daemon.supervision"}

@@ -22,6 +22,7 @@ from daemon.errors import (
     Cancelled,
     Conflict,
     DaemonError,
+    DiskFull,
     Forbidden,
     InvalidParameter,
     NotFound,
@@ -44,6 +45,7 @@ STATUS: Mapping[type[DaemonError], int] = {
     Unauthorized: 401,
     Unavailable: 503,
     NotImplementedHere: 501,
+    DiskFull: 507,  # Unlike Moby's 500: for clients to tell it from a defect
     System: 500,
     Cancelled: 409,
 }

@@ -31,7 +31,7 @@ from daemon.api.calls import Call, error_response, refusal
 from daemon.api.listed import ListedViews
 from daemon.api.system import API_VERSION, API_VERSION_MIN, VERSION, dotted
 from daemon.engine import Engine
-from daemon.errors import DaemonError, InvalidParameter, NotFound, NotImplementedHere, Unavailable
+from daemon.errors import DaemonError, InvalidParameter, NotFound, NotImplementedHere, SyncFailed, Unavailable
 from daemon.evolve import evolve
 from daemon.http.message import Request, Response
 
@@ -156,6 +156,9 @@ class Router:
             response = refusal(error)
         except (ActorCrashed, ActorStopped, AskTimeout):
             response = refusal(Unavailable("a service of the daemon is restarting, try again"))
+        except SyncFailed as error:
+            self._engine.give_up(error)
+            response = error_response(500, "the disk failed: the daemon is ending")
         except Exception:  # noqa: BLE001 - a defect of ours: one answer lost, not the daemon
             _log.exception("%s %s failed", request.method, printable(request.path))
             response = error_response(500, "internal error: see the log of the daemon")

@@ -69,7 +69,7 @@ class Changer:
             try:
                 volumes = await self._delete_record(summary, with_volumes=with_volumes)
             except System as error:
-                raise System(f'cannot remove container "{name_or_id}": {error}') from error
+                raise type(error)(f'cannot remove container "{name_or_id}": {error}') from error
             await insist(partial(services.registrar.ask, Registrar.remove, summary.id))
             await insist(partial(services.allocator.ask, Allocator.release_all, summary.id, summary.name))
             await insist(partial(services.keys.ask, IdempotencyKeys.forget, summary.id))

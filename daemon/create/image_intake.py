@@ -6,7 +6,7 @@ affair. A client that goes away takes its intake along.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -33,6 +33,8 @@ class ImageIntake:
     loader: Ref[ImageLoader]
     stores: Stores
     host: WorkerHost
+    note_residue: Callable[[], None]
+    """Called when the disk has failed: then something may be left that no record names."""
     _intakes: anyio.CapacityLimiter = attrs.field(factory=lambda: anyio.CapacityLimiter(INTAKES_MAX))
 
     async def load(self, body: ByteStream, progress: Progress | None = None) -> tuple[LoadedImage, ...]:
@@ -81,7 +83,7 @@ class ImageIntake:
     @asynccontextmanager
     async def area(self) -> AsyncIterator[Area]:
         """For what is to be delivered: it is gone at the end. Raises System."""
-        async with intake_area(self.stores.root) as area:
+        async with intake_area(self.stores.root, note_residue=self.note_residue) as area:
             yield area
 
     async def deliver(self, delivery: Delivery, area: Area, told: Told = unheard) -> LoadedImage:

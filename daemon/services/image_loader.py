@@ -8,7 +8,8 @@ back.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -23,17 +24,20 @@ from daemon.reference import parse_reference
 from daemon.services.image_store import ImageStore, NamedImage
 from daemon.services.intake_process import IntakeProcess
 from daemon.storage.archive import Delivery
+from daemon.storage.findings import index_entry
 from daemon.storage.layer_commit import Draft, commit_layer
 from daemon.storage.oci import IndexEntry
-from daemon.storage.recovery import Stores, index_entry
+from daemon.storage.recovery import Stores
 from daemon.storage.staged import commit
 
 _log = logging.getLogger(__name__)
 
 
 class ImageLoader:
-    def __init__(self, images: Ref[ImageStore], stores: Stores) -> None:
+    def __init__(self, images: Ref[ImageStore], stores: Stores, *, note_residue: Callable[[], None]) -> None:
+        """`note_residue` is called when the disk has failed: then something may be left that no record names."""
         self._images = images
+        self._note_residue = note_residue
         self._stores = stores
         self._content, self._layers = stores.content, stores.layers
 
@@ -52,13 +56,15 @@ class ImageLoader:
                 check_delivered(staged.images, delivery)
                 given = {file.content.digest: file.name for file in delivery.files}
             work = partial(commit, staged, intake.area, self._content, self._layers, given=given)
-            await anyio.to_thread.run_sync(work)
-            return await self._record(staged.images, may_be_digests=delivery is not None)
+            with self._noting_residue():
+                await anyio.to_thread.run_sync(work)
+                return await self._record(staged.images, may_be_digests=delivery is not None)
 
     async def commit(self, upper: Path, draft: Draft, references: tuple[str, ...]) -> Image:
         """The image of a draft and what is in `upper`, durable, under these full references. See `commit_layer`."""
-        image = await anyio.to_thread.run_sync(commit_layer, upper, draft, self._stores)
-        await self._record((LoadedImage(image=image, references=references),))
+        with self._noting_residue():
+            image = await anyio.to_thread.run_sync(commit_layer, upper, draft, self._stores)
+            await self._record((LoadedImage(image=image, references=references),))
         return image
 
     async def write_index(self) -> None:
@@ -67,6 +73,7 @@ class ImageLoader:
         try:
             await anyio.to_thread.run_sync(self._content.write_index, entries)
         except System as error:
+            self._note_residue()
             _log.error("index.json is not up to date: %s", error)
 
     async def discard(self, image: Image) -> tuple[str, ...]:
@@ -87,8 +94,17 @@ class ImageLoader:
             for chain_id in gone:
                 self._layers.delete(chain_id)
 
-        await anyio.to_thread.run_sync(remove)
+        with self._noting_residue():
+            await anyio.to_thread.run_sync(remove)
         return gone
+
+    @contextmanager
+    def _noting_residue(self) -> Iterator[None]:
+        try:
+            yield
+        except System:
+            self._note_residue()
+            raise
 
     async def _record(self, loaded: Sequence[LoadedImage], *, may_be_digests: bool = False) -> tuple[LoadedImage, ...]:
         recorded = []
@@ -116,7 +132,7 @@ class ImageLoader:
 
         def sweep() -> None:
             self._content.sweep({digest for named in known for digest in named.image.digests})
-            self._layers.recover({chain_id for named in known for chain_id in named.image.chain_ids})
+            self._layers.sweep({chain_id for named in known for chain_id in named.image.chain_ids})
 
         await anyio.to_thread.run_sync(sweep)
 

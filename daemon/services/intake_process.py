@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -212,8 +212,8 @@ class IntakeProcess:
 
 
 @asynccontextmanager
-async def intake_area(root: Path) -> AsyncIterator[Area]:
-    """A new one below the data root, removed at the end, whatever the end is. Raises System."""
+async def intake_area(root: Path, *, note_residue: Callable[[], None]) -> AsyncIterator[Area]:
+    """A new one below the data root, removed at the end, whatever the end is; if it cannot be, that is noted. Raises System."""
     with anyio.CancelScope(shield=True):  # it makes four directories: a cancellation after it would leave them
         area = await anyio.to_thread.run_sync(Area.made_in, root)
     try:
@@ -223,6 +223,7 @@ async def intake_area(root: Path) -> AsyncIterator[Area]:
             try:
                 await anyio.to_thread.run_sync(area.remove)
             except System as error:  # recovery removes it
+                note_residue()
                 _log.error("an intake could not be cleared: %s", error)
 
 

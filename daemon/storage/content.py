@@ -9,7 +9,7 @@ A blob is there whole or not at all: it arrives elsewhere and is hashed meanwhil
 and the directory is synced before anybody is told (`staged.py`). A digest is validated before it becomes a path. Knows bytes and
 digests, not images. Source of the format: OCI image-spec v1.1, image-layout.md.
 
-One thread at a time changes what is stored (`adopt`, `delete`, `write_index`, `recover`): the image loader sees to it. Ingests
+One thread at a time changes what is stored (`adopt`, `delete`, `write_index`, `sweep`): the image loader sees to it. Ingests
 are private to their writer, so any number of them may run beside that.
 """
 
@@ -23,8 +23,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from daemon.errors import System
-from daemon.storage.disk import WRITING_BYTES, disk, sync_directory, write_out
+from daemon.storage.disk import WRITING_BYTES, disk, sync_directory, sync_file, write_out
+from daemon.storage.failpoints import failpoint
 from daemon.storage.oci import LAYOUT_FILE, Descriptor, IndexEntry, checked_digest, encode_index, is_digest
+
+INDEX_NAME = "index.json"
+REPLACEMENT = ".replace-"
+"""How the name of a file begins that is to become the index."""
 
 __all__ = ["ContentStore", "Descriptor", "Ingest"]
 
@@ -42,8 +47,8 @@ class ContentStore:
                 directory.chmod(0o700)
             if not (root / "oci-layout").exists():
                 self._replace("oci-layout", LAYOUT_FILE)
-            if not (root / "index.json").exists():
-                self._replace("index.json", encode_index(()))
+            if not (root / INDEX_NAME).exists():
+                self._replace(INDEX_NAME, encode_index(()))
 
     def borrow(self, digest: str, directory: Path) -> Path | None:
         """The blob under another name, in `directory`, so that it stays when it is deleted here. None when there is none."""
@@ -60,7 +65,9 @@ class ContentStore:
         """Move a file that has been synced, and is what the digest names, into the store. Durable after `sync`. Raises System."""
         target = self._path(digest)
         with disk("commit content"):
+            failpoint("content.before_rename")
             path.rename(target)
+            failpoint("content.after_rename")
 
     def sync(self) -> None:
         """Make the names of the blobs durable. Raises System."""
@@ -84,8 +91,9 @@ class ContentStore:
         return self._path(digest).is_file()
 
     def delete(self, digest: str) -> None:
-        """Remove the blob; harmless when there is none. Not synced: `recover` removes what a power cut brings back."""
+        """Remove the blob; harmless when there is none. Not synced: recovery removes what a power cut brings back."""
         with disk(f"delete content {digest[:100]}"):
+            failpoint("content.before_delete")
             self._path(digest).unlink(missing_ok=True)
 
     def digests(self) -> Iterator[str]:
@@ -99,16 +107,7 @@ class ContentStore:
     def write_index(self, entries: Iterable[IndexEntry]) -> None:
         """Replace `index.json` so that it lists `entries`: a reader sees the old one or the new one, whole."""
         with disk("write the image index"):
-            self._replace("index.json", encode_index(entries))
-
-    def recover(self, keep: Collection[str]) -> tuple[str, ...]:
-        """Remove what a crash left, and blobs that are not in `keep`: the names of what was removed, sorted."""
-        removed = self.sweep(keep)
-        with disk("recover the content store"):
-            residue = list(self._root.glob(".replace-*"))
-            for path in residue:
-                path.unlink()
-        return tuple(sorted([*removed, *(path.name for path in residue)]))
+            self._replace(INDEX_NAME, encode_index(entries))
 
     def sweep(self, keep: Collection[str]) -> tuple[str, ...]:
         """Remove the blobs that are not in `keep`, and return their names."""
@@ -122,14 +121,15 @@ class ContentStore:
         return self._blobs / checked_digest(digest).removeprefix("sha256:")
 
     def _replace(self, name: str, content: bytes) -> None:
-        descriptor, temporary_name = tempfile.mkstemp(prefix=".replace-", dir=self._root)
+        descriptor, temporary_name = tempfile.mkstemp(prefix=REPLACEMENT, dir=self._root)
         temporary = Path(temporary_name)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            sync_file(temporary)
+            failpoint("content.index_written")
             temporary.replace(self._root / name)
+            failpoint("content.index_renamed")
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -164,6 +164,7 @@ class Ingest:
         rest = memoryview(data)
         with disk("write content"):
             while rest:
+                failpoint("content.before_write")
                 rest = rest[self._file.write(rest) :]
             if self._size - self._written_out >= WRITING_BYTES:
                 self._written_out += WRITING_BYTES

@@ -7,6 +7,7 @@
     networks           id PRIMARY KEY | name UNIQUE | record        record: a Network as JSON
     volume_users       container | volume                           whose names the other two must have
     idempotency_keys   key PRIMARY KEY | container_id UNIQUE | record        record: a KeptKey; goes with its container
+    set_aside          what could not be read (records.py)
 
 One writer thread drains its queue into one transaction (`BatchThread`), and nobody is answered before its commit has
 returned: with WAL and synchronous=FULL that is one fsync for all who waited. One reader thread reads beside it.
@@ -20,6 +21,7 @@ never tried again (its pages count as clean afterwards: "Can applications recove
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, closing
@@ -33,17 +35,19 @@ import msgspec
 from actors import BatchThread, Deferred
 from daemon.container import Container, Link
 from daemon.errors import (
-    Conflict,
     DaemonError,
     NotFound,
     System,
-    key_in_use,
-    name_in_use,
-    network_name_in_use,
+    disk_full,
 )
 from daemon.image import Image
 from daemon.network import Network
+from daemon.storage.disk import disk
+from daemon.storage.findings import Records
+from daemon.storage.records import UNREADABLE, read_all, read_records
+from daemon.storage.reserve import Reserve
 from daemon.storage.schema import container_of, grow_log, open_database, open_for_reading, outline_of, volumes_of
+from daemon.storage.writes import Statement, Write, commit, restart_log
 from daemon.summary import ContainerSummary, summary_of
 from daemon.volume import Volume, no_such_volume
 
@@ -52,7 +56,6 @@ COMMIT_BATCH_MAX = 256
 
 READ_BATCH_MAX = 64
 
-Statement = tuple[str, tuple[object, ...]]
 T = TypeVar("T")
 
 
@@ -66,25 +69,6 @@ class KeptKey:
     warnings: tuple[str, ...] = ()
 
 
-@attrs.frozen
-class Write:
-    """Statements that become durable together or not at all."""
-
-    statements: tuple[Statement, ...]
-    must_change: str = ""
-    """If set, the first statement must change a row, or the write is refused as NotFound with this text."""
-    name: str = ""
-    """The container name that the first statement claims."""
-    network_name: str = ""
-    """The same, of a network."""
-    must_refer: str = ""
-    """If set, the write is refused as Conflict with this text where it would break a reference."""
-    key: str = ""
-    """The key of idempotency that the second claims, if there is one."""
-    answer: Callable[[Sequence[int]], object] = lambda _: None
-    """What to tell whoever asked for it, by how many rows each statement has changed."""
-
-
 class Database:
     """The actor that owns the file. Every method answers when the thing is done, and a write when it is durable."""
 
@@ -92,11 +76,14 @@ class Database:
         """`log_bytes_max` is the size that the log is given before it is used, where there is space enough."""
         self._path = path
         self._log_bytes_max = log_bytes_max
+        self._reserve = Reserve(path.parent)
         self._removed_images: set[str] = set()
         """No container comes to have one of these: creates that found one before it was removed are under way."""
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
+            with disk("look for room"):
+                self._reserve.open()
             self._connection = stack.enter_context(closing(open_database(self._path)))
             self._reading = stack.enter_context(closing(open_for_reading(self._path)))
             self._writer: BatchThread[Write, object] = await stack.enter_async_context(
@@ -106,7 +93,7 @@ class Database:
             self._reader = await stack.enter_async_context(
                 BatchThread(self._read, name="database reader", batch_max=READ_BATCH_MAX)
             )
-            await self._submit_read(lambda _: grow_log(self._path, self._log_bytes_max))
+            await self._submit_read(lambda _: self._make_room())
             self._stack = stack.pop_all()
         return self
 
@@ -173,6 +160,7 @@ class Database:
                 (delete, *(("DELETE FROM volumes WHERE name = ?", (name,)) for name in volume_names)),
                 must_change=f"No such container: {container_id}",
                 must_refer=f"a volume of container {container_id} is in use, try again",
+                is_removal=True,
             )
         )
 
@@ -185,7 +173,12 @@ class Database:
         """Raises NotFound, Conflict (a container uses it), System (the disk is full)."""
         delete = ("DELETE FROM volumes WHERE name = ?", (name,))
         return self._submit_write(
-            Write((delete,), must_change=str(no_such_volume(name)), must_refer=f"remove {name}: volume is in use")
+            Write(
+                (delete,),
+                must_change=str(no_such_volume(name)),
+                must_refer=f"remove {name}: volume is in use",
+                is_removal=True,
+            )
         )
 
     def insert_image(self, image: Image, references: Sequence[str]) -> Deferred[None]:
@@ -197,7 +190,9 @@ class Database:
 
     def delete_references(self, references: Sequence[str]) -> Deferred[None]:
         """Harmless twice."""
-        return self._submit_write(Write(tuple(_delete_reference(reference) for reference in references)))
+        return self._submit_write(
+            Write(tuple(_delete_reference(reference) for reference in references), is_removal=True)
+        )
 
     def delete_image(self, image_id: str, references: Sequence[str]) -> Deferred[None]:
         """The image and these references to it, or nothing of it.
@@ -213,7 +208,7 @@ class Database:
             (image_id,),
         )
         statements = (delete, *map(_delete_reference, references))
-        return self._submit_write(Write(statements, must_change=f"No such image: {image_id}"))
+        return self._submit_write(Write(statements, must_change=f"No such image: {image_id}", is_removal=True))
 
     def insert_network(self, network: Network) -> Deferred[None]:
         """Raises Conflict: its name is taken; System: the disk is full."""
@@ -222,29 +217,28 @@ class Database:
 
     def delete_network(self, network_id: str) -> Deferred[None]:
         """Harmless twice."""
-        return self._submit_write(Write((("DELETE FROM networks WHERE id = ?", (network_id,)),)))
+        return self._submit_write(Write((("DELETE FROM networks WHERE id = ?", (network_id,)),), is_removal=True))
 
     def container(self, container_id: str) -> Deferred[Container | None]:
         def read(connection: sqlite3.Connection) -> Container | None:
             query = "SELECT name, record FROM containers WHERE id = ?"
             row = connection.execute(query, (container_id,)).fetchone()
-            return container_of(*row) if row else None
+            try:
+                return container_of(*row) if row else None
+            except UNREADABLE as error:
+                raise System(f"the record of container {container_id} is damaged") from error
 
         return self._submit_read(read)
 
-    def containers(self) -> Deferred[tuple[Container, ...]]:
-        return self._submit_read(
-            lambda connection: tuple(
-                container_of(*row) for row in connection.execute("SELECT name, record FROM containers")
-            )
-        )
+    def records(self) -> Deferred[Records]:
+        """All that recovery goes by."""
+        return self._submit_read(read_records)
 
     def summaries(self) -> Deferred[tuple[ContainerSummary, ...]]:
         """Of every container."""
         return self._submit_read(
-            lambda connection: tuple(
-                summary_of(outline_of(record), name)
-                for name, record in connection.execute("SELECT name, record FROM containers")
+            lambda connection: read_all(
+                connection, "containers", lambda name, record: summary_of(outline_of(record), name)
             )
         )
 
@@ -254,28 +248,18 @@ class Database:
 
     def container_links(self) -> Deferred[tuple[tuple[str, str, tuple[Link, ...]], ...]]:
         """(id, name, links) of every container that has links."""
-        # No user's text holds this mark: a quote inside of one is escaped. So few records are decoded.
-        query = """SELECT id, name, record FROM containers WHERE instr(CAST(record AS TEXT), '"links":[{') > 0"""
-        return self._submit_read(
-            lambda connection: tuple(
-                (container_id, name, container_of(name, record).links)
-                for container_id, name, record in connection.execute(query)
-            )
-        )
+        return self._submit_read(_links_in)
 
     def kept_keys(self) -> Deferred[tuple[KeptKey, ...]]:
         return self._submit_read(
-            lambda connection: tuple(
-                msgspec.json.decode(record, type=KeptKey)
-                for (record,) in connection.execute("SELECT record FROM idempotency_keys")
+            lambda connection: read_all(
+                connection, "idempotency_keys", lambda _, record: msgspec.json.decode(record, type=KeptKey)
             )
         )
 
     def images(self) -> Deferred[tuple[Image, ...]]:
         return self._submit_read(
-            lambda connection: tuple(
-                msgspec.json.decode(record, type=Image) for (record,) in connection.execute("SELECT record FROM images")
-            )
+            lambda connection: read_all(connection, "images", lambda _, record: msgspec.json.decode(record, type=Image))
         )
 
     def image_references(self) -> Deferred[tuple[tuple[str, str], ...]]:
@@ -286,17 +270,15 @@ class Database:
 
     def volumes(self) -> Deferred[tuple[Volume, ...]]:
         return self._submit_read(
-            lambda connection: tuple(
-                msgspec.json.decode(record, type=Volume)
-                for (record,) in connection.execute("SELECT record FROM volumes")
+            lambda connection: read_all(
+                connection, "volumes", lambda _, record: msgspec.json.decode(record, type=Volume)
             )
         )
 
     def networks(self) -> Deferred[tuple[Network, ...]]:
         return self._submit_read(
-            lambda connection: tuple(
-                msgspec.json.decode(record, type=Network)
-                for (record,) in connection.execute("SELECT record FROM networks")
+            lambda connection: read_all(
+                connection, "networks", lambda _, record: msgspec.json.decode(record, type=Network)
             )
         )
 
@@ -314,75 +296,51 @@ class Database:
         return self._reader.submit(read)  # type: ignore[return-value]
 
     def _read(self, jobs: Sequence[Callable[[sqlite3.Connection], object]]) -> list[object]:
-        return [job(self._reading) for job in jobs]
+        return [_outcome_of(job, self._reading) for job in jobs]
+
+    def _make_room(self) -> None:
+        grow_log(self._path, self._log_bytes_max)
+        self._reserve.hold()
 
     def _commit(self, writes: Sequence[Write]) -> Sequence[object]:
-        connection = self._connection
-        outcomes: list[object] = []
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            for write in writes:
-                outcomes.append(_apply(connection, write))
-            connection.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
-                raise
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            return [System("no space left for the database") for _ in writes]
-        return outcomes
+        if self._reserve.is_short:
+            self._reserve.hold()
+        if not self._reserve.is_short:
+            outcomes = commit(self._connection, writes)
+            if outcomes is not None:
+                return outcomes
+            self._reserve.release()
+            restart_log(self._connection)  # while there is room for what it makes longer
+        removals = [write for write in writes if write.is_removal]
+        done = iter(self._commit_removals(removals) if removals else ())
+        return [next(done) if write.is_removal else disk_full() for write in writes]
+
+    def _commit_removals(self, removals: Sequence[Write]) -> Sequence[object]:
+        outcomes = commit(self._connection, removals)
+        if outcomes is None and restart_log(self._connection):
+            outcomes = commit(self._connection, removals)
+        return outcomes or [disk_full() for _ in removals]
+
+
+def _links_in(connection: sqlite3.Connection) -> tuple[tuple[str, str, tuple[Link, ...]], ...]:
+    # No user's text holds this mark: a quote inside of one is escaped. So few records are decoded.
+    query = """SELECT id, name, record FROM containers WHERE instr(CAST(record AS TEXT), '"links":[{') > 0"""
+    found = []
+    for container_id, name, record in connection.execute(query):
+        with contextlib.suppress(*UNREADABLE):  # the summaries are read first, and leave it out, too
+            found.append((container_id, name, outline_of(record).links))
+    return tuple(found)
+
+
+def _outcome_of(job: Callable[[sqlite3.Connection], object], connection: sqlite3.Connection) -> object:
+    try:
+        return job(connection)
+    except DaemonError as error:
+        return error
 
 
 def _delete_reference(reference: str) -> Statement:
     return "DELETE FROM image_references WHERE reference = ?", (reference,)
-
-
-def _apply(connection: sqlite3.Connection, write: Write) -> object:
-    """One write inside the batch's transaction: its answer, or its refusal, which undoes it alone."""
-    is_compound = len(write.statements) > 1  # a single statement that fails leaves nothing to undo
-    if is_compound:
-        connection.execute("SAVEPOINT write")
-    refusal: DaemonError | None = None
-    changed: list[int] = []
-    try:
-        for statement, values in write.statements:
-            changed.append(connection.execute(statement, values).rowcount)
-            if write.must_change and not changed[0]:
-                refusal = NotFound(write.must_change)
-                break
-    except sqlite3.IntegrityError as error:
-        refusal = _refusal_of(connection, write, error)
-        refusal.__cause__ = error
-    if is_compound:
-        if refusal is not None:
-            connection.execute("ROLLBACK TO write")
-        connection.execute("RELEASE write")
-    return write.answer(changed) if refusal is None else refusal
-
-
-def _refusal_of(connection: sqlite3.Connection, write: Write, error: sqlite3.IntegrityError) -> DaemonError:
-    if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY and write.must_refer:
-        return Conflict(write.must_refer)
-    refusal = _taken(connection, write)
-    if refusal is None:
-        raise error  # an id drawn twice: a defect, not an answer
-    return refusal
-
-
-def _taken(connection: sqlite3.Connection, write: Write) -> DaemonError | None:
-    """By which other row what this write claims is held."""
-    if write.network_name:
-        query = "SELECT id FROM networks WHERE name = ?"
-        is_taken = connection.execute(query, (write.network_name,)).fetchone() is not None
-        return network_name_in_use(write.network_name) if is_taken else None
-    # A container that is inserted with a key that is taken has its row already, in this savepoint.
-    own_id = write.statements[0][1][0]
-    query = "SELECT id FROM containers WHERE name = ? AND id IS NOT ?"
-    if (holder := connection.execute(query, (write.name, own_id)).fetchone()) is not None:
-        return name_in_use(write.name, holder[0])
-    query = "SELECT container_id FROM idempotency_keys WHERE key = ?"
-    holder = connection.execute(query, (write.key,)).fetchone()
-    return key_in_use(write.key, holder[0]) if holder is not None else None
 
 
 def _encode(record: Container | Image | Volume | Network | KeptKey) -> bytes:

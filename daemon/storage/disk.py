@@ -1,6 +1,8 @@
 """The disk's failures as one kind of error, and the ways to make bytes durable.
 
-An fsync is never tried a second time: after a failure the kernel may have dropped the pages and reports success.
+A sync that failed is no answer to anybody. The kernel may have dropped the pages and reports success the next time ("Can
+applications recover from fsync failures?", ATC 20), so it is never tried again: `SyncFailed` ends the daemon, and the next one
+recovers.
 """
 
 from __future__ import annotations
@@ -13,7 +15,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from daemon.errors import System, Unavailable
+from daemon.errors import SyncFailed, System, Unavailable, disk_full
+from daemon.storage.failpoints import failpoint
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 WRITING_BYTES = 8 << 20
 """As much as is worth an order of its own to a disk; 30 ms for a slow one."""
@@ -28,44 +33,50 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @contextlib.contextmanager
 def disk(purpose: str) -> Iterator[None]:
-    """Turns an OSError into System, without the host's paths: the text may reach a client.
+    """Turns an OSError into System, without the host's paths: the text may reach a client. One text for every full disk.
 
     Raises Unavailable if there were no descriptors left: that passes.
     """
     try:
         yield
     except OSError as error:
+        if error.errno in FULL:
+            raise disk_full() from error
         if error.errno in (errno.EMFILE, errno.ENFILE):
             raise Unavailable("too many open files, try again") from error
         raise System(f"cannot {purpose}: {error.strerror or error}") from error
 
 
 def sync_file(path: Path) -> None:
-    """Make a file's content durable. Raises OSError."""
-    with _opened(path, os.O_RDONLY) as descriptor:
+    """Make a file's content durable. Raises OSError where it cannot be opened, SyncFailed."""
+    with _opened(path, os.O_RDONLY) as descriptor, _syncing():
+        failpoint("disk.sync_file")
         os.fsync(descriptor)
 
 
 def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable: a rename is not, before this. Raises OSError."""
-    with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
+    """Make the names in a directory durable: a rename is not, before this. Raises as `sync_file`."""
+    with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as descriptor, _syncing():
+        failpoint("disk.sync_directory")
         os.fsync(descriptor)
 
 
 def sync_file_system(path: Path) -> None:
     """Make everything on the file system of `path` durable: for a tree, one journal commit instead of one per file.
 
-    Raises OSError.
+    Raises as `sync_file`.
     """
     with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
         sync_file_system_of(descriptor)
 
 
 def sync_file_system_of(descriptor: int) -> None:
-    """The same for that of an open file. Raises OSError."""
-    if _libc.syncfs(descriptor) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
+    """The same for that of an open file. Raises SyncFailed."""
+    with _syncing():
+        failpoint("disk.sync_file_system")
+        if _libc.syncfs(descriptor) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
 
 
 def write_out(descriptor: int, end: int) -> None:
@@ -87,6 +98,7 @@ def _sync_file_range(descriptor: int, offset: int, length: int, flags: int) -> N
 
 def remove_tree(path: Path) -> None:
     """Remove a file or a whole tree; harmless when there is none. Symbolic links are removed, not followed."""
+    failpoint("disk.before_remove_tree")
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -109,6 +121,14 @@ def size_of_tree(path: Path) -> int:
                 status = entry.stat(follow_symlinks=False)
                 sizes[status.st_dev, status.st_ino] = status.st_size
     return sum(sizes.values())
+
+
+@contextlib.contextmanager
+def _syncing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SyncFailed(f"the disk cannot make durable what was written: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager

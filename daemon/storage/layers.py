@@ -6,9 +6,9 @@
     root/.ingest-<random>             what is being made or removed; residue after a crash
 
 A layer is there whole or not at all: it is unpacked elsewhere, the file system is synced, and one rename puts it in place.
-Committed layers never change. Knows directories, not images: what is needed is for the caller to know (`recover`).
+Committed layers never change. Knows directories, not images: what is needed is for the caller to know (`sweep`).
 
-One thread at a time changes what is stored (`adopt`, `delete`, `make_init`, `recover`).
+One thread at a time changes what is stored (`adopt`, `delete`, `make_init`, `sweep`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 import attrs
 
 from daemon.storage.disk import disk, remove_tree, sync_directory, sync_file_system
+from daemon.storage.failpoints import failpoint
 from daemon.storage.init_layer import build_init_layer
 from daemon.storage.oci import checked_digest
 
@@ -28,7 +29,7 @@ _INGEST = ".ingest-"
 LAYER = "diff"
 """Its name in the directory of its chain id."""
 _INIT = "init"
-_SCRATCH = "scratch"
+SCRATCH = "scratch"
 
 
 class LayerStore:
@@ -70,7 +71,9 @@ class LayerStore:
                 sync_file_system(aside)
                 if not chain_ids:
                     init.parent.mkdir(mode=0o700, exist_ok=True)
+                failpoint("layers.init_before_rename")
                 made.rename(init)
+                failpoint("layers.init_after_rename")
                 sync_directory(init.parent)
             finally:
                 remove_tree(aside)
@@ -79,7 +82,9 @@ class LayerStore:
         """Move a layer that has been built and synced into the store. Durable after `sync`. Raises System."""
         home = self._home(chain_id)
         with disk("commit a layer"):
+            failpoint("layers.before_rename")
             path.rename(home)
+            failpoint("layers.after_rename")
 
     def sync(self) -> None:
         """Make the names of the layers durable. Raises System."""
@@ -92,23 +97,24 @@ class LayerStore:
             aside = Path(tempfile.mkdtemp(prefix=_INGEST, dir=self._root))
             try:
                 self._home(chain_id).rename(aside)
+                failpoint("layers.set_aside")
             finally:
                 remove_tree(aside)
 
-    def recover(self, keep: Collection[str]) -> tuple[str, ...]:
+    def sweep(self, keep: Collection[str]) -> tuple[str, ...]:
         """Remove what a crash left, and layers whose chain id is not in `keep`.
 
         Returns the names of the directories that were removed, sorted.
         """
-        with disk("recover the layer store"):
-            kept = {chain_id.removeprefix("sha256:") for chain_id in keep} | {_SCRATCH}
+        with disk("sweep the layer store"):
+            kept = {chain_id.removeprefix("sha256:") for chain_id in keep} | {SCRATCH}
             residue = [home for home in self._root.iterdir() if home.name not in kept]
             for home in residue:
                 remove_tree(home)
         return tuple(sorted(home.name for home in residue))
 
     def _init(self, chain_ids: Sequence[str]) -> Path:
-        return (self._home(chain_ids[-1]) if chain_ids else self._root / _SCRATCH) / _INIT
+        return (self._home(chain_ids[-1]) if chain_ids else self._root / SCRATCH) / _INIT
 
     def _home(self, chain_id: str) -> Path:
         return self._root / checked_digest(chain_id).removeprefix("sha256:")
@@ -128,6 +134,7 @@ class LayerBuild:
         """A new one. Raises System."""
         with disk("begin a layer"):
             home = Path(tempfile.mkdtemp(prefix=_INGEST, dir=directory))
+            failpoint("layers.begun")
             target = home / LAYER
             target.mkdir(mode=0o755)
             # The root of a layer without an entry for it; mkdir's mode is subject to the umask.

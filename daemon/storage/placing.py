@@ -14,7 +14,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator
 
-from daemon.errors import InvalidParameter, System
+from daemon.errors import InvalidParameter, System, disk_full
 from daemon.storage.attributes import (
     Attributes,
     allowed_xattrs,
@@ -22,6 +22,7 @@ from daemon.storage.attributes import (
     write_attributes,
     write_attributes_at,
 )
+from daemon.storage.disk import FULL
 from daemon.storage.tar import Entry, Kind, bad_entry
 
 PATH_BYTES_MAX = 4095
@@ -98,6 +99,8 @@ def cause_of(error: OSError, entry: Entry) -> InvalidParameter | System:
         return bad_entry(entry.name, "a symbolic link is in the way")
     if error.errno == errno.ENOTDIR:
         return bad_entry(entry.name, "a file is in the way")
+    if error.errno in FULL:
+        return disk_full()
     return System(f"cannot unpack {entry.name[:200]!r}: {error.strerror or error}")
 
 

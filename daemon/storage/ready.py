@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 
 from daemon.storage.disk import FREE_SHARE_MAX, disk, remove_tree
+from daemon.storage.failpoints import failpoint
 
 UPPER = "diff"
 PARTS = (("checkpoints", 0o700), (UPPER, 0o755))
@@ -41,6 +42,7 @@ class ReadyTrees:
 
     def claim(self, target: str) -> bool:
         """Move one to `target`; False when there is none. Raises OSError: there is something at `target`."""
+        failpoint("ready.before_claim")
         if not self._ready:
             return False
         slot = self._ready[-1]
@@ -50,6 +52,7 @@ class ReadyTrees:
             self._to_fill.append(self._ready.pop())
             return False
         self._to_fill.append(self._ready.pop())
+        failpoint("ready.after_claim")
         return True
 
     @property
@@ -67,6 +70,7 @@ class ReadyTrees:
 def make_tree(path: str) -> None:
     """The directories of a container. Raises OSError."""
     os.mkdir(path, 0o700)
+    failpoint("ready.tree_in_part")
     for name, mode in PARTS:
         os.mkdir(f"{path}/{name}", mode)
 

@@ -9,26 +9,29 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
+import logging
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 
-from daemon.container import Container
 from daemon.errors import System
-from daemon.image import Image
-from daemon.storage.content import ContentStore
-from daemon.storage.disk import disk, sync_directory, sync_file, sync_file_system
+from daemon.storage.content import INDEX_NAME, REPLACEMENT, ContentStore
+from daemon.storage.disk import disk, remove_tree, sync_directory, sync_file, sync_file_system
+from daemon.storage.failpoints import failpoint
+from daemon.storage.findings import Finding, Kind, Listing, Outcome, Problem, Records, findings_of, index_entries
 from daemon.storage.layers import LayerStore
-from daemon.storage.oci import Descriptor, IndexEntry, Platform
 from daemon.storage.ready import ReadyTrees
-from daemon.storage.trees import ContainerTrees, VolumeTrees, clear_staging
-from daemon.volume import Volume
+from daemon.storage.trees import ContainerTrees, VolumeTrees
+
+_log = logging.getLogger(__name__)
 
 _LOCK = "lock"
 _CLEAN = "stopped-cleanly"
+_LISTED = (Kind.CONTAINER, Kind.VOLUME, Kind.LAYER, Kind.BLOB, Kind.STAGED)
 
 
 @attrs.frozen(kw_only=True)
@@ -40,14 +43,6 @@ class Stores:
     layers: LayerStore
     containers: ContainerTrees
     volumes: VolumeTrees
-
-
-@attrs.frozen(kw_only=True)
-class Recovered:
-    """What recovery did, in numbers."""
-
-    removed: int
-    remade: int
 
 
 @contextlib.contextmanager
@@ -78,6 +73,7 @@ def read_engine_id(root: Path) -> str:
             aside = root / "engine-id.new"
             aside.write_text(str(uuid.uuid4()))
             sync_file(aside)
+            failpoint("recovery.engine_id")
             aside.replace(path)
             sync_directory(root)
         return path.read_text()
@@ -100,6 +96,7 @@ def take_clean_marker(root: Path) -> bool:
             (root / _CLEAN).unlink()
         except FileNotFoundError:
             return False
+        failpoint("recovery.marker_taken")
         sync_directory(root)  # else a power cut could bring the marker back
     return True
 
@@ -108,59 +105,83 @@ def leave_clean_marker(root: Path) -> None:
     with disk("write the marker of a clean stop"):
         sync_file_system(root)
         (root / _CLEAN).touch(mode=0o600)
+        failpoint("recovery.marker_left")
         sync_directory(root)
 
 
-@attrs.frozen(kw_only=True)
-class Records:
-    """What the database says there is."""
-
-    containers: Sequence[Container]
-    images: Sequence[Image]
-    references: Sequence[tuple[str, str]]
-    """Reference, image id."""
-    volumes: Sequence[Volume]
-
-
-def index_entry(image: Image, references: Iterable[str]) -> IndexEntry:
-    """What other tools are to find of an image: its tags; what it was pulled by as a digest says the entry itself."""
-    return IndexEntry(
-        manifest=Descriptor(image.manifest_digest, image.manifest_bytes),
-        references=tuple(reference for reference in references if "@" not in reference),
-        platform=Platform(os=image.os, architecture=image.architecture, variant=image.variant),
-    )
+def listing_of(root: Path) -> Listing:
+    """What is below the data root. Its cost is per name in a few directories, not per file. Raises System."""
+    with disk("list the data root"):
+        names = {kind: frozenset(_names_in(root / kind.value)) for kind in _LISTED}
+        content = root / Kind.INDEX.value
+        half_written = frozenset(name for name in _names_in(content) if name.startswith(REPLACEMENT))
+        index = (content / INDEX_NAME).read_bytes() if (content / INDEX_NAME).exists() else b""
+    return Listing(names={**names, Kind.INDEX: half_written}, index=index)
 
 
-def recover(root: Path, stores: Stores, records: Records) -> Recovered:
-    """Remove residue, make again what is missing. Its cost is per record and per name in a directory, not per file."""
-    containers, images, volumes = records.containers, records.images, records.volumes
-    chains = {image.id: image.chain_ids for image in images}
-    removed = clear_staging(root)
-    removed += len(stores.content.recover({digest for image in images for digest in image.digests}))
-    removed += len(stores.layers.recover({chain_id for chain in chains.values() for chain_id in chain}))
-    removed += len(stores.containers.recover({container.id for container in containers}))
-    removed += len(stores.volumes.recover({volume.name for volume in volumes}))
-    remade = 0
-    present = set(stores.containers.names())
-    for container in containers:
-        if container.id not in present:
-            layers = tuple(stores.layers.path(chain_id) for chain_id in reversed(chains.get(container.image_id, ())))
-            stores.containers.create(container.id, layers, container.config.working_dir)
-            remade += 1
-    present = set(stores.volumes.names())
-    for volume in volumes:
-        if volume.name not in present:
-            stores.volumes.create(volume.name)
-            remade += 1
-    _write_index(stores.content, records)
-    return Recovered(removed=removed, remade=remade)
+def damaged_content(root: Path) -> tuple[Finding, ...]:
+    """The blobs that are not what their name says, found by reading all of them. Raises System."""
+    found = []
+    with disk("read the content store"):
+        for name in sorted(_names_in(root / Kind.BLOB.value)):
+            with (root / Kind.BLOB.value / name).open("rb") as blob:
+                is_whole = hashlib.file_digest(blob, "sha256").hexdigest() == name
+            if not is_whole:
+                found.append(Finding(path=f"{Kind.BLOB.value}/{name}", problem=Problem.DAMAGED, kind=Kind.BLOB))
+    return tuple(found)
 
 
-def _write_index(content: ContentStore, records: Records) -> None:
-    """A crash between a record and the index leaves an image without a name there, or a name without an image."""
-    names: dict[str, list[str]] = {image.id: [] for image in records.images}
-    for reference, image_id in sorted(records.references):
-        names.setdefault(image_id, []).append(reference)
-    # On a full disk it stays as it is: it is for other tools, and no reason not to start.
-    with contextlib.suppress(System):
-        content.write_index([index_entry(image, names[image.id]) for image in records.images])
+def recover(root: Path, stores: Stores, records: Records) -> tuple[Outcome, ...]:
+    """Find out in what the disk and the records differ, and do what can be done about it: residue first, it takes up room.
+
+    What cannot be done, on a full disk, is no reason not to do the rest, and none not to start.
+    """
+    order = (Problem.RESIDUE, Problem.MISSING, Problem.DAMAGED)
+    findings = sorted(findings_of(records, listing_of(root)), key=lambda each: order.index(each.problem))
+    repair = _Repair(root, stores, records)
+    return tuple(Outcome(finding, _is_carried_out(repair, finding)) for finding in findings)
+
+
+def _is_carried_out(repair: _Repair, finding: Finding) -> bool:
+    if not finding.is_repairable:
+        return False
+    try:
+        repair.carry_out(finding)
+    except System as error:
+        _log.error("recovery: %s %s: %s", finding.path, finding.problem.value, error)
+        return False
+    return True
+
+
+class _Repair:
+    def __init__(self, root: Path, stores: Stores, records: Records) -> None:
+        self._root = root
+        self._stores = stores
+        self._records = records
+        self._chains = {image.id: image.chain_ids for image in records.images}
+        self._containers = {container.id: container for container in records.containers}
+
+    def carry_out(self, finding: Finding) -> None:
+        """Raises System."""
+        if finding.kind is Kind.INDEX and finding.problem is Problem.DAMAGED:
+            self._stores.content.write_index(index_entries(self._records))
+        elif finding.problem is Problem.RESIDUE:
+            with disk("remove a leftover"):
+                failpoint("recovery.before_sweep")
+                remove_tree(self._root / finding.path)
+        elif finding.kind is Kind.VOLUME:
+            self._stores.volumes.create(finding.name)
+        else:
+            self._make_container(finding.name)
+
+    def _make_container(self, container_id: str) -> None:
+        container = self._containers[container_id]
+        layers = tuple(self._stores.layers.path(each) for each in reversed(self._chains.get(container.image_id, ())))
+        self._stores.containers.create(container.id, layers, container.config.working_dir)
+        with disk("make a container again"):
+            failpoint("recovery.remade")
+
+
+def _names_in(directory: Path) -> list[str]:
+    """None of a directory that is not there: then there has been no start that lasted."""
+    return [path.name for path in directory.iterdir()] if directory.exists() else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from contextlib import closing
@@ -11,12 +12,15 @@ import attrs
 import msgspec
 
 from daemon.container import Container
-from daemon.errors import System
-from daemon.storage.disk import FREE_SHARE_MAX, disk
+from daemon.errors import DiskFull, System
+from daemon.storage.disk import FREE_SHARE_MAX, disk, sync_directory, sync_file
+from daemon.storage.failpoints import failpoint
 from daemon.summary import Outline
 
 CHECKPOINT_PAGES = 4000
 """In the write-ahead log when it is copied into the database, while the writer waits: after 1,500 creates or so."""
+LOG_BYTES_MIN = 256 * 1024
+"""Also on a full disk, as long as there is any space: enough for some removals, which make more."""
 
 SCHEMA_VERSION = 1
 SCHEMA = """
@@ -46,7 +50,13 @@ CREATE TABLE IF NOT EXISTS idempotency_keys (
     record BLOB NOT NULL
 ) WITHOUT ROWID;
 """
-"""These two, the networks and the keys, are made at every start where they are missing: the first databases did not have them."""
+SET_ASIDE = """
+CREATE TABLE IF NOT EXISTS set_aside (
+    kind TEXT NOT NULL, key TEXT NOT NULL, name TEXT, record BLOB NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (kind, key)
+) WITHOUT ROWID;
+"""
+"""The networks, the keys and what is set aside (`records.py`) are made at every start where they are missing: the first databases
+did not have them."""
 
 
 def open_database(path: Path) -> sqlite3.Connection:
@@ -62,7 +72,6 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 
 def _open_database(path: Path) -> sqlite3.Connection:
-    is_new = not path.exists()
     connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     try:
         path.chmod(0o600)
@@ -73,21 +82,18 @@ def _open_database(path: Path) -> sqlite3.Connection:
         with closing(connection.execute("PRAGMA user_version")) as cursor:
             version = cursor.fetchone()[0]
         if version == 0:
+            failpoint("schema.before_tables")
             connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         elif version != SCHEMA_VERSION:
             raise System(f"the database has version {version}, this program knows {SCHEMA_VERSION}")
         connection.execute(NETWORKS)
         _add_volume_users(connection)
         connection.execute(IDEMPOTENCY_KEYS)
+        connection.execute(SET_ASIDE)
     except BaseException:
         connection.close()
         raise
-    if is_new:
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)  # SQLite syncs the files, not their names
-        finally:
-            os.close(directory)
+    sync_directory(path.parent)  # SQLite syncs the files, not their names; a first start may not have come this far
     return connection
 
 
@@ -99,15 +105,16 @@ def grow_log(path: Path, bytes_max: int) -> None:
     blocks are there does not. What follows the last frame of a log is no frame, and is ignored (SQLite, "WAL-mode File
     Format"). The log goes when the database is closed.
 
-    Raises System: the disk failed.
+    Raises System, SyncFailed.
     """
     with disk("make room for the database's log"):
         found = os.statvfs(path.parent)
         size = min(bytes_max, int(found.f_bavail * found.f_frsize * FREE_SHARE_MAX))
-        with path.with_name(f"{path.name}-wal").open("ab") as log:
+        size = max(size, min(bytes_max, LOG_BYTES_MIN))
+        with contextlib.suppress(DiskFull), disk("grow"), path.with_name(f"{path.name}-wal").open("ab") as log:
             log.write(bytes(max(0, size - log.tell())))
-            log.flush()
-            os.fsync(log.fileno())
+        failpoint("schema.log_grown")
+        sync_file(Path(log.name))
 
 
 def _add_volume_users(connection: sqlite3.Connection) -> None:

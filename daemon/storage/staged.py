@@ -24,6 +24,7 @@ from daemon.errors import Conflict, System
 from daemon.image import LoadedImage
 from daemon.storage.content import ContentStore
 from daemon.storage.disk import disk, remove_tree, sync_file_system
+from daemon.storage.failpoints import failpoint
 from daemon.storage.layers import LAYER, LayerStore
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -38,9 +39,14 @@ class Area:
         """A new one below the data root. Raises System."""
         with disk("begin an intake"):
             area = cls(Path(tempfile.mkdtemp(prefix="intake-", dir=root / "staging")))
-            area.blobs.mkdir(mode=0o700)
-            area.layers.mkdir(mode=0o700)
-            area.given.mkdir(mode=0o700)
+            try:
+                failpoint("intake.begun")
+                area.blobs.mkdir(mode=0o700)
+                area.layers.mkdir(mode=0o700)
+                area.given.mkdir(mode=0o700)
+            except BaseException:
+                remove_tree(area.path)
+                raise
         return area
 
     @property
@@ -89,6 +95,7 @@ def commit(
     Raises:
         Conflict: what an image was to share with another has been removed with that one meanwhile.
         System: the disk failed.
+        SyncFailed: nobody can tell what of it is durable.
     """
     blobs = {digest: (area.blobs, name) for digest, name in staged.blobs.items()}
     blobs |= {digest: (area.given, name) for digest, name in given.items()}

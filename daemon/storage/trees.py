@@ -16,13 +16,14 @@ import errno
 import functools
 import os
 import secrets
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 
 from daemon.errors import InvalidParameter
 from daemon.storage.disk import disk, remove_tree, size_of_tree, sync_directory
+from daemon.storage.failpoints import failpoint
 from daemon.storage.ready import UPPER, ReadyTrees, make_tree
 from daemon.storage.rootfs import NodeKind, Rootfs
 
@@ -54,18 +55,13 @@ class TreeStore:
         with disk(f"remove a tree of {self._kind}"):
             aside = self._staging / f"{self._kind}-{name}.removed"
             remove_tree(aside)  # of an earlier removal that a full disk or a crash cut short
+            failpoint("trees.before_set_aside")
             try:
                 self.path(name).rename(aside)
             except FileNotFoundError:
                 return
+            failpoint("trees.after_set_aside")
             remove_tree(aside)
-
-    def recover(self, keep: Collection[str]) -> tuple[str, ...]:
-        """Remove every tree that is not in `keep`; the names of those removed."""
-        residue = tuple(sorted(set(self.names()) - set(keep)))
-        for name in residue:
-            self.remove(name)
-        return residue
 
     def _aside(self, name: str) -> str:
         """Where a tree of that name is made: nothing is there, or no more."""
@@ -125,7 +121,9 @@ class ContainerTrees(TreeStore):
                 if plan.makes_working_dir:
                     # An image may have no layer at all; then the empty upper directory is all there is to look into.
                     Rootfs(layers or (Path(upper),)).make_directory(Path(upper), working_dir)
+                failpoint("containers.before_rename")
                 os.rename(aside, home)
+                failpoint("containers.after_rename")
             except BaseException:
                 remove_tree(Path(aside))
                 raise
@@ -158,8 +156,10 @@ class VolumeTrees(TreeStore):
             aside = self._aside(secrets.token_hex(8))
             try:
                 os.mkdir(aside, 0o700)
+                failpoint("volumes.in_part")
                 os.mkdir(f"{aside}/_data", 0o755)
                 os.rename(aside, self.path(name))
+                failpoint("volumes.after_rename")
             except BaseException:
                 remove_tree(Path(aside))
                 raise
@@ -186,7 +186,9 @@ class VolumeTrees(TreeStore):
                 os.mkdir(aside, 0o700)
                 rootfs.copy_directory(source, aside)
                 # Onto an empty directory, which gives way whole. A container that runs with it would keep the old one.
+                failpoint("volumes.before_fill")
                 aside.rename(data)
+                failpoint("volumes.after_fill")
                 sync_directory(data.parent)
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # then somebody has written to it meanwhile
@@ -207,6 +209,7 @@ class VolumeTrees(TreeStore):
                 self.path(name).rename(aside)
             except FileNotFoundError:
                 return None
+            failpoint("volumes.set_aside")
             return aside
 
     def discard(self, aside: Path) -> None:
@@ -217,13 +220,3 @@ class VolumeTrees(TreeStore):
         """Bytes in the files of a volume that has been set aside."""
         with disk("measure a volume"):
             return size_of_tree(aside / "_data")
-
-
-def clear_staging(root: Path) -> int:
-    """Remove what a crash left half made; how many trees that were."""
-    count = 0
-    with disk("clear the staging directory"):
-        for entry in (root / "staging").iterdir():
-            remove_tree(entry)
-            count += 1
-    return count

@@ -32,6 +32,7 @@ from daemon.storage.attributes import (
     write_attributes,
 )
 from daemon.storage.disk import disk, sync_file_system_of
+from daemon.storage.failpoints import failpoint
 from daemon.storage.oci import Descriptor
 from daemon.storage.openat import open_beneath
 from daemon.storage.placing import (
@@ -188,6 +189,7 @@ class _Unpacker(Budget):
                 sync_file_system_of(self._root)
         components = components_of(entry.name)
         try:
+            failpoint("unpack.entry")
             if components:
                 self._place_below(components, entry, content)
             else:

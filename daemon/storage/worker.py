@@ -19,11 +19,13 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 
 import msgspec
 
-from daemon.errors import DaemonError, InvalidParameter, System
+from daemon.errors import DaemonError, DiskFull, InvalidParameter, SyncFailed, System, Unavailable
 from daemon.storage.archive import (
     Delivery,
     Rootfs,
@@ -64,13 +66,31 @@ class Order(msgspec.Struct, frozen=True):
     """What is in the area already. Neither means that an archive of images is the body."""
 
 
+class Failure(StrEnum):
+    """Whose fault it is that nothing was staged."""
+
+    ARCHIVE = "archive"
+    DISK = "disk"
+    FULL = "full"
+    BUSY = "busy"
+    SYNC = "sync"
+
+
+_RAISED: Mapping[Failure, type[DaemonError | SyncFailed]] = {
+    Failure.ARCHIVE: InvalidParameter,
+    Failure.DISK: System,
+    Failure.FULL: DiskFull,
+    Failure.BUSY: Unavailable,
+    Failure.SYNC: SyncFailed,
+}
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """One of the two."""
 
     staged: Staged | None = None
     refused: str = ""
-    is_system: bool = False
-    """Whether what is refused is the disk's fault, and not the archive's."""
+    failure: Failure = Failure.ARCHIVE
 
 
 def encode_frame(content: bytes) -> bytes:
@@ -90,13 +110,18 @@ def decode_unpacking(content: bytes) -> Unpacking:
 
 
 def decode_outcome(content: bytes) -> Staged:
-    """What was staged. Raises what the worker refused: InvalidParameter, System; System also for what is no outcome."""
+    """What was staged.
+
+    Raises:
+        InvalidParameter, Unavailable, System: as the worker did; System also for what is no outcome.
+        SyncFailed: the worker's disk is the daemon's, too. A hostile worker could say so; then there is a restart too many.
+    """
     try:
         outcome = msgspec.json.decode(content, type=Outcome)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise System("what unpacks archives gave no answer") from error
     if outcome.staged is None:
-        raise (System if outcome.is_system else InvalidParameter)(outcome.refused)
+        raise _RAISED[outcome.failure](outcome.refused)
     return outcome.staged
 
 
@@ -113,8 +138,9 @@ def work(connection: int) -> None:
 def _outcome(frames: _Frames, order: Order, area: Area, layers: LayerStore) -> bytes:
     try:
         outcome = Outcome(staged=_staged(frames, order, area, layers))
-    except DaemonError as error:
-        outcome = Outcome(refused=str(error), is_system=isinstance(error, System))
+    except (DaemonError, SyncFailed) as error:
+        failure = next((failure for failure, kind in _RAISED.items() if type(error) is kind), Failure.ARCHIVE)
+        outcome = Outcome(refused=str(error), failure=failure)
     except MemoryError:
         outcome = Outcome(refused=f"invalid archive: reading it takes more than {MEMORY_BYTES_MAX} bytes of memory")
     encoded = msgspec.json.encode(outcome)

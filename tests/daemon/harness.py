@@ -21,6 +21,7 @@ from daemon.engine import Engine
 from daemon.errors import System
 from daemon.image import Image
 from daemon.services import Services
+from daemon.services.image_loader import index_entries
 from daemon.services.image_store import ImageStore
 from daemon.services.registrar import Registrar
 from daemon.storage.archive import Rootfs
@@ -87,6 +88,7 @@ async def record(engine: Engine, stores: Stores, image: Image, reference: str) -
     """Do what a load does with an image when it has been unpacked and committed."""
     stores.layers.make_init(image.chain_ids)
     await engine.services.images.ask(ImageStore.add, image, (reference,))
+    stores.content.write_index(index_entries(await engine.services.images.ask(ImageStore.list)))
 
 
 @attrs.frozen

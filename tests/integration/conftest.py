@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 import docker
@@ -28,10 +28,17 @@ Daemon = Engine
 """Ours, in these tests."""
 
 
+class AtHome(Protocol):
+    """A daemon with its socket in a directory of its own."""
+
+    @property
+    def home(self) -> Path: ...
+
+
 class Api(http.client.HTTPConnection):
     """The Engine API without a library between: one connection, closed at the end."""
 
-    def __init__(self, daemon: Daemon) -> None:
+    def __init__(self, daemon: AtHome) -> None:
         super().__init__("docker", timeout=COMMAND_TIMEOUT_S)
         self._path = str(daemon.home / "socket")
 

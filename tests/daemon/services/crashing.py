@@ -24,7 +24,8 @@ from daemon.image import LoadedImage
 from daemon.services.image_loader import ImageLoader
 from daemon.services.image_store import ImageStore
 from daemon.storage import staged
-from daemon.storage.recovery import Records, recover
+from daemon.storage.findings import Records
+from daemon.storage.recovery import recover
 from tests.daemon.harness import in_memory
 from tests.daemon.services.test_image_loader import HOST, check_whole, house_at
 from tests.daemon.storage.making import docker_archive

@@ -110,9 +110,15 @@ async def house_at(root: Path) -> AsyncIterator[House]:
     async with Supervisor(on_event=events.append) as supervisor:
         database_ref = await supervisor.start(lambda: database, name="database")
         images = await supervisor.start(lambda: ImageStore(database_ref), name="images")
-        loader = await supervisor.start(lambda: ImageLoader(images, stores), name="loader")
+        loader = await supervisor.start(lambda: ImageLoader(images, stores, note_residue=lambda: None), name="loader")
         yield House(
-            database, images, loader, ImageIntake(loader=loader, stores=stores, host=HOST), stores, root, events
+            database,
+            images,
+            loader,
+            ImageIntake(loader=loader, stores=stores, host=HOST, note_residue=lambda: None),
+            stores,
+            root,
+            events,
         )
 
 
@@ -239,7 +245,7 @@ async def test_what_cannot_be_recorded_is_taken_back_and_what_was_there_stays(tm
         house.database._connection.execute(f"PRAGMA max_page_count = {full}")
         archive = two_images("x" * 100 + ":1")
         archive["2.json"] = config_of(BASE, TOP, config={"Labels": {"large": "x" * 20_000}})
-        with pytest.raises(System, match=r"^no space left for the database$"):
+        with pytest.raises(System, match=r"^no space left on device$"):
             await house.load(archive)
         names = await house.names()
         assert names[good.image.id] == ("docker.io/library/good:1",)

@@ -14,12 +14,13 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from daemon.errors import Cancelled, InvalidParameter, System
+from daemon.errors import Cancelled, DiskFull, InvalidParameter, SyncFailed, System, Unavailable
 from daemon.services.intake_process import IntakeProcess, WorkerHost, intake_area, intake_process
+from daemon.storage import failpoints
 from daemon.storage.confine import LANDLOCK_ABI_MIN, landlock_abi
 from daemon.storage.intake import Told, Unpacking, unheard
 from daemon.storage.recovery import Stores, open_stores
-from daemon.storage.worker import Order
+from daemon.storage.worker import Order, encode_order
 from daemon.storage.worker_host import command
 from tests.daemon.storage.making import docker_archive, names_in, tar_of
 
@@ -45,7 +46,7 @@ class Body:
 
 @asynccontextmanager
 async def an_intake(stores: Stores, host: WorkerHost = HOST, told: Told = unheard) -> AsyncIterator[IntakeProcess]:
-    async with intake_area(stores.root) as area:
+    async with intake_area(stores.root, note_residue=lambda: None) as area:
         order = Order(area=str(area.path), layers=str(stores.layers.root))
         async with intake_process(host, order, told) as intake:
             yield intake
@@ -275,6 +276,40 @@ print(json.dumps(dict(
     assert (told.pop("inside"), told.pop("given")) == ("done", "done")
     assert set(told.values()) <= {"EACCES", "EXDEV"}
     assert (names_in(outside), names_in(given), (given / "blob").read_text()) == (["secret"], ["blob"], "blob")
+
+
+@pytest.mark.parametrize(
+    ("armed", "kind"),
+    [
+        ("unpack.entry=error(EIO)", System),
+        ("unpack.entry=error(ENOSPC)", DiskFull),
+        ("layers.begun=error(EMFILE)", Unavailable),
+        ("disk.sync_file_system=error(EIO)", SyncFailed),
+    ],
+)
+async def test_what_the_disk_refuses_a_worker_the_daemon_hears(
+    armed: str, kind: type[Exception], stores: Stores
+) -> None:
+    program = (
+        "import sys; sys.path[:] = sys.argv[1:]; from daemon.storage import unpack, worker;"
+        "unpack.UNSYNCED_BYTES_MAX = 0; worker.work(0)"
+    )
+    arguments = list(command())
+    arguments[arguments.index("-c") + 1] = program
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    async with intake_area(stores.root, note_residue=lambda: None) as area:
+        order = Order(area=str(area.path), layers=str(stores.layers.root))
+        with ours, theirs:
+            worker = await anyio.open_process(arguments, stdin=theirs.fileno(), env={failpoints.VARIABLE: armed})
+            theirs.close()
+            async with worker:
+                intake = IntakeProcess(ours, order)
+                await intake.send(encode_order(order))
+                await intake.feed(Body(tar_of(docker_archive(tags=["a:1"]))))
+                with pytest.raises(kind) as failed:
+                    await intake.staged()
+    assert type(failed.value) is kind
 
 
 async def test_a_client_that_never_has_to_be_waited_for_lets_others_have_their_turn(stores: Stores) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from daemon.errors import InvalidParameter, System
+from daemon.errors import DiskFull, InvalidParameter, System
 from daemon.storage import content as content_module
+from daemon.storage import failpoints
 from daemon.storage.content import ContentStore, Descriptor, Ingest
+from daemon.storage.failpoints import Plan
 from daemon.storage.oci import IndexEntry, Platform, digest_of
 from tests.daemon.storage.making import names_in, put_blob
 
@@ -141,13 +143,10 @@ def test_deleting_is_harmless_twice(store: ContentStore, arriving: Path) -> None
     assert not store.contains(HELLO)
 
 
-def test_a_full_disk_is_a_system_error(arriving: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> int:
-        raise OSError(28, "No space left on device")
-
+def test_a_full_disk_is_no_fault_of_the_caller(arriving: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failpoints, "_plan", Plan("content.before_write=error(ENOSPC)"))
     ingest = Ingest(arriving)
-    monkeypatch.setattr(ingest._file, "write", fail, raising=False)
-    with pytest.raises(System, match=r"^cannot write content: No space left on device$"):
+    with pytest.raises(DiskFull, match=r"^no space left on device$"):
         ingest.write(b"hello")
     ingest.discard()
 
@@ -182,21 +181,16 @@ def test_the_index_names_every_reference_of_a_manifest(store: ContentStore, tmp_
 def test_an_index_that_cannot_be_written_leaves_the_old_one(
     store: ContentStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: int) -> None:
-        raise OSError(5, "Input/output error")
-
     before = (tmp_path / "content/index.json").read_bytes()
-    monkeypatch.setattr(os, "fsync", fail)
+    monkeypatch.setattr(failpoints, "_plan", Plan("content.index_written=error(EIO)"))
     with pytest.raises(System, match="cannot write the image index: Input/output error"):
         store.write_index([])
     assert (tmp_path / "content/index.json").read_bytes() == before
     assert files(tmp_path / "content") == EMPTY
 
 
-def test_recovery_removes_blobs_that_nobody_names(store: ContentStore, tmp_path: Path, arriving: Path) -> None:
+def test_a_sweep_removes_the_blobs_that_nobody_names(store: ContentStore, tmp_path: Path, arriving: Path) -> None:
     kept, orphan = (put_blob(store, content, arriving) for content in (b"kept", b"orphan"))
     (tmp_path / "content/blobs/sha256/not-a-digest").write_bytes(b"?")
-    (tmp_path / "content/.replace-left").write_bytes(b"{")
-    removed = ContentStore(tmp_path / "content").recover({kept})
-    assert set(removed) == {".replace-left", "not-a-digest", orphan.removeprefix("sha256:")}
+    assert {"not-a-digest", orphan.removeprefix("sha256:")} == set(store.sweep({kept}))
     assert files(tmp_path / "content") == [f"blobs/sha256/{kept.removeprefix('sha256:')}", *EMPTY]

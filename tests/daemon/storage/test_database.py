@@ -22,8 +22,9 @@ from daemon.container import Container, ContainerConfig, EndpointSettings, HostC
 from daemon.errors import Conflict, DaemonError, NotFound, System
 from daemon.image import Image
 from daemon.network import Network
-from daemon.storage.database import COMMIT_BATCH_MAX, Database, KeptKey, Write
+from daemon.storage.database import COMMIT_BATCH_MAX, Database, KeptKey
 from daemon.storage.schema import SCHEMA, SCHEMA_VERSION, open_database
+from daemon.storage.writes import Write
 from daemon.summary import summary_of
 from daemon.volume import Volume
 from tests.daemon.storage.making import needs_root
@@ -82,7 +83,7 @@ async def test_what_is_written_is_read_and_is_there_after_a_restart(path: Path) 
     async with started(path) as database:
         assert await database.ask(Database.container, rich.id) == rich
         assert await database.ask(Database.container, "none") is None
-        assert sorted(await database.ask(Database.containers), key=lambda each: each.id) == [poor, rich]
+        assert sorted((await database.ask(Database.records)).containers, key=lambda each: each.id) == [poor, rich]
         summaries = sorted(await database.ask(Database.summaries), key=lambda each: each.id)
         assert summaries == [summary_of(poor), summary_of(rich)]
         assert await contents(database) == ({rich.id: rich.name, poor.id: poor.name}, {filled(Volume).name})
@@ -138,7 +139,7 @@ async def test_a_renamed_container_is_the_same_but_for_its_name(path: Path) -> N
         await database.ask(Database.insert_container, container(1, "old"))
         await database.ask(Database.rename_container, id_of(1), "new")
         assert await database.ask(Database.container, id_of(1)) == container(1, "new")
-        assert await database.ask(Database.containers) == (container(1, "new"),)
+        assert (await database.ask(Database.records)).containers == (container(1, "new"),)
         await database.ask(Database.insert_container, container(2, "old"))
 
 
@@ -307,7 +308,7 @@ async def test_an_id_drawn_twice_is_a_defect_and_not_an_answer(path: Path) -> No
                 await database.ask(Database.insert_container, container(1, "b"))
             assert isinstance(crash.value.__cause__, sqlite3.IntegrityError)
             with pytest.raises(ActorStopped):
-                await database.ask(Database.containers)
+                await database.ask(Database.records)
     assert names_in(path) == ["a"]
 
 
@@ -376,7 +377,7 @@ async def test_writes_that_come_together_share_a_commit_and_a_refused_one_leaves
         assert outcomes[:98] == ["done"] * 98
         assert outcomes[98:] == [conflict("a", 1), missing, conflict("a", 1), "done", "done", "done"]
         assert commits_in(path) - before <= 2, "the first may have been alone when its turn came"
-        assert len(await database.containers()) == 100
+        assert len((await database.records()).containers) == 100
         assert [each.name for each in await database.volumes()] == ["w"]
 
 
@@ -394,9 +395,9 @@ async def test_readers_see_nothing_before_it_is_committed_and_do_not_wait_for_wr
     async with Database(path) as database:
         with writes_held_back(path):
             answer = database.insert_container(container(1))
-            assert await database.containers() == ()
+            assert (await database.records()).containers == ()
         await answer
-        assert await database.containers() == (container(1),)
+        assert (await database.records()).containers == (container(1),)
 
 
 # The file ------------------------------------------------------------------------------------------------------------
@@ -483,7 +484,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) 
 
 
 async def test_a_full_disk_refuses_the_writes_of_its_batch_and_the_actor_lives_on(path: Path) -> None:
-    full = "System: no space left for the database"
+    full = "DiskFull: no space left on device"
     large = ContainerConfig(labels={"large": "x" * 20_000})
     async with Database(path) as database:
         await database.insert_container(container(1, "a"))
@@ -502,7 +503,7 @@ async def test_a_full_disk_refuses_the_writes_of_its_batch_and_the_actor_lives_o
         assert outcomes[0] in ("done", full)
         assert outcomes[2] in (conflict("a", 1), full)
         assert commits_in(path) - before <= 2
-        names = {each.name for each in await database.containers()}
+        names = {each.name for each in (await database.records()).containers}
         assert names == {"a"} | ({"name2"} if outcomes[0] == "done" else set())
         assert await database.volumes() == ()
         await database.delete_container(id_of(1))
@@ -534,11 +535,11 @@ async def test_a_disk_that_is_really_full_refuses_and_serves_again_when_there_is
             while file.write(bytes(4096)):
                 pass
         outcomes = [await outcome(database.insert_container(container(number))) for number in range(1, 5)]
-        assert set(outcomes) == {"System: no space left for the database"}
-        assert await database.containers() == (container(0),)
+        assert set(outcomes) == {"DiskFull: no space left on device"}
+        assert (await database.records()).containers == (container(0),)
         ballast.unlink()
         await database.insert_container(container(1))
-        assert {each.id for each in await database.containers()} == {id_of(0), id_of(1)}
+        assert {each.id for each in (await database.records()).containers} == {id_of(0), id_of(1)}
 
 
 @contextmanager
@@ -595,10 +596,10 @@ async def test_a_log_made_beforehand_takes_a_hundredth_of_what_is_free(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = os.statvfs(path.parent)
-    small = os.statvfs_result((free.f_bsize, 4096, *free[2:4], 5000, *free[5:]))
+    small = os.statvfs_result((free.f_bsize, 4096, *free[2:4], 10_000, *free[5:]))
     monkeypatch.setattr(os, "statvfs", lambda _: small)
     async with Database(path, log_bytes_max=1 << 20) as database:
-        assert path.with_name("db-wal").stat().st_size == 50 * 4096
+        assert path.with_name("db-wal").stat().st_size == 100 * 4096
         await database.insert_container(container(1, "a"))
 
 

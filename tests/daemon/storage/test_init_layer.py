@@ -119,7 +119,7 @@ def test_it_is_made_once_and_goes_with_the_layer(tmp_path: Path) -> None:
     before = init.stat().st_ino
     stores.layers.make_init(chain_ids)
     stores.layers.make_init(())
-    assert stores.layers.recover(chain_ids) == ()
+    assert stores.layers.sweep(chain_ids) == ()
     assert init.stat().st_ino == before
     stores.layers.delete(chain_ids[-1])
     assert not init.exists()

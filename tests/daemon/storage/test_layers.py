@@ -57,11 +57,11 @@ def test_what_is_no_digest_never_becomes_a_path(store: LayerStore, chain_id: str
             use(chain_id)
 
 
-def test_recovery_removes_what_was_being_made_and_layers_that_nobody_names(store: LayerStore, tmp_path: Path) -> None:
+def test_a_sweep_removes_builds_and_layers_that_nobody_names(store: LayerStore, tmp_path: Path) -> None:
     put(store, A)
     put(store, B)
     left = LayerBuild.made_in(store.root)
     (left.target / "half").write_text("x")
-    removed = LayerStore(tmp_path / "layers").recover({A})
+    removed = LayerStore(tmp_path / "layers").sweep({A})
     assert len(removed) == 2
     assert names_in(tmp_path / "layers") == [A.removeprefix("sha256:")]

@@ -12,9 +12,8 @@ import pytest
 from daemon.container import Container, ContainerConfig
 from daemon.errors import System
 from daemon.image import Image
+from daemon.storage.findings import Problem, Records, index_entry
 from daemon.storage.recovery import (
-    Records,
-    Recovered,
     Stores,
     leave_clean_marker,
     locked,
@@ -28,7 +27,11 @@ from tests.daemon.storage.making import names_in, put_blob, put_layer, write
 from tests.daemon.storage.records import container, id_of, image, layer, volume
 
 LAYER = layer(b"layer")
-NOTHING = Recovered(removed=0, remade=0)
+
+Counts = tuple[int, int]
+"""Leftovers that were removed, directories that were made again."""
+
+NOTHING = (0, 0)
 
 
 @attrs.frozen
@@ -41,10 +44,11 @@ class Disk:
     containers: tuple[Container, ...] = ()
     volumes: tuple[Volume, ...] = ()
 
-    def recover(self) -> Recovered:
+    def recover(self) -> Counts:
         references = [("docker.io/library/a:1", image.id) for image in self.images]
         records = Records(containers=self.containers, images=self.images, references=references, volumes=self.volumes)
-        return recover(self.root, self.stores, records)
+        problems = [outcome.finding.problem for outcome in recover(self.root, self.stores, records)]
+        return problems.count(Problem.RESIDUE), problems.count(Problem.MISSING)
 
     def files(self) -> set[str]:
         return {str(path.relative_to(self.root)) for path in self.root.rglob("*")}
@@ -64,6 +68,7 @@ def disk(tmp_path: Path) -> Disk:
     made = container(1, image_id=stored.id, config=ContainerConfig(working_dir="/srv"))
     stores.containers.create(made.id, (stores.layers.path(LAYER.chain_id),), "/srv")
     stores.volumes.create("v")
+    stores.content.write_index([index_entry(stored, ["docker.io/library/a:1"])])
     return Disk(root, stores, (stored,), (made,), (volume("v"),))
 
 
@@ -89,7 +94,7 @@ RESIDUE = {
 def test_what_no_record_names_is_removed(name: str, disk: Disk) -> None:
     before = disk.files()
     write(disk.root, name)
-    assert disk.recover() == Recovered(removed=1, remade=0)
+    assert disk.recover() == (1, 0)
     assert disk.files() == before
     assert disk.recover() == NOTHING
 
@@ -105,28 +110,28 @@ def test_all_residue_at_once_is_removed(disk: Disk) -> None:
 def test_a_container_that_a_power_cut_took_is_made_again_as_it_was(disk: Disk) -> None:
     before = disk.files()
     disk.stores.containers.remove(id_of(1))
-    assert disk.recover() == Recovered(removed=0, remade=1)
+    assert disk.recover() == (0, 1)
     assert disk.files() == before
     assert names_in(disk.stores.containers.path(id_of(1)) / "diff") == ["srv"]
 
 
 def test_a_container_made_again_lies_on_the_layers_of_its_image(disk: Disk) -> None:
     at_home = container(2, image_id=disk.images[0].id, config=ContainerConfig(working_dir="/etc"))
-    assert attrs.evolve(disk, containers=(at_home,)).recover() == Recovered(removed=1, remade=1)
+    assert attrs.evolve(disk, containers=(at_home,)).recover() == (1, 1)
     assert names_in(disk.stores.containers.path(id_of(2)) / "diff") == [], "the image has /etc"
 
 
 def test_a_volume_that_a_power_cut_took_is_made_again_empty(disk: Disk) -> None:
     before = disk.files()
     disk.stores.volumes.remove("v")
-    assert disk.recover() == Recovered(removed=0, remade=1)
+    assert disk.recover() == (0, 1)
     assert disk.files() == before
 
 
 def test_a_container_whose_image_has_no_record_is_made_again_all_the_same(disk: Disk) -> None:
     orphan = attrs.evolve(disk, images=())
     disk.stores.containers.remove(id_of(1))
-    assert orphan.recover() == Recovered(removed=4, remade=1)
+    assert orphan.recover() == (4, 1)
     assert names_in(disk.stores.containers.path(id_of(1)) / "diff") == ["srv"]
 
 
@@ -141,7 +146,7 @@ def test_the_index_is_as_the_records_are_whatever_a_crash_has_left_in_it(disk: D
 
 def test_nothing_of_an_empty_database_is_kept(disk: Disk) -> None:
     empty = Disk(disk.root, disk.stores)
-    assert empty.recover() == Recovered(removed=6, remade=0)
+    assert empty.recover() == (6, 0)
     for store in ("containers", "volumes", "layers", "staging", "content/blobs/sha256"):
         assert names_in(disk.root / store) == []
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import attrs
 import pytest
 
-from daemon.errors import System
-from daemon.storage import disk, staged
-from daemon.storage.content import ContentStore
-from daemon.storage.layers import LayerBuild, LayerStore
+from daemon.errors import DiskFull, SyncFailed, System
+from daemon.storage import failpoints
+from daemon.storage.failpoints import Plan
+from daemon.storage.layers import LayerBuild
 from daemon.storage.oci import digest_of
 from daemon.storage.received import ReceivedFiles
 from daemon.storage.recovery import Stores, open_stores
@@ -129,23 +129,30 @@ def test_a_name_that_leads_out_of_the_area_is_refused(name: str, stores: Stores,
 
 
 @pytest.mark.parametrize(
-    ("owner", "effect"),
+    ("point", "call", "kind"),
     [
-        (staged, "sync_file_system"),
-        (ContentStore, "adopt"),
-        (ContentStore, "sync"),
-        (LayerStore, "adopt"),
-        (LayerStore, "sync"),
+        ("disk.sync_file_system", 0, SyncFailed),
+        ("content.before_rename", 0, System),
+        ("content.before_rename", 1, System),
+        ("content.after_rename", 0, System),
+        ("content.after_rename", 1, System),
+        ("layers.before_rename", 0, System),
+        ("layers.after_rename", 0, System),
+        ("disk.sync_directory", 0, SyncFailed),
+        ("disk.sync_directory", 1, SyncFailed),
     ],
 )
 def test_a_disk_that_fails_leaves_nothing(
-    owner: object, effect: str, stores: Stores, made: Made, monkeypatch: pytest.MonkeyPatch
+    point: str, call: int, kind: type[Exception], stores: Stores, made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
-        with disk.disk("commit"):
-            raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr(owner, effect, fail)
-    with pytest.raises(System, match="Input/output error"):
+    monkeypatch.setattr(failpoints, "_plan", Plan(f"{point}={call}*off->1*error(EIO)"))
+    with pytest.raises(kind, match="Input/output error"):
         made.commit(stores)
     assert stored(stores) == ([], [])
+
+
+def test_an_area_that_cannot_be_made_whole_leaves_nothing(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failpoints, "_plan", Plan("intake.begun=error(ENOSPC)"))
+    with pytest.raises(DiskFull):
+        Area.made_in(stores.root)
+    assert names_in(stores.root / "staging") == []

@@ -1,0 +1,125 @@
+"""The database's rows read as records. One that cannot be read is set aside, and hinders neither the start nor the others.
+
+    set_aside   kind, key PRIMARY KEY | name | record | reason      kind: the table that the row was in, key: its key there
+
+A row that is set aside gives its name back and is no longer used; its bytes stay in this table, and what it names on the disk
+stays where it is, for whoever can make sense of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+
+import attrs
+import msgspec
+
+from daemon.errors import System
+from daemon.image import Image
+from daemon.storage.findings import Records
+from daemon.storage.schema import container_of, open_database, open_for_reading
+from daemon.volume import Volume
+
+_log = logging.getLogger(__name__)
+
+DATABASE_NAME = "boatyard.db"
+
+T = TypeVar("T")
+
+_KEYS = {"containers": "id", "images": "id", "volumes": "name", "networks": "id", "idempotency_keys": "key"}
+_NAMED = ("containers", "networks")
+
+_USES = {
+    "images": ("DELETE FROM image_references WHERE image_id = ?",),
+    "volumes": ("DELETE FROM volume_users WHERE volume = ?",),
+}
+"""What refers to a row and does not go with it by itself."""
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, TypeError, ValueError, RecursionError)
+
+
+@attrs.frozen
+class Unreadable:
+    table: str
+    key: str
+    reason: str
+
+
+def read_all(connection: sqlite3.Connection, table: str, decode: Callable[[str, bytes], T]) -> tuple[T, ...]:
+    """Every record of a table, given its key (or its name, where it has one) and its bytes.
+
+    Those that cannot be read are set aside in the file of `connection`, which may be for reading only.
+    """
+    found, unreadable = try_all(connection, table, decode)
+    if unreadable:
+        (path,) = (path for _, name, path in connection.execute("PRAGMA database_list") if name == "main")
+        try:
+            set_aside(Path(path), unreadable)
+        except (sqlite3.OperationalError, System) as error:  # a full disk: they are left out all the same
+            _log.error("records that cannot be read stay where they are: %s", error)
+    return found
+
+
+def try_all(
+    connection: sqlite3.Connection, table: str, decode: Callable[[str, bytes], T]
+) -> tuple[tuple[T, ...], tuple[Unreadable, ...]]:
+    """The same, and what cannot be read."""
+    key = _KEYS[table]
+    found, unreadable = [], []
+    query = f"SELECT {key}, {'name' if table in _NAMED else key}, record FROM {table}"
+    for row_key, name, record in connection.execute(query):
+        try:
+            found.append(decode(name, record))
+        except UNREADABLE as error:
+            unreadable.append(Unreadable(table, row_key, str(error)))
+    return tuple(found), tuple(unreadable)
+
+
+def set_aside(path: Path, rows: Sequence[Unreadable]) -> None:
+    """In one transaction, durable when it returns. Raises sqlite3.Error."""
+    with closing(open_database(path)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for row in rows:
+            key, name = _KEYS[row.table], "name" if row.table in _NAMED else "NULL"
+            kept = (
+                f"INSERT OR REPLACE INTO set_aside SELECT ?, {key}, {name}, record, ? FROM {row.table} WHERE {key} = ?"
+            )
+            connection.execute(kept, (row.table, row.reason, row.key))
+            for use in _USES.get(row.table, ()):
+                connection.execute(use, (row.key,))
+            connection.execute(f"DELETE FROM {row.table} WHERE {key} = ?", (row.key,))
+            _log.error("a record of %s cannot be read and is set aside: %s: %s", row.table, row.key, row.reason)
+        connection.execute("COMMIT")
+
+
+def read_records(connection: sqlite3.Connection) -> Records:
+    """What recovery goes by. Changes nothing: what cannot be read counts as set aside."""
+    containers, lost = try_all(connection, "containers", container_of)
+    images, more = try_all(connection, "images", lambda _, record: msgspec.json.decode(record, type=Image))
+    volumes, most = try_all(connection, "volumes", lambda _, record: msgspec.json.decode(record, type=Volume))
+    before = connection.execute("SELECT kind, key FROM set_aside").fetchall() if _has_set_aside(connection) else []
+    return Records(
+        containers=containers,
+        images=images,
+        references=connection.execute("SELECT reference, image_id FROM image_references").fetchall(),
+        volumes=volumes,
+        set_aside=(*before, *((row.table, row.key) for row in (*lost, *more, *most))),
+    )
+
+
+def read_offline(path: Path, *, is_verifying: bool) -> tuple[Records, tuple[str, ...]]:
+    """The records of a database that nobody uses, and what is wrong with its pages if that is asked. Raises System."""
+    try:
+        with closing(open_for_reading(path)) as connection:
+            complaints = connection.execute("PRAGMA quick_check").fetchall() if is_verifying else [("ok",)]
+            return read_records(connection), tuple(text for (text,) in complaints if text != "ok")
+    except sqlite3.Error as error:
+        raise System(f"cannot read the database: {error}") from error
+
+
+def _has_set_aside(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'set_aside'").fetchone() is not None
