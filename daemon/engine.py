@@ -91,8 +91,8 @@ class Engine:
         self.config = config
         self._creates = 0
         """Under way."""
-        self._is_tidy = True
-        """Whether no clean-up has failed; else the next start must look at everything."""
+        self._is_tidy = False
+        """Whether all residue has been looked for and no clean-up has failed since; else the next start must look."""
         self._failure: SyncFailed | None = None
 
     async def __aenter__(self) -> Self:
@@ -103,7 +103,7 @@ class Engine:
             self.warnings = () if landlock_abi() >= LANDLOCK_ABI_MIN else (NO_LANDLOCK,)
             self.id = read_engine_id(root)
             stores = open_stores(root, ready_trees_max=self.config.ready_trees_max)
-            is_clean = take_clean_marker(root)
+            self._is_tidy = is_clean = take_clean_marker(root)
             stack.push(self._leave_marker)
             stack.enter_context(self._ended_by_failure())
             tree = database_tree(root / DATABASE_NAME, log_bytes_max=self.config.log_bytes_max)
@@ -269,8 +269,8 @@ class Engine:
     async def _recover(self, stores: Stores, database: Ref[Database]) -> None:
         records = await database.ask(Database.records)
         found = await anyio.to_thread.run_sync(recover, self.config.data_root, stores, records)
+        self._is_tidy = all(outcome.is_repaired or not outcome.finding.is_repairable for outcome in found)
         for outcome in found:
-            self._is_tidy &= outcome.is_repaired or not outcome.finding.is_repairable
             level = logging.INFO if outcome.is_repaired else logging.ERROR
             _log.log(level, "recovery: %s %s", outcome.finding.path, outcome.finding.problem.value)
 
@@ -283,6 +283,7 @@ class Engine:
                 try:
                     stores.layers.make_init(chain_ids)
                 except System as error:  # of one image: no reason not to serve the others
+                    self._note_residue()
                     _log.error("layers cannot be used: %s", error)
 
         await anyio.to_thread.run_sync(make)

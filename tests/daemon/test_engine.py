@@ -12,7 +12,9 @@ from daemon.container import ContainerConfig
 from daemon.create.request import CreateRequest
 from daemon.engine import Engine
 from daemon.errors import Unavailable
+from daemon.storage import failpoints
 from tests.daemon.harness import config_at, engine_at
+from tests.daemon.storage.making import names_in
 
 pytestmark = pytest.mark.anyio
 
@@ -46,3 +48,30 @@ async def test_creates_beyond_the_limit_are_refused_at_once_and_taken_again_afte
 async def test_the_actors_of_an_engine_in_order_answer(tmp_path: Path) -> None:
     async with engine_at(tmp_path) as engine:
         assert await engine.is_answering()
+
+
+async def test_called_off_before_it_has_recovered_it_leaves_that_to_the_next_start(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        data_root = engine.config.data_root
+    (data_root / "stopped-cleanly").unlink()
+    residue = data_root / "staging" / "half"
+    residue.mkdir()
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        async with Engine(config_at(tmp_path)):
+            pytest.fail("a start that is called off comes to an end")
+    assert scope.cancelled_caught
+    async with Engine(config_at(tmp_path)):
+        assert not residue.exists()
+
+
+async def test_residue_of_an_init_layer_that_the_disk_refused_is_gone_after_the_next_start(tmp_path: Path) -> None:
+    failpoints.arm("disk.before_remove_tree=1*error(EIO)")
+    try:
+        async with Engine(config_at(tmp_path)) as engine:
+            layers = engine.config.data_root / "layers"
+            assert len(names_in(layers)) == 2, "what it was made in is left beside it"
+    finally:
+        failpoints.arm("")
+    async with Engine(config_at(tmp_path)):
+        assert names_in(layers) == ["scratch"]
