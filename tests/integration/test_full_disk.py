@@ -114,17 +114,8 @@ def test_a_full_disk_refuses_what_needs_room_and_nothing_else(disk: Path, home: 
         assert listed(daemon) == made
         assert names_in(disk / "staging") == []
         assert len(names_in(disk / "containers")) == len(made)
-        for n, name in enumerate(made):
-            r = daemon.call("DELETE", f"/containers/{name}")
-            s = os.statvfs(disk)
-            assert r == (204, None), (
-                n,
-                len(made),
-                r,
-                s,
-                subprocess.run(["ls", "-ls", str(disk)], capture_output=True, text=True).stdout,
-                log_of(home)[-600:],
-            )
+        for name in made:
+            assert daemon.call("DELETE", f"/containers/{name}") == (204, None)
         shutil.rmtree(disk / "other")
         assert all(create(daemon, name) for name in refused), "their names were never taken"
         assert listed(daemon) == {*refused}
