@@ -111,7 +111,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "loadtest": (set(), {"attrs", "httptools", "rich", "msgspec"}),
     "contrib": (set(), {"anyio", "attrs", "rich"}),
     "contrib.engines": ({"loadtest"}, {"attrs"}),
-    "contrib.bench_load": ({"contrib.engines", "loadtest.procfs"}, {"attrs", "rich"}),
+    "contrib.bench_load": ({"contrib.connection", "contrib.engines", "loadtest.procfs"}, {"attrs", "rich"}),
+    "contrib.crash": ({"contrib.connection", "contrib.engines", "loadtest"}, {"attrs", "rich"}),
     "contrib.bench": ({"contrib.engines", "loadtest"}, {"attrs", "msgspec", "rich"}),
     "contrib.bench_actors.libraries": (
         {"actors", "contrib.bench_actors.contract"},

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import attrs
 
-from contrib.bench_load.loading import Connection
+from contrib.connection import Connection
 from contrib.engines import Engine
 from loadtest.procfs import descendants
 
@@ -54,7 +54,7 @@ def watching(engine: Engine) -> Iterator[Seen]:
 
 
 def _ping(engine: Engine, seen: Seen, is_over: threading.Event) -> None:
-    with contextlib.closing(Connection(engine)) as connection:
+    with contextlib.closing(Connection(engine.socket)) as connection:
         while not is_over.wait(_PING_EVERY_S):
             started = time.perf_counter()
             connection.request("GET", "/_ping")

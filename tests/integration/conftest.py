@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import attrs
 import docker
 import pytest
 
+from contrib.connection import Connection
 from contrib.engines import Engine
 from tests.daemon.harness import rootfs_tar
 from tests.engines import running as running  # also from here, beside the other fixtures
@@ -35,29 +33,11 @@ class AtHome(Protocol):
     def home(self) -> Path: ...
 
 
-class Api(http.client.HTTPConnection):
+class Api(Connection):
     """The Engine API without a library between: one connection, closed at the end."""
 
     def __init__(self, daemon: AtHome) -> None:
-        super().__init__("docker", timeout=COMMAND_TIMEOUT_S)
-        self._path = str(daemon.home / "socket")
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-    def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        """Status and decoded body. A body that is bytes is sent as a tar, anything else as JSON."""
-        if isinstance(body, bytes):
-            self.request(method, path, body, {"Content-Type": "application/x-tar"})
-        elif body is not None:
-            self.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
-        else:
-            self.request(method, path)
-        response = self.getresponse()
-        content = response.read()
-        return response.status, json.loads(content) if content else None
+        super().__init__(daemon.home / "socket", timeout_s=COMMAND_TIMEOUT_S)
 
 
 @pytest.fixture

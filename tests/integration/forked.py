@@ -17,12 +17,13 @@ from typing import Any
 
 import attrs
 
+from contrib import connection
 from daemon.__main__ import run
 from daemon.config import Config
 from daemon.storage import failpoints
-from tests.integration.conftest import Api
 
 STOP_TIMEOUT_S = 30
+PATIENCE_S = 60.0
 LOG_BYTES = 64 * 1024
 """Little: every daemon makes it anew."""
 
@@ -34,10 +35,12 @@ class Forked:
     process: BaseProcess
     home: Path
     is_ready: bool
+    patience_s: float = PATIENCE_S
+    """With an answer."""
 
     def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        """Raises OSError, HTTPException: it ended meanwhile."""
-        with closing(Api(self)) as api:
+        """Raises OSError, HTTPException: it ended meanwhile, or took too long."""
+        with closing(connection.Connection(self.home / "socket", timeout_s=self.patience_s)) as api:
             return api.call(method, path, body)
 
     def stop(self) -> int:
@@ -56,7 +59,7 @@ class Forked:
 
 
 @contextmanager
-def forked(home: Path, armed: str = "") -> Iterator[Forked]:
+def forked(home: Path, armed: str = "", *, patience_s: float = PATIENCE_S) -> Iterator[Forked]:
     """A daemon with these failpoints, once it is ready or has ended; killed at the end if it still runs."""
     reader, writer = multiprocessing.Pipe(duplex=False)
     process = _context().Process(target=_serve, args=(home, armed, writer))
@@ -68,7 +71,7 @@ def forked(home: Path, armed: str = "") -> Iterator[Forked]:
         except EOFError:
             is_ready = False
     try:
-        yield Forked(process, home, is_ready)
+        yield Forked(process, home, is_ready, patience_s)
     finally:
         if process.is_alive():
             process.kill()
