@@ -5,6 +5,7 @@ The grammar and the normal form are those of the distribution project (reference
 
 from __future__ import annotations
 
+import functools
 import re
 
 import attrs
@@ -62,6 +63,7 @@ class Reference:
         return self.name + self.suffix
 
 
+@functools.lru_cache(maxsize=1024)  # every create asks for one
 def parse_reference(text: str) -> Reference:
     """The reference in normal form, without a default tag.
 

@@ -13,6 +13,7 @@ import msgspec
 from daemon.api import gojson
 from daemon.api.codec import Json, WrongType
 from daemon.api.content_type import check_is_json
+from daemon.api.decoded import DecodedBodies
 from daemon.api.filters import Filters, decode_filters
 from daemon.api.listed import ListedViews
 from daemon.api.numbers import parse_integer
@@ -66,6 +67,7 @@ class Call:
     """One request to one route."""
 
     engine: Engine
+    bodies: DecodedBodies
     listed: ListedViews
     request: Request
     version: tuple[int, int]
@@ -90,24 +92,21 @@ class Call:
         Raises:
             InvalidParameter, in Docker's words, of `read`, too; TooLarge.
         """
+        return await decoded(await self.content(), read, may_be_empty=may_be_empty)
+
+    async def content(self) -> bytes:
+        """The body, which says that it is JSON. Raises InvalidParameter, TooLarge."""
         content_type = self.request.headers.get("content-type", "")
         if self.request.has_body or content_type:
             check_is_json(content_type)
-        content = await self.request.body.read(self.config.body_bytes_max)
-        if may_be_empty and not content.strip(BLANKS):
-            return read(None)
-        try:
-            return read(msgspec.json.decode(content))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, WrongType):
-            # In a thread: what is slow is for those who send what is wrong, and not for everybody else.
-            return await anyio.to_thread.run_sync(decode_as_go, content, read)
+        return await self.request.body.read(self.config.body_bytes_max)
 
 
 class Query:
     """The query string: of a key that comes twice, the first, as Go's `Form.Get`."""
 
     def __init__(self, text: str) -> None:
-        self._pairs = parse_qsl(text, keep_blank_values=True) if text else []
+        self._pairs = _pairs(text)
         self._values: dict[str, str] = {}
         for key, value in self._pairs:
             self._values.setdefault(key, value)
@@ -150,6 +149,24 @@ class Query:
             if known is not None and key not in known:
                 raise InvalidParameter(f"invalid filter '{key}'")
         return filters
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    if "%" in text or "+" in text:
+        return parse_qsl(text, keep_blank_values=True)
+    # The same where nothing is encoded, as in most, in a fifth of the time.
+    return [(name, value) for name, _, value in (part.partition("=") for part in text.split("&") if part)]
+
+
+async def decoded(content: bytes, read: Callable[[Json], T], *, may_be_empty: bool = False) -> T:
+    """See `Call.read_json`."""
+    if may_be_empty and not content.strip(BLANKS):
+        return read(None)
+    try:
+        return read(msgspec.json.decode(content))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, WrongType):
+        # In a thread: what is slow is for those who send what is wrong, and not for everybody else.
+        return await anyio.to_thread.run_sync(decode_as_go, content, read)
 
 
 def decode_as_go(content: bytes, read: Callable[[Json], T]) -> T:

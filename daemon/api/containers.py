@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from daemon.api.calls import Call, Query, json_response, no_content
+from daemon.api.calls import Call, Query, decoded, json_response, no_content
 from daemon.api.codec import Json, WrongType, json_kind
 from daemon.api.container_list import LIST_FILTERS, in_slices, matching
 from daemon.api.filters import has_labels
@@ -42,14 +42,23 @@ _BODY = "CreateRequest"
 async def create(call: Call) -> Response:
     call.engine.check_room()  # before anything is spent on it
     query, key = call.query(), call.request.headers.get(IDEMPOTENCY_HEADER)
-    request = await call.read_json(lambda document: decode_create(document, query, call.version))
-    if request is None:
-        raise InvalidParameter("config cannot be empty in order to create a container")
-    created = await call.engine.create(with_idempotency(request, key))
+    content = await call.content()
+    if (request := call.bodies.get(content, call.version)) is None:
+        request = await decoded(content, lambda document: decode_create(document, call.version))
+        if request is None:
+            raise InvalidParameter("config cannot be empty in order to create a container")
+        call.bodies.keep(content, call.version, request)
+    created = await call.engine.create(with_idempotency(with_query(request, query), key))
     return json_response({"Id": created.id, "Warnings": list(created.warnings)}, 201)
 
 
-def decode_create(raw: Json, query: Query, version: tuple[int, int]) -> CreateRequest | None:
+def with_query(body: CreateRequest, query: Query) -> CreateRequest:
+    """What is asked for with that body."""
+    platform = query.text("platform") if body.api_version >= _PLATFORM_SINCE else ""
+    return evolve(body, name=query.text("name"), platform=platform, origin=body)
+
+
+def decode_create(raw: Json, version: tuple[int, int]) -> CreateRequest | None:
     """The body embeds a Config beside HostConfig and NetworkingConfig; None if it has no field of one.
 
     Raises:
@@ -61,20 +70,18 @@ def decode_create(raw: Json, query: Query, version: tuple[int, int]) -> CreateRe
         )
     body: dict[str, Json] = raw or {}
     try:
-        request = _decode_create(body, query, version)
+        request = _decode_create(body, version)
     except WrongType:  # the first in the body is told, not the first that is looked at
         for key, value in body.items():
-            _decode_create({key: value}, query, version)
+            _decode_create({key: value}, version)
         raise
     return request if any(map(CONFIG.has_field, body)) else None
 
 
-def _decode_create(body: dict[str, Json], query: Query, version: tuple[int, int]) -> CreateRequest:
+def _decode_create(body: dict[str, Json], version: tuple[int, int]) -> CreateRequest:
     folded = {key.lower(): value for key, value in body.items() if value is not None}
     host_config, networking = folded.get(HOST_CONFIG_KEY.lower()), folded.get(NETWORKING_KEY.lower())
     request = CreateRequest(
-        name=query.text("name"),
-        platform=query.text("platform") if version >= _PLATFORM_SINCE else "",
         config=CONFIG.decode(body, f"{_BODY}.Config", _BODY),
         host_config=HostConfig()
         if host_config is None

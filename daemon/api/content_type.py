@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from daemon.errors import InvalidParameter
@@ -16,6 +17,7 @@ _PARAMETER = re.compile(
 )
 
 
+@functools.lru_cache(maxsize=64)  # clients have one way to write it
 def check_is_json(content_type: str) -> None:
     """Raises InvalidParameter if it is anything but `application/json`, whatever its parameters."""
     media_type = content_type.partition(";")[0].strip().lower()

@@ -39,4 +39,5 @@ def with_idempotency(request: CreateRequest, header: str | None) -> CreateReques
 
 def fingerprint_of(request: CreateRequest) -> str:
     """Equal for requests that ask for the same: name, platform, API version and body, however the body is written."""
-    return hashlib.sha256(msgspec.json.encode(request, order="sorted")).hexdigest()
+    asked = {name: value for name, value in vars(request).items() if name != "origin"}
+    return hashlib.sha256(msgspec.json.encode(asked, order="sorted")).hexdigest()

@@ -99,7 +99,7 @@ def _import_platform(text: str, call: Call) -> tuple[str, str]:
 
 async def commit(call: Call) -> Response:
     query = call.query()
-    body = await call.read_json(lambda document: decode_create(document, query, call.version), may_be_empty=True)
+    body = await call.read_json(lambda document: decode_create(document, call.version), may_be_empty=True)
     request = CommitRequest(
         container=query.text("container"),
         reference=tagged_if_named(query.text("repo"), query.text("tag")),

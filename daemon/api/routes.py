@@ -28,6 +28,7 @@ from daemon.api import (
     volumes,
 )
 from daemon.api.calls import Call, error_response, refusal
+from daemon.api.decoded import DecodedBodies
 from daemon.api.listed import ListedViews
 from daemon.api.system import API_VERSION, API_VERSION_MIN, VERSION, dotted
 from daemon.engine import Engine
@@ -140,6 +141,7 @@ class Router:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._bodies = DecodedBodies()
         self._listed = ListedViews(engine.config.data_root)
         self._fixed = {(method, path): handle for method, path, handle in ROUTES if "{" not in path}
         self._patterns = [
@@ -180,7 +182,15 @@ class Router:
         name = ""
         if handle is None:
             handle, name = self._match(request.method, path)
-        return await handle(Call(engine=self._engine, listed=self._listed, request=request, version=version, name=name))
+        call = Call(
+            engine=self._engine,
+            bodies=self._bodies,
+            listed=self._listed,
+            request=request,
+            version=version,
+            name=name,
+        )
+        return await handle(call)
 
     def _match(self, method: str, path: str) -> tuple[Handle, str]:
         for wanted, pattern, handle in self._patterns:

@@ -1,9 +1,9 @@
-"""The events of containers and volumes, and the two ways to speak to a service once there is no way back."""
+"""The events of containers and volumes, and the ways to speak to a service once there is no way back."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from actors import ActorCrashed, MailboxFull, Ref
 from daemon.image import Image
@@ -12,6 +12,8 @@ from daemon.services.event_bus import Event, EventBus
 from daemon.summary import ContainerSummary
 from daemon.volume import LOCAL, Volume
 
+A = TypeVar("A")
+P = ParamSpec("P")
 T = TypeVar("T")
 
 INSIST_MAX = 3
@@ -28,12 +30,18 @@ async def insist(ask: Callable[[], Awaitable[T]]) -> T:
     return await ask()
 
 
-async def publish(events: Ref[EventBus], event: Event) -> None:
-    """Put the event into the bus's mailbox, waiting for room only if there is none."""
+async def post(
+    ref: Ref[A], method: Callable[Concatenate[A, P], Awaitable[object]], *args: P.args, **kwargs: P.kwargs
+) -> None:
+    """Put the message into the actor's mailbox, waiting for room only if there is none."""
     try:
-        events.tell(EventBus.publish, event)
+        ref.tell(method, *args, **kwargs)
     except MailboxFull:
-        await events.send(EventBus.publish, event)
+        await ref.send(method, *args, **kwargs)
+
+
+async def publish(events: Ref[EventBus], event: Event) -> None:
+    await post(events, EventBus.publish, event)
 
 
 def container_event(summary: ContainerSummary, action: str, time_ns: int, **attributes: str) -> Event:

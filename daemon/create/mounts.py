@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import attrs
 
@@ -39,6 +39,9 @@ class MountPlan:
     mounts: tuple[Mount, ...]
     volumes: tuple[VolumeUse, ...]
     """The volumes among them, to be made where there are none."""
+
+
+NO_MOUNTS = MountPlan(mounts=(), volumes=())
 
 
 @attrs.define
@@ -99,7 +102,7 @@ class _Planner:
 def plan_mounts(
     config: ContainerConfig,
     host_config: HostConfig,
-    inherited: Iterable[tuple[Iterable[Mount], str]],
+    inherited: Collection[tuple[Iterable[Mount], str]],
     *,
     data_root: str,
     api_version: tuple[int, int],
@@ -109,6 +112,8 @@ def plan_mounts(
     Raises:
         InvalidParameter: one of them makes no sense, or two are for the same place.
     """
+    if not (inherited or host_config.binds or host_config.mounts or config.volumes):
+        return NO_MOUNTS
     # Before 1.44 only the bind itself was read-only, not what is mounted below its source.
     planner = _Planner(host_config.tmpfs or {}, data_root, is_recursively_read_only=api_version >= (1, 44))
     for mounts, mode in inherited:

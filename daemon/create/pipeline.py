@@ -7,6 +7,7 @@ for good, and is done even if the client has gone. Unlike Moby: on disk before v
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -16,7 +17,8 @@ import attrs
 from daemon.config import Config
 from daemon.container import Container, EndpointSettings, HostConfig, Mount
 from daemon.create.checks.conflicts import is_container_mode
-from daemon.create.events import container_event, insist, publish, volume_event
+from daemon.create.draft import Draft, Drafts
+from daemon.create.events import container_event, insist, post, publish, volume_event
 from daemon.create.links import resolve_links
 from daemon.create.merge import merge_config, merge_log_config, path_and_args
 from daemon.create.mounts import MountPlan, parse_volumes_from, plan_mounts
@@ -51,22 +53,6 @@ from daemon.volume import Volume
 
 
 @attrs.frozen(kw_only=True)
-class Draft:
-    """What is settled before the first effect."""
-
-    request: CreateRequest
-    """Checked, merged with the image, every default in its place."""
-    image: Image | None
-    """None for a container from an empty layer."""
-    networks: Mapping[str, EndpointSettings]
-    warnings: tuple[str, ...]
-
-    @property
-    def chain_ids(self) -> tuple[str, ...]:
-        return self.image.chain_ids if self.image else ()
-
-
-@attrs.frozen(kw_only=True)
 class Built:
     """What is to become durable in one commit."""
 
@@ -83,6 +69,7 @@ class Creator:
     config: Config
     now_ns: Callable[[], int]
     """The wall clock."""
+    _drafts: Drafts = attrs.field(factory=Drafts, init=False)
 
     async def create(self, request: CreateRequest) -> Created:
         """The container's id, once it is durable.
@@ -101,16 +88,20 @@ class Creator:
 
             def call_off() -> None:
                 nonlocal is_called_off
-                is_called_off = True
-                scope.cancel()
+                if not scope.shield:  # else it is too late
+                    is_called_off = True
+                    scope.cancel()
 
             async with Undo(timeout_s=self.config.undo_timeout_s) as undo:
                 if (earlier := await self._earlier(request, container_id, undo)) is not None:
                     return Created(id=earlier.container_id, warnings=earlier.warnings)
                 draft = await self._draft(request)
                 built = await self._build(draft, container_id, undo, call_off)
-                with anyio.CancelScope(shield=True):  # bounded: one commit, and messages to actors that are restarted
-                    await self._commit(built, undo)
+                scope.deadline, scope.shield = (
+                    math.inf,
+                    True,
+                )  # bounded: one commit, and messages to actors that are restarted
+                await self._commit(built, undo)
             return Created(id=container_id, warnings=draft.warnings)
         if is_called_off:
             raise Cancelled(f"the creation of container {container_id} was cancelled by a removal")
@@ -127,6 +118,15 @@ class Creator:
     # Without effects ---------------------------------------------------------------------------------------------------
 
     async def _draft(self, request: CreateRequest) -> Draft:
+        if self._drafts.has(request):
+            image, _ = await self._image(request)
+            if (known := self._drafts.get(request, image)) is not None:
+                return known
+        draft = await self._new_draft(request)
+        self._drafts.keep(request, draft)
+        return draft
+
+    async def _new_draft(self, request: CreateRequest) -> Draft:
         host = self.host
         validate_options(request, host)
         platform = parse_platform(request.platform, host) if request.platform else None
@@ -285,8 +285,9 @@ class Creator:
         summary = summary_of(container)
         new = await services.database.ask(Database.insert_container, container, made, built.key)
         undo.commit()
-        await insist(partial(services.registrar.ask, Registrar.register, summary))
-        await insist(partial(services.allocator.ask, Allocator.keep, container.id, container.name, container.links))
+        # Whoever asks these two from now on is behind their message; one that crashes on it is rebuilt from the database.
+        await post(services.registrar, Registrar.register, summary)
+        await post(services.allocator, Allocator.keep, container.id, container.name, container.links)
         if built.key is not None:
             await insist(partial(services.keys.ask, IdempotencyKeys.keep, built.key))
         if names := tuple(mount.name for mount in container.mounts if mount.type == "volume"):

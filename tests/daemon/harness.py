@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -14,7 +14,7 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from actors import Ref
+from actors import ActorCrashed, Ref
 from daemon.config import Config
 from daemon.container import ContainerConfig
 from daemon.engine import Engine
@@ -138,6 +138,18 @@ class Faults:
             await self._strike(step)
         return result
 
+    def note(self, step: str, carry_out: Callable[[], None]) -> None:
+        """As `pass_through`, for a message that nobody waits for: only what happens around it can go wrong, not the message."""
+        number = len(self.steps)
+        self.steps.append(step)
+        for moment, act in (("before", None), ("", carry_out), ("after", None)):
+            if act is not None:
+                act()
+            elif self.at == (number, moment):
+                self.at = None
+                with suppress(Injected, ActorCrashed):
+                    self.strike(step)
+
     async def _strike(self, step: str) -> None:
         self.at = None  # once: what it sets off, an undo, runs as it would
         self.strike(step)
@@ -154,6 +166,10 @@ class FaultyRef:
     async def ask(self, method: Any, *args: Any, **kwargs: Any) -> Any:
         step = f"{self._ref.name}.{method.__name__}"
         return await self._faults.pass_through(step, lambda: self._ref.ask(method, *args, **kwargs))
+
+    def tell(self, method: Any, *args: Any, **kwargs: Any) -> None:
+        step = f"{self._ref.name}.{method.__name__}"
+        self._faults.note(step, lambda: self._ref.tell(method, *args, **kwargs))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ref, name)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from daemon.api.calls import Query
-from daemon.api.containers import decode_create, decode_update
+from daemon.api.containers import decode_create, decode_update, with_query
 from daemon.container import (
     ContainerConfig,
     EndpointIpam,
@@ -23,9 +23,9 @@ V1_50 = (1, 50)
 
 
 def decoded(raw: Any, query: str = "", version: tuple[int, int] = V1_50) -> CreateRequest:
-    request = decode_create(raw, Query(query), version)
+    request = decode_create(raw, version)
     assert request is not None
-    return request
+    return with_query(request, Query(query))
 
 
 def test_a_body_is_a_config_with_two_others_in_it() -> None:
@@ -75,7 +75,7 @@ def test_a_body_is_a_config_with_two_others_in_it() -> None:
     ],
 )
 def test_a_body_without_any_field_of_a_config_has_none(raw: Any) -> None:
-    assert decode_create(raw, Query(""), V1_50) is None
+    assert decode_create(raw, V1_50) is None
 
 
 @pytest.mark.parametrize("raw", [{"Image": None}, {"tty": False}, {"CMD": []}])

@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from daemon.api.calls import Call
+from daemon.api.decoded import DecodedBodies
 from daemon.api.events import event_view, events, passes
 from daemon.api.listed import ListedViews
 from daemon.engine import Engine
@@ -112,7 +113,13 @@ def test_an_event_has_its_old_fields_until_1_52(shown: Event, version: tuple[int
 
 def a_call(engine: Engine, query: str) -> Call:
     request: Any = Request(method="GET", path="/events", query=query, headers={}, body=None, has_body=False)  # type: ignore[arg-type]
-    return Call(engine=engine, listed=ListedViews(engine.config.data_root), request=request, version=(1, 50))
+    return Call(
+        engine=engine,
+        bodies=DecodedBodies(),
+        listed=ListedViews(engine.config.data_root),
+        request=request,
+        version=(1, 50),
+    )
 
 
 async def told(call: Call) -> list[str]:

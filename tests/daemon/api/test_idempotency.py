@@ -5,16 +5,16 @@ from typing import Any
 import pytest
 
 from daemon.api.calls import Query
-from daemon.api.containers import decode_create
+from daemon.api.containers import decode_create, with_query
 from daemon.api.idempotency import IDEMPOTENCY_LABEL, KEY_LENGTH_MAX, with_idempotency
 from daemon.create.request import CreateRequest
 from daemon.errors import InvalidParameter
 
 
 def decoded(body: dict[str, Any], query: str = "name=web", version: tuple[int, int] = (1, 50)) -> CreateRequest:
-    request = decode_create({"Image": "busybox", **body}, Query(query), version)
+    request = decode_create({"Image": "busybox", **body}, version)
     assert request is not None
-    return request
+    return with_query(request, Query(query))
 
 
 def labelled(key: str) -> dict[str, Any]:

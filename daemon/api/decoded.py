@@ -1,0 +1,38 @@
+"""Bodies of creates that have been decoded already: who creates many containers sends the same few again and again.
+
+What comes of a body depends on nothing but its bytes and the version of the API, and is frozen. That it is the very same record
+each time lets the pipeline know it again, too (`create/draft`).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from daemon.create.request import CreateRequest
+
+BODIES_MAX = 128
+BODY_BYTES_MAX = 16 << 10
+"""Larger ones are rare, and 2 MB is enough to spend on this."""
+
+Key = tuple[bytes, tuple[int, int]]
+
+
+class DecodedBodies:
+    """The latest `BODIES_MAX`, without what the query says."""
+
+    def __init__(self) -> None:
+        self._requests: OrderedDict[Key, CreateRequest] = OrderedDict()
+
+    def get(self, body: bytes, version: tuple[int, int]) -> CreateRequest | None:
+        key = body, version
+        request = self._requests.get(key)
+        if request is not None:
+            self._requests.move_to_end(key)
+        return request
+
+    def keep(self, body: bytes, version: tuple[int, int], request: CreateRequest) -> None:
+        if len(body) > BODY_BYTES_MAX:
+            return
+        self._requests[body, version] = request
+        if len(self._requests) > BODIES_MAX:
+            self._requests.popitem(last=False)

@@ -1,0 +1,128 @@
+"""A body that comes again is not thought through again, and that makes no difference to what becomes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from daemon.container import Container, ContainerConfig, EndpointSettings, HostConfig, MountRequest, NetworkingConfig
+from daemon.create.draft import DRAFTS_MAX, Draft, Drafts
+from daemon.create.request import CreateRequest
+from daemon.engine import Engine
+from daemon.errors import InvalidParameter, NotFound
+from daemon.evolve import evolve
+from daemon.image import Image
+from daemon.services.image_store import ImageStore
+from daemon.storage.database import Database
+from tests.daemon.harness import IMAGE, engine_at
+
+BODY = CreateRequest(
+    config=ContainerConfig(image="busybox", cmd=("true",), labels={"a": "b"}),
+    host_config=HostConfig(network_mode="bridge"),
+)
+
+
+def of(body: CreateRequest, name: str = "", **changes: Any) -> CreateRequest:
+    return evolve(body, name=name, origin=body, **changes)
+
+
+def draft(request: CreateRequest, image: Image | None = None) -> Draft:
+    return Draft(request=request, image=image, networks={}, warnings=("w",))
+
+
+def test_a_draft_serves_others_with_the_same_body_under_their_own_name() -> None:
+    drafts, first, second = Drafts(), of(BODY, "first"), of(BODY, "second")
+    assert not drafts.has(first)
+    drafts.keep(first, draft(first))
+    assert drafts.has(second)
+    assert drafts.get(second, None) == draft(second)
+
+
+def test_equal_bodies_that_were_decoded_twice_are_two() -> None:
+    drafts, first = Drafts(), of(BODY)
+    drafts.keep(first, draft(first))
+    assert not drafts.has(of(evolve(BODY)))
+    assert not drafts.has(BODY), "one that comes from no body stands for itself"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"platform": "linux/amd64"},
+        {"host_config": HostConfig(mounts=(MountRequest(type="bind", source="/tmp", target="/a"),))},
+        {"host_config": HostConfig(network_mode="mine")},
+        {"host_config": HostConfig(network_mode="container:web")},
+        {"host_config": HostConfig(pid_mode="container:web")},
+        {"host_config": HostConfig(ipc_mode="container:web")},
+        {"networking": NetworkingConfig(endpoints_config={"mine": EndpointSettings()})},
+    ],
+)
+def test_where_something_is_looked_up_it_is_looked_up_each_time(changes: dict[str, Any]) -> None:
+    drafts, request = Drafts(), of(evolve(BODY, **changes))
+    drafts.keep(request, draft(request))
+    assert not drafts.has(request)
+
+
+def test_a_platform_is_always_looked_at() -> None:
+    drafts = Drafts()
+    drafts.keep(of(BODY), draft(of(BODY)))
+    assert not drafts.has(of(BODY, platform="linux/arm64"))
+
+
+def test_the_latest_are_kept() -> None:
+    drafts, bodies = Drafts(), [evolve(BODY) for _ in range(DRAFTS_MAX + 1)]
+    for body in bodies:
+        drafts.keep(of(body), draft(of(body)))
+    assert [drafts.has(of(body)) for body in bodies] == [False, *[True] * DRAFTS_MAX]
+
+
+async def created(engine: Engine, request: CreateRequest) -> Container:
+    container = await engine.services.database.ask(Database.container, (await engine.create(request)).id)
+    assert container is not None
+    return container
+
+
+@pytest.mark.anyio
+async def test_what_is_created_from_a_known_body_is_what_would_be_created_from_a_new_one(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        first, again, new = [
+            await created(engine, request)
+            for request in (of(BODY, "first"), of(BODY, "again"), of(evolve(BODY), "new"))
+        ]
+    for container in (again, new):
+        own = attrs.evolve(
+            container,
+            id=first.id,
+            name=first.name,
+            created_ns=first.created_ns,
+            config=evolve(container.config, hostname=first.config.hostname),
+        )
+        assert container.config.hostname == container.id[:12]
+        assert own == first
+
+
+@pytest.mark.anyio
+async def test_a_known_body_whose_image_is_another_now_or_gone(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        before = await created(engine, of(BODY, "before"))
+        image = await engine.services.images.ask(ImageStore.find, "busybox")
+        other = attrs.evolve(image, id=f"sha256:{'0' * 64}", config=ContainerConfig(env=("OTHER=1",)))
+        await engine.services.images.ask(ImageStore.add, other, (IMAGE,))
+        after = await created(engine, of(BODY, "after"))
+        assert (before.config.env, after.config.env) == (None, ("OTHER=1",))
+        gone = evolve(BODY, config=evolve(BODY.config, image="gone"))
+        for name in ("one", "two"):
+            with pytest.raises(NotFound):
+                await engine.create(of(gone, name))
+
+
+@pytest.mark.anyio
+async def test_what_was_refused_is_refused_again(tmp_path: Path) -> None:
+    bad = evolve(BODY, config=evolve(BODY.config, working_dir="relative"))
+    async with engine_at(tmp_path) as engine:
+        for name in ("one", "two"):
+            with pytest.raises(InvalidParameter, match="relative"):
+                await engine.create(of(bad, name))
