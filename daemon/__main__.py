@@ -24,8 +24,8 @@ from daemon.config import BACKENDS, READY_TREES_MAX, SOCKET_PATH_BYTES_MAX, Conf
 from daemon.engine import Engine
 from daemon.errors import DaemonError, InvalidParameter, SyncFailed
 from daemon.http.limits import Limits
+from daemon.http.listeners import listening
 from daemon.http.server import Server
-from daemon.http.sockets import listening
 from daemon.process import DESCRIPTORS_KEPT, raise_descriptor_limit
 from daemon.registry.addresses import address_of_login
 from daemon.systemd import Notifier, passed_socket

@@ -21,12 +21,12 @@ from daemon.http.admission import Admission, Refusal
 from daemon.http.connection import LAST_CHUNK, Connection, Head, HeadTooLarge, TooSlow, encode_chunk, encode_head
 from daemon.http.exchange import Exchange
 from daemon.http.limits import Limits
+from daemon.http.listeners import Listener
 from daemon.http.message import Peer, Request, Response
 from daemon.http.sockets import (
     LINGER_S,
     OUT_OF_DESCRIPTORS,
     HangupWatcher,
-    Listener,
     Reserve,
     closing_peer,
     linger,

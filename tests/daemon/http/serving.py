@@ -17,9 +17,9 @@ import attrs
 
 from daemon.errors import InvalidParameter
 from daemon.http.limits import Limits
+from daemon.http.listeners import Listener, listening
 from daemon.http.message import Request, Response
 from daemon.http.server import ErrorResponse, Server
-from daemon.http.sockets import Listener, listening
 
 PATIENCE_S = 5.0
 """How long a test waits for what must happen."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import System
-from daemon.http.sockets import Listener, listening
+from daemon.http.listeners import Listener, listening
 
 
 @pytest.fixture
