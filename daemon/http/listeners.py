@@ -1,4 +1,5 @@
-"""Unix sockets that listen: bound so that there is no moment with wrong permissions."""
+"""Sockets that listen. One at a path is bound so that there is no moment with wrong permissions, in a place where nobody else
+can put another there: whoever may write to it is root on this machine, as with Docker's."""
 
 from __future__ import annotations
 
@@ -10,12 +11,26 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import attrs
+
 from daemon.errors import System
 
 BACKLOG = 1024
 
-_UMASK = 0o117
-"""Leaves 0660: who may write to the socket is root on this machine, as with Docker's."""
+GROUP = "docker"
+"""Who may use a socket that is given to no other group, where there is such a one."""
+
+_UMASK = 0o177
+"""Leaves 0600: until it belongs to its group, nobody else may use the socket."""
+
+
+@attrs.frozen(kw_only=True)
+class SocketAccess:
+    """Who may use the socket."""
+
+    mode: int = 0o660
+    group: str = ""
+    """By default `GROUP`."""
 
 
 class Listener:
@@ -48,24 +63,25 @@ class Listener:
 
 
 @contextlib.contextmanager
-def listening(where: Path | socket.socket) -> Iterator[Listener]:
-    """A listening socket at a path, owned by the group `docker` if there is one; the path is removed at the end. Or one that
-    somebody else has bound, whose path and mode are their affair.
+def listening(where: Path | socket.socket, access: SocketAccess = SocketAccess()) -> Iterator[Listener]:
+    """A listening socket at a path, which is removed at the end. Or one that somebody else has bound, whose path and mode are
+    their affair.
 
     Raises:
-        System: something else is at that path, or another daemon listens there.
+        System: something else is at that path, another daemon listens there, or anybody could put another socket there.
     """
     if isinstance(where, socket.socket):
         with contextlib.closing(where):
             yield Listener(where, None)
     else:
-        with _bound(where) as listener:
+        with _bound(where, access) as listener:
             yield listener
 
 
 @contextlib.contextmanager
-def _bound(path: Path) -> Iterator[Listener]:
+def _bound(path: Path, access: SocketAccess) -> Iterator[Listener]:
     with _reasons_told(path):
+        _check_directories(path)
         _remove_stale(path)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     with contextlib.closing(bound):
@@ -77,12 +93,37 @@ def _bound(path: Path) -> Iterator[Listener]:
             os.umask(previous)
         listener = Listener(bound, path)
         try:
-            with contextlib.suppress(KeyError, PermissionError):  # no such group, or not ours to give
-                os.chown(path, -1, grp.getgrnam("docker").gr_gid)
-            bound.listen(BACKLOG)
+            with _reasons_told(path):
+                _give_to_group(path, access.group)
+                path.chmod(access.mode)
+                bound.listen(BACKLOG)
             yield listener
         finally:
             listener.remove_path()
+
+
+def _check_directories(path: Path) -> None:
+    """Whoever may write to a directory may put something else in the place of what is in it; where it is sticky, as /tmp is, only
+    in the place of what is theirs.
+
+    Raises System: everybody may.
+    """
+    for directory in (above := path.parent.resolve(strict=True), *above.parents):
+        mode = directory.stat().st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            raise System(f"cannot listen on {path}: everybody may write to {directory}, and put another socket there")
+
+
+def _give_to_group(path: Path, group: str) -> None:
+    """Raises System: the group that was asked for does not exist; OSError: it is not ours to give."""
+    try:
+        group_id = grp.getgrnam(group or GROUP).gr_gid
+    except KeyError:
+        if group:
+            raise System(f"cannot listen on {path}: there is no group {group!r}") from None
+        return
+    with contextlib.suppress(*() if group else (PermissionError,)):
+        os.chown(path, -1, group_id)
 
 
 @contextlib.contextmanager
