@@ -7,6 +7,7 @@ import contextlib
 import grp
 import os
 import socket
+import ssl
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,12 +35,23 @@ class SocketAccess:
 
 
 class Listener:
-    """A socket that listens, and the path that it is found at; None if that is somebody else's, who goes on listening."""
+    """A socket that listens: at a path, or at a port, where TLS is spoken.
 
-    def __init__(self, bound: socket.socket, path: Path | None) -> None:
+    With neither it is somebody else's, who goes on listening.
+    """
+
+    def __init__(self, bound: socket.socket, path: Path | None = None, *, tls: ssl.SSLContext | None = None) -> None:
         self.socket = bound
+        self.tls = tls
         self._path = path
         self._inode: int | None = path.stat().st_ino if path else None
+
+    @property
+    def port(self) -> int:
+        """Of one that speaks TLS."""
+        port = self.socket.getsockname()[1]
+        assert isinstance(port, int)
+        return port
 
     def withdraw(self) -> Iterator[socket.socket]:
         """Those who have connected by now, when nobody can any more; the socket is closed after that.
@@ -47,7 +59,7 @@ class Listener:
         Who waits at a socket that is not ours is left to the daemon that comes after us.
         """
         with contextlib.closing(self.socket):
-            if self._path is None:
+            if self._path is None and self.tls is None:
                 return
             self.remove_path()
             with contextlib.suppress(OSError):
@@ -72,10 +84,26 @@ def listening(where: Path | socket.socket, access: SocketAccess = SocketAccess()
     """
     if isinstance(where, socket.socket):
         with contextlib.closing(where):
-            yield Listener(where, None)
+            yield Listener(where)
     else:
         with _bound(where, access) as listener:
             yield listener
+
+
+@contextlib.contextmanager
+def listening_on_tcp(host: str, port: int, tls: ssl.SSLContext) -> Iterator[Listener]:
+    """At an address of this machine and a port, any that is free if it is 0. Raises System."""
+    try:
+        bound = socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG
+        )
+    except OSError as error:
+        # What `create_server` says repeats the address.
+        reason = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror or error
+        raise System(f"cannot listen on {host} port {port}: {reason}") from error
+    with contextlib.closing(bound):
+        bound.setblocking(False)
+        yield Listener(bound, tls=tls)
 
 
 @contextlib.contextmanager
