@@ -71,13 +71,19 @@ class Engine:
 
 @contextmanager
 def boatyard(
-    home: Path, backend: str = "uvloop", *, ready_trees: int | None = None, wrapper: Sequence[str] = ()
+    home: Path,
+    backend: str = "uvloop",
+    *,
+    ready_trees: int | None = None,
+    wrapper: Sequence[str] = (),
+    options: Sequence[str] = (),
 ) -> Iterator[Engine]:
-    """`wrapper`: a command that becomes the daemon, as nice."""
+    """`wrapper`: a command that becomes the daemon, as nice; `options`: more of its own."""
     command = [*wrapper, sys.executable, "-m", "daemon", "serve", "--backend", backend]
     command += ["--data-root", str(home / "data"), "--socket", str(home / "socket")]
     if ready_trees is not None:
         command += ["--ready-trees", str(ready_trees)]
+    command += options
     with _running(command, home) as engine:
         yield engine
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import gc
-import importlib.util
-import ipaddress
 import logging
 import os
 import signal
+import socket
+import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import anyio
@@ -18,16 +19,22 @@ import attrs
 
 from actors import ActorError
 from daemon import fsck
+from daemon.access_log import AccessLog
+from daemon.api.authorization_plugins import asking
 from daemon.api.routes import Router
 from daemon.api.system import VERSION
-from daemon.config import BACKENDS, READY_TREES_MAX, SOCKET_PATH_BYTES_MAX, Config
+from daemon.config import Config
 from daemon.engine import Engine
-from daemon.errors import DaemonError, InvalidParameter, SyncFailed
+from daemon.errors import DaemonError, SyncFailed, System
 from daemon.http.limits import Limits
+from daemon.http.listeners import Listener, SocketAccess, listening, listening_on_tcp
 from daemon.http.server import Server
-from daemon.http.sockets import listening
-from daemon.process import DESCRIPTORS_KEPT, raise_descriptor_limit
-from daemon.registry.addresses import address_of_login
+from daemon.http.tls import TlsFiles, server_context
+from daemon.logs import logging_to, set_level
+from daemon.options.command import add_flags, as_json, as_toml, flags_of
+from daemon.options.reload import reload
+from daemon.options.sources import Configured, WrongOption, configure
+from daemon.process import DESCRIPTORS_KEPT, keep_memory_private, raise_descriptor_limit
 from daemon.systemd import Notifier, passed_socket
 
 _log = logging.getLogger("daemon")
@@ -35,58 +42,134 @@ _log = logging.getLogger("daemon")
 GC_THRESHOLD = 10_000
 """Objects made and not freed between two collections. The default, 700, is one for every seven creates."""
 
+STDERR = 2
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    given = arguments_parser().parse_args(arguments)
-    return fsck.run(given) if given.command == "fsck" else run(parse(arguments))
+    parser = arguments_parser()
+    given = parser.parse_args(arguments)
+    if given.command == "fsck":
+        return fsck.run(given)
+    environment = dict(os.environ)
+
+    def configured() -> Configured:
+        """As it stands now: the file may change."""
+        return configure(flags_of(given), environment, file=given.config)
+
+    try:
+        now = configured()
+    except WrongOption as error:
+        parser.error(str(error))
+    if given.command == "config":
+        print(as_json(now) if given.json else as_toml(now))
+        return 0
+    return run(now.config, lambda: configured().config)
 
 
-def run(config: Config) -> int:
-    """Serve until a signal; the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # addresses of blobs may be signed: they are no log's business
+def run(config: Config, wanted: Callable[[], Config]) -> int:
+    """Serve until a signal; the exit code. `wanted` is what the operator wants by now; it may raise WrongOption."""
+    keep_memory_private()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     os.umask(0o022)  # as dockerd: modes are those of images and of our own tables, not of whoever starts us
     backend = "trio" if config.backend == "trio" else "asyncio"
     options = {"use_uvloop": config.backend == "uvloop"} if backend == "asyncio" else {}
-    try:
-        anyio.run(serve, config, backend=backend, backend_options=options)
-    except* (DaemonError, ActorError, SyncFailed) as group:
-        for error in leaves(group):
-            print(f"boatyardd: {error}", file=sys.stderr)
-        return_code = 1
-    else:
-        return_code = 0
+    with logging_to(STDERR, level=config.log_level, log_format=config.log_format) as writer:
+        access_log = AccessLog(writer, config.log_format, config.access_log)
+        try:
+            anyio.run(serve, config, access_log, wanted, backend=backend, backend_options=options)
+        except* (DaemonError, ActorError, SyncFailed) as group:
+            for error in leaves(group):
+                print(f"boatyardd: {error}", file=sys.stderr)
+            return_code = 1
+        else:
+            return_code = 0
     return return_code
 
 
-async def serve(config: Config) -> None:
+async def serve(config: Config, access_log: AccessLog, wanted: Callable[[], Config]) -> None:
     """Until SIGTERM or SIGINT."""
     notifier = Notifier(os.environ)
     where = passed_socket(os.environ) if config.socket is None else config.socket
     engine = Engine(config)
-    router = Router(engine)
-    server = Server(router, router.error, limits_of(config))
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(stop_on_signal, server, notifier, config, tasks.cancel_scope)
+    async with anyio.create_task_group() as tasks, asking(config.authorization_plugins) as authorize:
+        router = Router(engine, authorize if config.authorization_plugins else None)
+        server = Server(router, router.error, limits_of(config), access_log.note)
+        tasks.start_soon(stop_on_signal, server, notifier, engine, tasks.cancel_scope)
         async with engine:
-            with listening(where) as listener:
+            with listening_everywhere(config, where) as listeners:
                 gc.freeze()  # what has been made so far stays: no collection needs to look at it again
                 gc.set_threshold(GC_THRESHOLD)
-                _log.info("boatyardd %s is listening on %s", VERSION, config.socket or "the socket of systemd")
+                reloader = Reloader(engine, server, listeners, access_log, wanted)
+                tasks.start_soon(reloader.run)
                 notifier.notify("READY=1")
                 tasks.start_soon(notifier.keep_alive, engine.is_answering)
-                await server.run(listener)
+                await server.run(*listeners)
         tasks.cancel_scope.cancel()
 
 
-async def stop_on_signal(server: Server, notifier: Notifier, config: Config, scope: anyio.CancelScope) -> None:
+@contextmanager
+def listening_everywhere(config: Config, where: Path | socket.socket) -> Iterator[Sequence[Listener]]:
+    """On the socket, and on the port if there is to be one."""
+    with ExitStack() as stack:
+        tls = tls_context(config)
+        access = SocketAccess(mode=config.socket_mode, group=config.socket_group)
+        listeners = [stack.enter_context(listening(where, access))]
+        _log.info("boatyardd %s is listening on %s", VERSION, config.socket or "the socket of systemd")
+        if tls is not None and config.tls_listen is not None:
+            listeners.append(stack.enter_context(listening_on_tcp(*config.tls_listen, tls)))
+            _log.info("with TLS it is listening on port %d of %s", listeners[-1].port, config.tls_listen[0])
+        yield listeners
+
+
+def tls_context(config: Config) -> ssl.SSLContext | None:
+    """Raises System."""
+    if config.tls_cert is None or config.tls_key is None or config.tls_ca is None:
+        return None
+    return server_context(TlsFiles(certificate=config.tls_cert, key=config.tls_key, authority=config.tls_ca))
+
+
+@attrs.frozen
+class Reloader:
+    """SIGHUP: what can be taken over now is, and what is wrong changes nothing."""
+
+    engine: Engine
+    server: Server
+    listeners: Sequence[Listener]
+    access_log: AccessLog
+    wanted: Callable[[], Config]
+
+    async def run(self) -> None:
+        with anyio.open_signal_receiver(signal.SIGHUP) as signals:
+            async for _ in signals:
+                try:
+                    self.reload()
+                except (WrongOption, System) as error:
+                    _log.error("the configuration is not reloaded: %s", str(error))
+
+    def reload(self) -> None:
+        """Raises WrongOption, System: nothing has been changed."""
+        outcome = reload(self.engine.config, self.wanted())
+        tls = tls_context(outcome.config)
+        for listener in self.listeners:
+            if listener.tls is not None and tls is not None:
+                listener.tls = tls
+        self.engine.reconfigure(outcome.config)
+        self.server.change_limits(limits_of(outcome.config))
+        self.access_log.wanted = outcome.config.access_log
+        _log.info("the configuration is reloaded: %s", "; ".join(outcome.changed) or "nothing has changed")
+        if outcome.needs_restart:
+            _log.warning("a restart is needed for %s", ", ".join(outcome.needs_restart))
+        set_level(outcome.config.log_level)  # last: else it may hide what has just been said
+
+
+async def stop_on_signal(server: Server, notifier: Notifier, engine: Engine, scope: anyio.CancelScope) -> None:
     """At the first what is under way is answered; at the second, or before anything is served, all is cancelled."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for number in signals:
             notifier.notify("STOPPING=1")
             if server.is_serving:
                 _log.info("stopping on %s: answering what is under way", number.name)
-                server.drain(config.drain_timeout_s)
+                server.drain(engine.config.drain_timeout_s)
             else:
                 _log.info("stopping on %s at once", number.name)
                 scope.cancel()
@@ -110,24 +193,6 @@ def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
     return found
 
 
-def parse(arguments: Sequence[str] | None) -> Config:
-    parser = arguments_parser()
-    given = parser.parse_args(arguments)
-    if given.ready_trees < 0:
-        parser.error(f"--ready-trees is a number of containers, not {given.ready_trees}")
-    if given.socket and len(bytes(given.socket)) > SOCKET_PATH_BYTES_MAX:
-        parser.error(f"the path of a socket has at most {SOCKET_PATH_BYTES_MAX} bytes: {given.socket}")
-    if given.backend != "asyncio" and importlib.util.find_spec(given.backend) is None:
-        parser.error(f"the backend {given.backend} is not installed: pip install 'boatyard[{given.backend}]'")
-    return Config(
-        data_root=given.data_root.absolute(),
-        socket=given.socket and given.socket.absolute(),
-        backend=given.backend,
-        ready_trees_max=given.ready_trees,
-        insecure_registries=tuple(given.insecure_registry),
-    )
-
-
 def arguments_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="boatyardd", description="Docker's container create, on a Unix socket that speaks the Docker Engine API."
@@ -137,55 +202,20 @@ def arguments_parser() -> argparse.ArgumentParser:
     serve_parser = commands.add_parser(
         "serve",
         help="run the daemon in the foreground",
-        description="Run the daemon in the foreground until SIGTERM or SIGINT.",
+        description="Run the daemon in the foreground until SIGTERM or SIGINT; SIGHUP reloads its configuration.",
         epilog="Whoever may write to the socket is root on this machine. Then: docker -H unix://SOCKET ps -a",
     )
-    serve_parser.add_argument(
-        "--data-root",
-        required=True,
-        type=Path,
-        metavar="DIR",
-        help="where everything durable is; made if it is missing",
+    config_parser = commands.add_parser(
+        "config",
+        help="show every option, and where its value comes from",
+        description="Show what `serve` would run with, given the same flags, environment and file: as a file that says the "
+        "same, with where each value comes from, or as JSON.",
     )
-    serve_parser.add_argument(
-        "--socket",
-        type=Path,
-        metavar="PATH",
-        help="where to listen; a stale socket there is replaced (default: the socket that systemd passes)",
-    )
-    serve_parser.add_argument(
-        "--backend", choices=BACKENDS, default="uvloop", help="the event loop (default: %(default)s)"
-    )
-    serve_parser.add_argument(
-        "--ready-trees",
-        type=int,
-        default=READY_TREES_MAX,
-        metavar="N",
-        help="containers whose directories are made beforehand, so that a burst of as many is fast (default: %(default)s)",
-    )
-    serve_parser.add_argument(
-        "--insecure-registry",
-        action="append",
-        default=[],
-        type=insecure_registry,
-        metavar="HOST[:PORT]|NETWORK",
-        help="a registry that is spoken to without TLS; may be given several times. This machine always is",
-    )
+    config_parser.add_argument("--json", action="store_true", help="as JSON")
+    for each in (serve_parser, config_parser):
+        add_flags(each)
     fsck.add_parser(commands)
     return parser
-
-
-def insecure_registry(text: str) -> str:
-    """Raises ValueError, which argparse tells as a wrong argument, for what is neither a host nor a network."""
-    if "/" in text:
-        return str(ipaddress.ip_network(text, strict=False))
-    try:
-        host = address_of_login(text, ()).host
-    except InvalidParameter as error:
-        raise ValueError(text) from error
-    if host != text:
-        raise ValueError(text)
-    return text
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""What an operator decides, frozen: paths, limits, timeouts. Every limit has its reason here."""
+"""What an operator decides, frozen: paths, access, limits, timeouts. Every limit has its reason here.
+
+How it is said, and what an operator reads of it, is in `options/table.py`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,10 @@ import attrs
 
 Backend = Literal["uvloop", "asyncio", "trio"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
+
+LogFormat = Literal["text", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+AccessLog = Literal["off", "changes", "all"]
 
 SOCKET_PATH_BYTES_MAX = 107
 """What fits into `sockaddr_un` (unix(7)); a longer one cannot be bound."""
@@ -26,6 +33,17 @@ class Config:
     """Everything durable; created 0700 if it is missing."""
     socket: Path | None
     """None for the one that systemd passes."""
+    socket_mode: int = 0o660
+    """With more than that everybody is root on this machine, unless `allowed_uids` says who is."""
+    socket_group: str = ""
+    """By default `docker`, where there is such a group."""
+    tls_listen: tuple[str, int] | None = None
+    """Host and port where clients with a certificate are served, too; with the three files below, or not at all."""
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_ca: Path | None = None
+    authorization_plugins: tuple[str, ...] = ()
+    """Names, or paths of their sockets, of plugins that must all allow a request."""
     backend: Backend = "uvloop"
     default_log_driver: str = "json-file"
     default_runtime: str = "runc"
@@ -67,3 +85,8 @@ class Config:
     """Of the database's log, made before the first commit; beyond that it grows as it needs to."""
     ready_trees_max: int = READY_TREES_MAX
     """Containers whose directories are made beforehand."""
+    log_level: LogLevel = "info"
+    log_format: LogFormat = "text"
+    access_log: AccessLog = "changes"
+    """Which requests are logged, one line each: those that may change something or are refused, or all, or none. What is only
+    looked at is asked for far more often than anybody reads about it."""

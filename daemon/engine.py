@@ -158,6 +158,11 @@ class Engine:
             return False
         return True
 
+    def reconfigure(self, config: Config) -> None:
+        """From now on: of what can change while it runs (`options/reload.py`), the rest being as it was."""
+        self.config = config
+        self._registries.insecure = config.insecure_registries
+
     def now_ns(self) -> int:
         """The wall clock, since the epoch."""
         return time.time_ns()
@@ -239,7 +244,7 @@ class Engine:
         return Surroundings(reserved=subnets_in_use(), ipv6_block=unique_local_block(self.id))
 
     def _use_registries(self, stores: Stores, reading: Reading) -> None:
-        registries = Registries(self.config.insecure_registries)
+        registries = self._registries = Registries(self.config.insecure_registries)
         services, content = self.services, stores.content
         self.puller = ImagePuller(
             services=services,

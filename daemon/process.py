@@ -1,8 +1,12 @@
-"""What this process takes from the kernel, and what it keeps from others: descriptors, core dumps."""
+"""What this process takes from the kernel, descriptors; and what it keeps from others, its memory."""
 
 from __future__ import annotations
 
+import ctypes
 import resource
+
+_DUMPABLE = 4
+"""PR_SET_DUMPABLE of linux/prctl.h."""
 
 DESCRIPTORS_WANTED = 65_536
 """Many times `connections_max`; where a hard limit is above that (it may be a thousand million) nobody needs so many."""
@@ -20,3 +24,10 @@ def raise_descriptor_limit() -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         return wanted
     return soft if soft != resource.RLIM_INFINITY else DESCRIPTORS_WANTED
+
+
+def keep_memory_private() -> None:
+    """No core dump, and no look at our memory for other processes of our user, but for root's: in it are the environments of
+    containers and the passwords of registries. What we start has no core dump either (prctl(2), core(5))."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    ctypes.CDLL(None).prctl(_DUMPABLE, 0, 0, 0, 0)  # fails for other values only

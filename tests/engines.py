@@ -18,9 +18,11 @@ READY_TREES = 16
 
 
 @contextmanager
-def running(home: Path, backend: str = "uvloop", wrapper: Sequence[str] = ()) -> Iterator[Engine]:
+def running(
+    home: Path, backend: str = "uvloop", wrapper: Sequence[str] = (), options: Sequence[str] = ()
+) -> Iterator[Engine]:
     """Our daemon; ended at the end if it still runs."""
-    with engines.boatyard(home, backend, ready_trees=READY_TREES, wrapper=wrapper) as engine:
+    with engines.boatyard(home, backend, ready_trees=READY_TREES, wrapper=wrapper, options=options) as engine:
         yield engine
 
 

@@ -52,6 +52,9 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "daemon.config": (set(), {"attrs"}),
     "daemon.host": (set(), {"attrs"}),
     "daemon.host_subnets": (set(), set()),
+    "daemon.access_log": ({"daemon.config", "daemon.http.account", "daemon.logs"}, {"attrs"}),
+    "daemon.logs": ({"daemon.config", "daemon.errors"}, {"msgspec"}),
+    "daemon.options": ({"daemon.config", "daemon.errors", "daemon.registry.addresses"}, {"attrs"}),
     "daemon.process": (set(), set()),
     "daemon.systemd": ({"daemon.errors"}, {"anyio"}),
     "daemon.http": ({"daemon.errors"}, {"anyio", "attrs", "httptools"}),
@@ -105,6 +108,10 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "daemon.api.registries": (
         {"daemon.api", "daemon.create", "daemon.http", "daemon.registry.credentials", "daemon.services"} | NOUNS,
         {"msgspec"},
+    ),
+    "daemon.api.authorization_plugins": (
+        {"daemon.api.authorization", "daemon.errors"},
+        {"anyio", "httpx", "msgspec"},
     ),
     "daemon.api.patterns": ({"daemon.errors"}, {"re2"}),
     "daemon.__main__": ({"actors", "daemon"}, {"anyio", "attrs"}),

@@ -32,6 +32,7 @@ from daemon.errors import (
     Unauthorized,
     Unavailable,
 )
+from daemon.evolve import evolve
 from daemon.http.connection import HeadTooLarge, TooLarge, TooSlow
 from daemon.http.message import Request, Response
 
@@ -213,4 +214,4 @@ def error_response(status: int, text: str) -> Response:
 
 def refusal(error: DaemonError) -> Response:
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    return error_response(status, str(error))
+    return evolve(error_response(status, str(error)), refusal=type(error).__name__)

@@ -27,6 +27,7 @@ from daemon.api import (
     system,
     volumes,
 )
+from daemon.api.authorization import Authorize, authorized
 from daemon.api.calls import Call, error_response, refusal
 from daemon.api.decoded import DecodedBodies
 from daemon.api.listed import ListedViews
@@ -124,6 +125,12 @@ NOT_YET: tuple[tuple[str, str, str], ...] = (
 )
 """What Docker has and this daemon has not yet: a 501 says so, where a 404 would read like a mistake of the client's."""
 
+ARCHIVES = frozenset({images.load, images.create, files.write_archive})
+"""Whose bodies come as they come, and are nothing but archives."""
+
+SECRETS = frozenset({registries.login})
+"""Whose bodies are passwords."""
+
 _VERSIONED = re.compile(r"/v([0-9.]+)(/.*)", re.ASCII)
 _VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})", re.ASCII)
 
@@ -137,10 +144,11 @@ ENVELOPE = (
 
 
 class Router:
-    """The handler of the HTTP server."""
+    """The handler of the HTTP server. `authorize`, if it is given, must allow every request that has a route."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, authorize: Authorize | None = None) -> None:
         self._engine = engine
+        self._authorize = authorize
         self._bodies = DecodedBodies()
         self._listed = ListedViews(engine.config.data_root)
         self._fixed = {(method, path): handle for method, path, handle in ROUTES if "{" not in path}
@@ -162,8 +170,9 @@ class Router:
             self._engine.give_up(error)
             response = error_response(500, "the disk failed: the daemon is ending")
         except Exception:  # noqa: BLE001 - a defect of ours: one answer lost, not the daemon
-            _log.exception("%s %s failed", request.method, printable(request.path))
-            response = error_response(500, "internal error: see the log of the daemon")
+            _log.exception("request %s failed: %s %r", request.id, request.method, request.path)
+            defect = error_response(500, "internal error: see the log of the daemon")
+            response = evolve(defect, refusal="a defect of the daemon")
         return evolve(response, headers=(*ENVELOPE, *response.headers))
 
     def error(self, status: int, text: str) -> Response:
@@ -182,6 +191,14 @@ class Router:
         name = ""
         if handle is None:
             handle, name = self._match(request.method, path)
+        if self._authorize is not None:
+            request = await authorized(
+                request,
+                self._authorize,
+                is_archive=handle in ARCHIVES,
+                is_secret=handle in SECRETS,
+                limit=self._engine.config.body_bytes_max,
+            )
         call = Call(
             engine=self._engine,
             bodies=self._bodies,
@@ -219,8 +236,3 @@ def _split_version(path: str) -> tuple[tuple[int, int], str]:
             "please upgrade your client to a newer version"
         )
     return version, match[2]
-
-
-def printable(text: str, length_max: int = 200) -> str:
-    """A stranger's text for a log line: no control characters, and not too much of it."""
-    return text[:length_max].encode("unicode_escape").decode("ascii")

@@ -23,20 +23,28 @@ class Admission:
     """Count each connection in with `admit` and out with `leave`."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self.limits = limits
         self._total = 0
         self._by_uid: Counter[int | None] = Counter()
 
     def refusal(self, peer: Peer) -> Refusal | None:
         """Why it may not stay, if so."""
-        limits, uid = self._limits, peer.uid
-        if limits.allowed_uids is not None and uid is not None and uid not in limits.allowed_uids:
-            return Refusal(403, f"uid {uid} may not use this daemon")
-        if uid is not None and self._by_uid[uid] >= limits.connections_per_uid_max:
-            return Refusal(503, f"too many connections of uid {uid}", lambda other: other.uid == uid)
+        limits, uid = self.limits, peer.uid
+        if (denial := self.denial(peer)) is not None:
+            return denial
+        if self._by_uid[uid] >= limits.connections_per_uid_max:
+            of_whom = f"of uid {uid}" if uid is not None else "over TCP"
+            return Refusal(503, f"too many connections {of_whom}", lambda other: other.uid == uid)
         if self._total >= limits.connections_max:
             return Refusal(503, "too many connections", lambda _: True)
         return None
+
+    def denial(self, peer: Peer) -> Refusal | None:
+        """Why it may not use the daemon, if so: also one that has a connection, as the list may have changed."""
+        allowed, uid = self.limits.allowed_uids, peer.uid
+        if allowed is None or uid is None or uid in allowed:
+            return None
+        return Refusal(403, f"uid {uid} may not use this daemon")
 
     def admit(self, peer: Peer) -> None:
         self._total += 1

@@ -43,7 +43,7 @@ class Exchange:
             self._take_end()
         return event
 
-    def request(self, head: Head) -> Request:
+    def request(self, head: Head, request_id: str) -> Request:
         return Request(
             method=head.method,
             path=head.path,
@@ -52,6 +52,7 @@ class Exchange:
             body=self,
             has_body=head.content_length != 0,
             peer=self._client,
+            id=request_id,
         )
 
     async def receive(self) -> bytes:

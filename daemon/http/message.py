@@ -29,11 +29,17 @@ class Body(Protocol):
 
 @attrs.frozen(kw_only=True)
 class Peer:
-    """Who is at the other end, as the kernel says. None is unknown."""
+    """Who is at the other end, as the kernel says, or over TCP a certificate. None is unknown."""
 
     pid: int | None = None
     uid: int | None = None
     gid: int | None = None
+    address: str = ""
+    """Of who has come over TCP."""
+    name: str = ""
+    """That the certificate of such a one is for."""
+    certificate: bytes = attrs.field(default=b"", repr=False)
+    """As DER."""
 
 
 @attrs.frozen(kw_only=True)
@@ -47,6 +53,8 @@ class Request:
     body: Body
     has_body: bool
     peer: Peer = Peer()
+    id: str = ""
+    """What it is called in the log."""
 
 
 @attrs.frozen(kw_only=True, slots=False)  # for `evolve`
@@ -61,6 +69,9 @@ class Response:
     """Whether a body of chunks is sent as it is, without framing: the connection is the stream's from then on."""
     is_endless: bool = False
     """Whether a body of chunks has no end of its own: when the server is to stop it is ended, while others are sent whole."""
+
+    refusal: str = ""
+    """For the log: why it is no, in words of ours only, where the text for the client may repeat what the client has sent."""
 
     @property
     def reason(self) -> str:

@@ -9,24 +9,27 @@ from __future__ import annotations
 import email.utils
 import logging
 import socket
+import ssl
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 
 import anyio
 import anyio.abc
+import attrs
 
-from daemon.errors import Cancelled, InvalidParameter
+from daemon.errors import Cancelled, DaemonError, InvalidParameter
+from daemon.http.account import Account, Accountant
 from daemon.http.admission import Admission, Refusal
 from daemon.http.connection import LAST_CHUNK, Connection, Head, HeadTooLarge, TooSlow, encode_chunk, encode_head
 from daemon.http.exchange import Exchange
 from daemon.http.limits import Limits
+from daemon.http.listeners import Listener
 from daemon.http.message import Peer, Request, Response
 from daemon.http.sockets import (
     LINGER_S,
     OUT_OF_DESCRIPTORS,
     HangupWatcher,
-    Listener,
     Reserve,
     closing_peer,
     linger,
@@ -34,6 +37,7 @@ from daemon.http.sockets import (
     send,
     stop_receiving,
 )
+from daemon.http.tls import shake_hands
 
 Handler = Callable[[Request], Awaitable[Response]]
 ErrorResponse = Callable[[int, str], Response]
@@ -53,6 +57,7 @@ LINGERING_MAX = 16
 """Clients that are turned away and still listened to, so that they get to read why: each has a descriptor."""
 
 OUT_OF_DESCRIPTORS_REFUSAL = Refusal(503, "too many open files")
+STOPPING = Refusal(503, "the daemon is stopping")
 
 
 class Server:
@@ -61,13 +66,21 @@ class Server:
     Args:
         handler: answers a request.
         error_response: makes the answer to what is no request, or is not wanted: a status and a text.
+        on_answered: is told of each request when it is over.
     """
 
-    def __init__(self, handler: Handler, error_response: ErrorResponse, limits: Limits) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        error_response: ErrorResponse,
+        limits: Limits,
+        on_answered: Callable[[Account], None] = lambda _: None,
+    ) -> None:
         self._handler = handler
         self._error_response = error_response
         self._limits = limits
         self._admission = Admission(limits)
+        self._accountant = Accountant(on_answered)
         self._reserve = Reserve()
         self._turning_away = 0
         self._idle: dict[socket.socket, tuple[Peer, float]] = {}
@@ -85,27 +98,34 @@ class Server:
         self._hangups = HangupWatcher()
         self._date = (0, "")
 
-    async def run(self, listener: Listener) -> None:
-        """Closes the listener when it accepts no more."""
+    async def run(self, *listeners: Listener) -> None:
+        """Closes the listeners when it accepts no more."""
         self._is_running = True
         with self._reserve, self._serving:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._hangups.run)
                 async with anyio.create_task_group() as connections:
                     with self._accepting:
-                        await self._accept(listener.socket, connections)
-                    for peer in listener.withdraw():
-                        self._start(peer, connections)
+                        async with anyio.create_task_group() as accepting:
+                            for listener in listeners:
+                                accepting.start_soon(self._accept, listener, connections)
+                    for listener in listeners:
+                        for peer in listener.withdraw():
+                            self._start(peer, listener, connections)
                     if self._answering:
                         await self._all_answered.wait()
                     for peer in self._idle:
-                        stop_receiving(peer)
+                        self._stop_receiving(peer)
                 tasks.cancel_scope.cancel()
 
     @property
     def is_serving(self) -> bool:
         """Whether requests are answered: it runs, and is not to stop."""
         return self._is_running and not self._is_draining
+
+    def change_limits(self, limits: Limits) -> None:
+        """For connections that come from now on; who may use the daemon at all, for each request."""
+        self._limits = self._admission.limits = limits
 
     def drain(self, timeout_s: float) -> None:
         """Make `run` return, in good order: accept no more, answer what is under way, and 503 to what comes after it.
@@ -119,12 +139,12 @@ class Server:
         for scope in self._endless:
             scope.cancel()
 
-    async def _accept(self, listener: socket.socket, connections: anyio.abc.TaskGroup) -> None:
+    async def _accept(self, listener: Listener, connections: anyio.abc.TaskGroup) -> None:
         while True:
-            await anyio.wait_readable(listener)
+            await anyio.wait_readable(listener.socket)
             try:
                 for _ in range(ACCEPTED_AT_ONCE):
-                    self._start(listener.accept()[0], connections)
+                    self._start(listener.socket.accept()[0], listener, connections)
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 continue
             except OSError as error:
@@ -133,24 +153,36 @@ class Server:
                 _log.warning("cannot accept connections: %s", error.strerror)
                 await self._turn_one_away(listener)
 
-    async def _turn_one_away(self, listener: socket.socket) -> None:
+    async def _turn_one_away(self, listener: Listener) -> None:
         """With the one descriptor that is kept for this, or not now: trying again at once would spin."""
         with self._reserve.given_up():
             try:
-                peer, _ = listener.accept()
+                peer, _ = listener.socket.accept()
             except OSError:
                 await anyio.sleep(ACCEPT_PAUSE_S)
                 return
+            if listener.tls is not None:
+                peer.close()
+                return
             peer.setblocking(False)
-            await self._turn_away(peer, OUT_OF_DESCRIPTORS_REFUSAL, linger_s=SHORT_LINGER_S)
+            await self._turn_away(peer, peer_of(peer), OUT_OF_DESCRIPTORS_REFUSAL, linger_s=SHORT_LINGER_S)
 
-    def _start(self, peer: socket.socket, connections: anyio.abc.TaskGroup) -> None:
+    def _start(self, peer: socket.socket, listener: Listener, connections: anyio.abc.TaskGroup) -> None:
         peer.setblocking(False)
         client = peer_of(peer)
         refusal = self._admission.refusal(client)
         if refusal is not None and not self._make_room(refusal):
-            connections.start_soon(self._turn_away, peer, refusal)
+            if listener.tls is None:
+                connections.start_soon(self._turn_away, peer, client, refusal)
+            else:
+                peer.close()  # there are no words for it before the handshake
             return
+        if listener.tls is not None:
+            try:
+                peer = listener.tls.wrap_socket(peer, server_side=True, do_handshake_on_connect=False)
+            except (OSError, ValueError):  # it has gone already
+                peer.close()
+                return
         self._admission.admit(client)
         self._idle[peer] = client, time.monotonic()  # before its task has begun: it may be told to stop before that
         connections.start_soon(self._serve, peer, client)
@@ -165,15 +197,15 @@ class Server:
                 del self._idle[peer]
                 self._leaving.add(peer)
                 self._admission.leave(client)
-                stop_receiving(peer)
+                self._stop_receiving(peer)
                 return True
         return False
 
-    async def _turn_away(self, peer: socket.socket, refusal: Refusal, linger_s: float = LINGER_S) -> None:
+    async def _turn_away(self, peer: socket.socket, client: Peer, refusal: Refusal, linger_s: float = LINGER_S) -> None:
         self._turning_away += 1
         try:
             with suppress(Cancelled), closing_peer(peer):
-                await self._refuse(peer, refusal.status, refusal.text)
+                await self._refuse(peer, client, refusal.status, refusal.text)
                 if self._turning_away <= LINGERING_MAX:
                     await linger(peer, linger_s)
         finally:
@@ -182,12 +214,13 @@ class Server:
     async def _serve(self, peer: socket.socket, client: Peer) -> None:
         try:
             with (
-                suppress(Cancelled),  # the client has gone: there is nobody to tell
+                suppress(Cancelled, TooSlow),  # the client has gone, or never said who it is: there is nobody to tell
                 closing_peer(peer),
                 anyio.CancelScope() as scope,
                 self._hangups.watching(peer, scope.cancel),
             ):
-                await self._serve_requests(peer, client)
+                known = await self._introduced(peer, client)
+                await self._serve_requests(peer, known)
         except Exception:  # noqa: BLE001 - a defect of ours: one connection lost, not the daemon
             _log.exception("serving a connection failed")
         finally:
@@ -197,19 +230,35 @@ class Server:
             else:
                 self._admission.leave(client)
 
+    async def _introduced(self, peer: socket.socket, client: Peer) -> Peer:
+        """Who it is; of who speaks TLS that takes a while. Raises as `shake_hands`."""
+        if not isinstance(peer, ssl.SSLSocket):
+            return client
+        try:
+            return await shake_hands(peer, client, self._limits.head_timeout_s)
+        except DaemonError as error:
+            with self._accountant.account(client) as account:
+                account.refusal = str(error)
+            raise
+
+    def _stop_receiving(self, peer: socket.socket) -> None:
+        self._hangups.expect_end(peer)
+        stop_receiving(peer)
+
     async def _serve_requests(self, peer: socket.socket, client: Peer) -> None:
         limits = self._limits
         connection = Connection(head_bytes_max=limits.head_bytes_max, headers_max=limits.headers_max)
         exchange = Exchange(peer, connection, limits, client)
         keeps_alive = True
-        while keeps_alive and (head := await self._next_head(peer, exchange)) is not None:
-            if self._is_draining:
-                await self._refuse(peer, 503, "the daemon is stopping")
+        while keeps_alive and (head := await self._next_head(peer, client, exchange)) is not None:
+            if (refusal := STOPPING if self._is_draining else self._admission.denial(client)) is not None:
+                await self._refuse(peer, client, refusal.status, refusal.text, head)
                 break
             self._idle.pop(peer, None)
             self._answering += 1
             try:
-                keeps_alive = await self._answer(peer, exchange, head)
+                with self._accountant.account(client, head.method, head.path) as account:
+                    keeps_alive = await self._answer(peer, exchange, head, account)
             finally:
                 self._note_answered(peer, client)
         if not exchange.is_complete:
@@ -222,9 +271,9 @@ class Server:
         if self._is_draining and not self._answering:
             self._all_answered.set()
 
-    async def _answer(self, peer: socket.socket, exchange: Exchange, head: Head) -> bool:
+    async def _answer(self, peer: socket.socket, exchange: Exchange, head: Head, account: Account) -> bool:
         """Whether the connection is kept."""
-        response = await self._handler(exchange.request(head))
+        response = await self._handler(exchange.request(head, account.request_id))
         exchange.drop_received()
         keeps_alive = (
             head.keeps_alive
@@ -233,25 +282,34 @@ class Server:
             # In HTTP/1.0 the end of a stream is the end of the connection.
             and (isinstance(response.body, bytes) or not head.is_http10)
         )
-        await self._respond(peer, head, response, keeps_alive=keeps_alive)
+        await self._respond(peer, head, response, account, keeps_alive=keeps_alive)
         return keeps_alive
 
-    async def _next_head(self, peer: socket.socket, exchange: Exchange) -> Head | None:
+    async def _next_head(self, peer: socket.socket, client: Peer, exchange: Exchange) -> Head | None:
         """None when there will be no more; what is no request has then been answered."""
         try:
             return await exchange.next_head()
         except HeadTooLarge as error:
-            await self._refuse(peer, 431, str(error))
+            await self._refuse(peer, client, 431, str(error))
         except InvalidParameter as error:
-            await self._refuse(peer, 400, str(error))
+            await self._refuse(peer, client, 400, str(error))
         except TooSlow as error:
-            await self._refuse(peer, 408, str(error))
+            await self._refuse(peer, client, 408, str(error))
         return None
 
-    async def _refuse(self, peer: socket.socket, status: int, text: str) -> None:
-        await self._respond(peer, None, self._error_response(status, text), keeps_alive=False)
+    async def _refuse(
+        self, peer: socket.socket, client: Peer, status: int, text: str, head: Head | None = None
+    ) -> None:
+        """Before any handler has seen it, and for good. `text` is in words of ours only."""
+        asked = (head.method, head.path) if head is not None else ()
+        with self._accountant.account(client, *asked) as account:
+            response = attrs.evolve(self._error_response(status, text), refusal=text)
+            await self._respond(peer, None, response, account, keeps_alive=False)
 
-    async def _respond(self, peer: socket.socket, head: Head | None, response: Response, *, keeps_alive: bool) -> None:
+    async def _respond(
+        self, peer: socket.socket, head: Head | None, response: Response, account: Account, *, keeps_alive: bool
+    ) -> None:
+        account.status, account.refusal = response.status, response.refusal
         patience_s = self._limits.write_timeout_s
         is_head = head is not None and head.method == "HEAD"
         is_http10 = head is not None and head.is_http10
@@ -260,6 +318,7 @@ class Server:
         )
         if isinstance(response.body, bytes):
             await send(peer, encoded if is_head else encoded + response.body, patience_s)
+            account.sent_bytes = 0 if is_head else len(response.body)
             return
         is_framed = not (is_http10 or response.is_raw)
         async with aclosing(response.body) as body:
@@ -270,6 +329,7 @@ class Server:
             async for content in chunks:
                 if content:  # an empty chunk would be the last
                     await send(peer, encode_chunk(content) if is_framed else content, patience_s)
+                    account.sent_bytes += len(content)
         if is_framed:
             await send(peer, LAST_CHUNK, patience_s)
 

@@ -1,29 +1,24 @@
-"""Unix sockets: bound so that there is no moment with wrong permissions, read and written without blocking."""
+"""Connected sockets: read and written without blocking, and ended so that the last answer is read."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import grp
 import os
 import select
 import socket
-import stat
+import ssl
 import struct
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 
 import anyio
 
-from daemon.errors import Cancelled, System
+from daemon.errors import Cancelled
 from daemon.http.message import Peer
+from daemon.http.tls import end_tls
 
-BACKLOG = 1024
 READ_BYTES = 64 << 10
 """One read: above a typical request, and small enough for a thousand connections."""
-
-_UMASK = 0o117
-"""Leaves 0660: who may write to the socket is root on this machine, as with Docker's."""
 
 _UCRED = struct.Struct("iII")
 
@@ -33,99 +28,6 @@ LINGER_S = 2.0
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-class Listener:
-    """A socket that listens, and the path that it is found at; None if that is somebody else's, who goes on listening."""
-
-    def __init__(self, bound: socket.socket, path: Path | None) -> None:
-        self.socket = bound
-        self._path = path
-        self._inode: int | None = path.stat().st_ino if path else None
-
-    def withdraw(self) -> Iterator[socket.socket]:
-        """Those who have connected by now, when nobody can any more; the socket is closed after that.
-
-        Who waits at a socket that is not ours is left to the daemon that comes after us.
-        """
-        with contextlib.closing(self.socket):
-            if self._path is None:
-                return
-            self.remove_path()
-            with contextlib.suppress(OSError):
-                while True:
-                    yield self.socket.accept()[0]
-
-    def remove_path(self) -> None:
-        """Harmless twice, and when somebody else has put something there."""
-        with contextlib.suppress(FileNotFoundError):
-            if self._path is not None and self._path.stat().st_ino == self._inode:
-                self._path.unlink()
-        self._inode = None  # the next file may get the same
-
-
-@contextlib.contextmanager
-def listening(where: Path | socket.socket) -> Iterator[Listener]:
-    """A listening socket at a path, owned by the group `docker` if there is one; the path is removed at the end. Or one that
-    somebody else has bound, whose path and mode are their affair.
-
-    Raises:
-        System: something else is at that path, or another daemon listens there.
-    """
-    if isinstance(where, socket.socket):
-        with contextlib.closing(where):
-            yield Listener(where, None)
-    else:
-        with _bound(where) as listener:
-            yield listener
-
-
-@contextlib.contextmanager
-def _bound(path: Path) -> Iterator[Listener]:
-    with _reasons_told(path):
-        _remove_stale(path)
-    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    with contextlib.closing(bound):
-        previous = os.umask(_UMASK)
-        try:
-            with _reasons_told(path):
-                bound.bind(str(path))
-        finally:
-            os.umask(previous)
-        listener = Listener(bound, path)
-        try:
-            with contextlib.suppress(KeyError, PermissionError):  # no such group, or not ours to give
-                os.chown(path, -1, grp.getgrnam("docker").gr_gid)
-            bound.listen(BACKLOG)
-            yield listener
-        finally:
-            listener.remove_path()
-
-
-@contextlib.contextmanager
-def _reasons_told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise System(f"cannot listen on {path}: {error.strerror or error}") from error
-
-
-def _remove_stale(path: Path) -> None:
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise System(f"cannot listen on {path}: there is something that is not a socket")
-    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)) as probe:
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink()
-            return
-        except BlockingIOError:
-            pass  # somebody listens, and is too busy to accept
-    raise System(f"cannot listen on {path}: another daemon listens there")
-
-
 @contextlib.contextmanager
 def closing_peer(peer: socket.socket) -> Iterator[None]:
     """Close it at the end. Whoever still waits for it, as an actor does that reads a body, learns that it has gone."""
@@ -133,6 +35,7 @@ def closing_peer(peer: socket.socket) -> Iterator[None]:
         yield
     finally:
         anyio.notify_closing(peer)
+        end_tls(peer)
         peer.close()
 
 
@@ -141,8 +44,10 @@ async def receive(peer: socket.socket) -> bytes:
     while True:
         try:
             return peer.recv(READ_BYTES)
-        except (BlockingIOError, InterruptedError):
+        except (BlockingIOError, InterruptedError, ssl.SSLWantReadError):
             await _wait(anyio.wait_readable, peer)
+        except ssl.SSLWantWriteError:  # it renews its keys
+            await _wait(anyio.wait_writable, peer)
         except OSError as error:
             raise Cancelled("the client has gone away") from error
 
@@ -150,12 +55,16 @@ async def receive(peer: socket.socket) -> bytes:
 async def send(peer: socket.socket, data: bytes, patience_s: float) -> None:
     """Raises Cancelled if the peer has gone, or takes nothing for so long. What is sent lies in the kernel, and nowhere else."""
     left = memoryview(data)
+    flags = (
+        0 if isinstance(peer, ssl.SSLSocket) else socket.MSG_NOSIGNAL
+    )  # of TLS there are none; Python ignores the signal
     while left:
         try:
-            left = left[peer.send(left, socket.MSG_NOSIGNAL) :]
-        except (BlockingIOError, InterruptedError):
+            left = left[peer.send(left, flags) :]
+        except (BlockingIOError, InterruptedError, ssl.SSLWantWriteError, ssl.SSLWantReadError) as error:
+            is_to_read = isinstance(error, ssl.SSLWantReadError)
             with anyio.move_on_after(patience_s) as scope:
-                await _wait(anyio.wait_writable, peer)
+                await _wait(anyio.wait_readable if is_to_read else anyio.wait_writable, peer)
             if scope.cancelled_caught:
                 raise Cancelled("the client does not read its answer") from None
         except OSError as error:
@@ -163,11 +72,19 @@ async def send(peer: socket.socket, data: bytes, patience_s: float) -> None:
 
 
 def peer_of(connection: socket.socket) -> Peer:
-    """Who has connected; nobody known if it is no Unix socket (unix(7), SO_PEERCRED)."""
+    """Who has connected: which process (unix(7), SO_PEERCRED), or from where."""
     if connection.family != socket.AF_UNIX:
-        return Peer()
+        return Peer(address=_address_of(connection))
     pid, uid, gid = _UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
     return Peer(pid=pid, uid=uid, gid=gid)
+
+
+def _address_of(connection: socket.socket) -> str:
+    try:
+        host, port = connection.getpeername()[:2]
+    except OSError:  # it has gone already
+        return "unknown"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class Reserve:
@@ -206,7 +123,7 @@ def _open_reserve() -> int | None:
 def stop_receiving(peer: socket.socket) -> None:
     """What has been sent to us is still read, then comes the end; what is sent from now on tells its sender that it was not."""
     with contextlib.suppress(OSError):
-        peer.shutdown(socket.SHUT_RD)
+        _shut_down(peer, socket.SHUT_RD)
 
 
 async def linger(peer: socket.socket, timeout_s: float = LINGER_S) -> None:
@@ -216,9 +133,15 @@ async def linger(peer: socket.socket, timeout_s: float = LINGER_S) -> None:
     """
     anyio.notify_closing(peer)  # whoever still reads the body stops
     with contextlib.suppress(OSError), anyio.move_on_after(timeout_s):
-        peer.shutdown(socket.SHUT_WR)
+        end_tls(peer)
+        _shut_down(peer, socket.SHUT_WR)
         while await receive(peer):
             pass
+
+
+def _shut_down(peer: socket.socket, how: int) -> None:
+    # As any socket: that of TLS would forget its keys, and what is then sent would be readable for all.
+    socket.socket.shutdown(peer, how)
 
 
 async def _wait(until: Callable[[socket.socket], Awaitable[None]], peer: socket.socket) -> None:
@@ -232,6 +155,8 @@ class HangupWatcher:
     """Tells when a peer has closed its socket for good, at no cost per request: one epoll for all connections.
 
     A peer that only shuts its sending side down still reads its answer, and is not reported: that is EPOLLRDHUP, not EPOLLHUP.
+    Over TCP there is no telling whether a peer is gone that sends no more. One that speaks TLS says within it when it only shuts
+    that side down (RFC 8446, 6.1), so it is.
     """
 
     def __init__(self) -> None:
@@ -242,13 +167,20 @@ class HangupWatcher:
     def watching(self, peer: socket.socket, on_hangup: Callable[[], None]) -> Iterator[None]:
         descriptor = peer.fileno()
         self._callbacks[descriptor] = on_hangup
-        self._epoll.register(descriptor, select.EPOLLONESHOT)  # EPOLLHUP is always reported
+        is_tls = isinstance(peer, ssl.SSLSocket)
+        # EPOLLHUP is always reported.
+        self._epoll.register(descriptor, select.EPOLLONESHOT | (select.EPOLLRDHUP if is_tls else 0))
         try:
             yield
         finally:
             if not self._epoll.closed:  # as it is when the server stops before its connections do
                 self._epoll.unregister(descriptor)
             del self._callbacks[descriptor]
+
+    def expect_end(self, peer: socket.socket) -> None:
+        """We have told it that we read no more, which over TCP looks as if it had gone."""
+        if isinstance(peer, ssl.SSLSocket) and peer.fileno() in self._callbacks:
+            self._epoll.modify(peer.fileno(), select.EPOLLONESHOT)
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -23,10 +23,10 @@ USER_AGENT = "boatyard"
 
 
 class Registries:
-    """`insecure` are the hosts and networks that may be spoken to without TLS, besides this machine."""
+    """`insecure` are the hosts and networks to be spoken to without TLS, besides this machine; they may change at any time."""
 
     def __init__(self, insecure: Sequence[str] = ()) -> None:
-        self._insecure = tuple(insecure)
+        self.insecure = tuple(insecure)
         self._tls: ssl.SSLContext | None = None
 
     @asynccontextmanager
@@ -34,14 +34,14 @@ class Registries:
         self, reference: Reference, credentials: Credentials, scopes: Sequence[str]
     ) -> AsyncIterator[RegistryClient]:
         """For the repository of `reference`."""
-        address = address_of(reference.domain, self._insecure)
+        address = address_of(reference.domain, self.insecure)
         async with self._session(address, credentials, scopes) as session:
             yield RegistryClient(session, reference.path)
 
     @asynccontextmanager
     async def login(self, credentials: Credentials) -> AsyncIterator[Session]:
         """With the registry that the credentials are for. Raises InvalidParameter if that is no address."""
-        address = address_of_login(credentials.server_address, self._insecure)
+        address = address_of_login(credentials.server_address, self.insecure)
         async with self._session(address, credentials, ()) as session:
             yield session
 
@@ -60,7 +60,7 @@ class Registries:
             headers={"User-Agent": USER_AGENT},
         )
         try:
-            yield Session(http, address, credentials, scopes=scopes, insecure=self._insecure)
+            yield Session(http, address, credentials, scopes=scopes, insecure=self.insecure)
         finally:
             with anyio.CancelScope(shield=True):  # closes sockets
                 await http.aclose()

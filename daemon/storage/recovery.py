@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,11 +50,14 @@ class Stores:
 def locked(root: Path) -> Iterator[None]:
     """The data root, made if it is missing, for this process alone: a lock that ends with the process, however it ends.
 
+    Nobody else may look into it: it holds what containers are told in confidence, and programs with rights (CVE-2021-41091).
+
     Raises:
         System: another daemon has it, or it cannot be made.
     """
     with disk("make the data root"):
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _close_to_others(root)
         descriptor = os.open(root / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -63,6 +67,19 @@ def locked(root: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _close_to_others(root: Path) -> None:
+    """If it is ours alone: whoever gives us `/tmp`, or a directory of theirs, is not to lose it."""
+    status = root.stat()
+    mode = status.st_mode
+    if not mode & 0o077:
+        return
+    is_ours = status.st_uid == os.geteuid() and ((root / _LOCK).exists() or not any(root.iterdir()))
+    if is_ours and not mode & stat.S_ISVTX:
+        root.chmod(stat.S_IMODE(mode) & ~0o077)
+    else:
+        _log.warning("others may look into the data root: it should be a directory of its own, of mode 0700")
 
 
 def read_engine_id(root: Path) -> str:

@@ -106,4 +106,5 @@ def _serve(home: Path, armed: str, writer: Connection) -> None:
     os.dup2(log, 2)
     logging.getLogger("daemon").addHandler(_Readiness(writer))
     failpoints.arm(armed)
-    sys.exit(run(Config(data_root=home / "data", socket=home / "socket", ready_trees_max=2, log_bytes_max=LOG_BYTES)))
+    config = Config(data_root=home / "data", socket=home / "socket", ready_trees_max=2, log_bytes_max=LOG_BYTES)
+    sys.exit(run(config, lambda: config))

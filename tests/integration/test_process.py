@@ -173,10 +173,16 @@ def test_a_second_daemon_on_the_same_data_root_says_so(home: Path) -> None:
     ("arguments", "text"),
     [
         ([], "required: command"),
-        (["serve"], "required: --data-root"),
+        (["serve"], "say where everything durable is to be: --data-root DIR"),
         (["serve", "--data-root", "x", "--socket", "/" + 120 * "s"], "at most 107 bytes"),
-        (["serve", "--data-root", "x", "--socket", "s", "--ready-trees", "-1"], "a number of containers, not -1"),
-        (["serve", "--data-root", "x", "--socket", "s", "--backend", "twisted"], "invalid choice: 'twisted'"),
+        (
+            ["serve", "--data-root", "x", "--socket", "s", "--ready-trees", "-1"],
+            "--ready-trees must be a whole number, at least 0",
+        ),
+        (
+            ["serve", "--data-root", "x", "--socket", "s", "--backend", "twisted"],
+            "--backend must be one of uvloop, asyncio, trio",
+        ),
     ],
 )
 def test_wrong_usage_exits_with_2_and_names_it(arguments: list[str], text: str) -> None:

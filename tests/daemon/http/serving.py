@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+import socket
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,10 +18,12 @@ import anyio.lowlevel
 import attrs
 
 from daemon.errors import InvalidParameter
+from daemon.http.account import Account
 from daemon.http.limits import Limits
+from daemon.http.listeners import Listener, listening, listening_on_tcp
 from daemon.http.message import Request, Response
 from daemon.http.server import ErrorResponse, Server
-from daemon.http.sockets import Listener, listening
+from tests.certificates import HOST
 
 PATIENCE_S = 5.0
 """How long a test waits for what must happen."""
@@ -55,7 +59,7 @@ class Answer:
 class Client:
     """One connection. Leaving it closes it."""
 
-    def __init__(self, stream: anyio.abc.SocketStream) -> None:
+    def __init__(self, stream: anyio.abc.ByteStream) -> None:
         self._stream = stream
         self._buffer = b""
 
@@ -186,18 +190,26 @@ class Held:
 class Service:
     """A server that is running."""
 
-    def __init__(self, server: Server, path: Path, tasks: anyio.abc.TaskGroup) -> None:
+    def __init__(self, server: Server, listeners: Sequence[Listener], path: Path, tasks: anyio.abc.TaskGroup) -> None:
         self.drain = server.drain
+        self.change_limits = server.change_limits
+        self.listeners = listeners
         self.has_ended = anyio.Event()
         self._path = path
         self._tasks = tasks
-        self.tasks_at_rest = len(anyio.get_running_tasks()) + 2  # it accepts, and it watches for hang-ups
+        self.tasks_at_rest = (
+            len(anyio.get_running_tasks()) + 2 + len(listeners)
+        )  # it runs, it watches for hang-ups, it accepts
 
     async def connect(self) -> Client:
         return Client(await anyio.connect_unix(self._path))
 
-    async def run(self, server: Server, listener: Listener) -> None:
-        await server.run(listener)
+    async def connect_tls(self, context: ssl.SSLContext) -> Client:
+        port = self.listeners[1].port
+        return Client(await anyio.connect_tcp(HOST, port, ssl_context=context, tls_standard_compatible=False))
+
+    async def run(self, server: Server) -> None:
+        await server.run(*self.listeners)
         self.has_ended.set()
 
     def stop(self) -> None:
@@ -227,25 +239,40 @@ async def serving(
     directory: Path,
     *,
     error_response: ErrorResponse = plain_error,
+    on_answered: Callable[[Account], None] = lambda _: None,
+    tls: ssl.SSLContext | None = None,
     # Any: whatever limit a test wants to be another.
     **limits: Any,
 ) -> AsyncIterator[Service]:
     """At the end everything is gone: every task, every descriptor, the socket."""
+    if tls is not None:
+        await use_tcp()
     descriptors = open_descriptors()
     path = directory / "s"
     server = Server(
         handler,
         error_response,
         attrs.evolve(LIMITS, **limits),
+        on_answered,
     )
-    with listening(path) as listener:
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(listening(path))]
+        if tls is not None:
+            listeners.append(stack.enter_context(listening_on_tcp(HOST, 0, tls)))
         async with anyio.create_task_group() as tasks:
-            service = Service(server, path, tasks)
-            tasks.start_soon(service.run, server, listener)
+            service = Service(server, listeners, path, tasks)
+            tasks.start_soon(service.run, server)
             yield service
             tasks.cancel_scope.cancel()
     assert open_descriptors() == descriptors
     assert not path.exists()
+
+
+async def use_tcp() -> None:
+    """uvloop keeps a descriptor from the first connection on."""
+    with socket.create_server((HOST, 0)) as server:
+        stream = await anyio.connect_tcp(*server.getsockname())
+        await stream.aclose()
 
 
 def open_descriptors() -> list[str]:

@@ -29,8 +29,10 @@ TABLE: list[tuple[list[Peer], Peer, frozenset[int] | None, tuple[int, str] | Non
     ([USER, USER], ROOT, None, None),
     ([USER, USER, ROOT], OTHER, None, (503, "too many connections")),
     ([USER, USER, ROOT], USER, None, (503, "too many connections of uid 1000")),
-    ([UNKNOWN, UNKNOWN], UNKNOWN, None, None),
-    ([UNKNOWN, UNKNOWN, UNKNOWN], UNKNOWN, None, (503, "too many connections")),
+    ([UNKNOWN], UNKNOWN, None, None),
+    ([UNKNOWN, UNKNOWN], UNKNOWN, None, (503, "too many connections over TCP")),
+    ([UNKNOWN, UNKNOWN], USER, None, None),
+    ([UNKNOWN, USER, USER], UNKNOWN, None, (503, "too many connections")),
     ([], USER, frozenset({0}), (403, "uid 1000 may not use this daemon")),
     ([], ROOT, frozenset({0}), None),
     ([], ROOT, frozenset(), (403, "uid 0 may not use this daemon")),
@@ -124,6 +126,16 @@ async def test_a_user_who_is_not_on_the_list_is_told_so(directory: Path) -> None
         await check_refused(client, 403, b"uid %d may not use this daemon" % os.getuid())
     async with serving(greet, directory, allowed_uids=frozenset({os.getuid()})) as service:
         await check_alive(service)
+
+
+async def test_a_user_who_is_taken_off_the_list_is_told_so_at_the_next_request(directory: Path) -> None:
+    async with serving(greet, directory) as service, await service.connect() as client:
+        assert (await client.ask(GET)).status == 200
+        service.change_limits(attrs.evolve(LIMITS, allowed_uids=frozenset()))
+        await client.send(GET)
+        await check_refused(client, 403, b"uid %d may not use this daemon" % os.getuid())
+        async with await service.connect() as other:
+            await check_refused(other, 403, b"uid %d may not use this daemon" % os.getuid())
 
 
 async def test_a_handler_is_told_who_asks(directory: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import subprocess
 import sys
 import uuid
@@ -162,6 +163,30 @@ def test_a_data_root_is_for_one_daemon_at_a_time(tmp_path: Path) -> None:
             pass
     with locked(root):
         pass
+
+
+def test_a_data_root_is_closed_to_others(tmp_path: Path) -> None:
+    new, empty, ours = tmp_path / "new", tmp_path / "empty", tmp_path / "ours"
+    empty.mkdir()
+    ours.mkdir()
+    with locked(ours):
+        (ours / "more").touch()
+    for root in (empty, ours):
+        root.chmod(0o755)
+    for root in (new, empty, ours):
+        with locked(root):
+            assert stat.S_IMODE(root.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(("mode", "what"), [(0o755, "theirs"), (0o1777, "lock")])
+def test_a_directory_that_is_not_ours_alone_keeps_its_mode_and_that_is_logged(
+    mode: int, what: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / what).touch()
+    tmp_path.chmod(mode)
+    with locked(tmp_path):
+        assert stat.S_IMODE(tmp_path.stat().st_mode) == mode
+    assert caplog.messages == ["others may look into the data root: it should be a directory of its own, of mode 0700"]
 
 
 def test_the_lock_ends_with_its_process_however_it_ends(tmp_path: Path) -> None:

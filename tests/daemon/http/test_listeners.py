@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import grp
 import os
 import socket
 import stat
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import System
-from daemon.http.sockets import Listener, listening
+from daemon.http.listeners import Listener, SocketAccess, listening
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_a_socket_that_somebody_else_has_bound_is_left_to_the_next_with_those_wh
 
 
 @pytest.mark.parametrize("umask", [0, 0o22, 0o77])
-def test_only_owner_and_group_may_connect_from_the_first_moment_on(
+def test_nobody_may_connect_before_the_socket_has_its_group_and_then_only_who_is_meant(
     umask: int, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     modes: list[int] = []
@@ -76,15 +77,56 @@ def test_only_owner_and_group_may_connect_from_the_first_moment_on(
             super().bind(address)  # type: ignore[arg-type]  # whatever it is, it is passed on
             modes.append(path.stat().st_mode)
 
+        def listen(self, backlog: int = 0) -> None:
+            modes.append(path.stat().st_mode)
+            super().listen(backlog)
+
     monkeypatch.setattr(socket, "socket", Watched)
     previous = os.umask(umask)
     try:
         with listening(path):
-            modes.append(path.stat().st_mode)
+            pass
         assert os.umask(umask) == umask, "it is put back"
     finally:
         os.umask(previous)
-    assert modes == [stat.S_IFSOCK | 0o660] * 2
+    assert modes == [stat.S_IFSOCK | 0o600, stat.S_IFSOCK | 0o660]
+
+
+def test_mode_and_group_are_what_the_operator_says(path: Path) -> None:
+    group = grp.getgrgid(os.getgid()).gr_name
+    with listening(path, SocketAccess(mode=0o600, group=group)):
+        assert (stat.S_IMODE(path.stat().st_mode), path.stat().st_gid) == (0o600, os.getgid())
+
+
+def test_a_group_that_does_not_exist_is_named_and_nothing_is_left(path: Path) -> None:
+    with pytest.raises(System) as refused, listening(path, SocketAccess(group="no-such-group")):
+        pass
+    assert str(refused.value) == f"cannot listen on {path}: there is no group 'no-such-group'"
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_where_everybody_may_write_is_no_place_for_a_socket(below: str, path: Path) -> None:
+    directory = path.parent / below
+    directory.mkdir(exist_ok=True)
+    path.parent.chmod(0o777)
+    socket_path = directory / "s"
+    with pytest.raises(System) as refused, listening(socket_path):
+        pass
+    assert str(refused.value) == (
+        f"cannot listen on {socket_path}: everybody may write to {path.parent}, and put another socket there"
+    )
+    path.parent.chmod(0o1777)  # as /tmp
+    with listening(socket_path):
+        connect(socket_path)
+
+
+def test_a_link_to_a_directory_that_everybody_may_write_to_is_no_way_around(path: Path) -> None:
+    (path.parent / "open").mkdir()
+    (path.parent / "open").chmod(0o777)
+    (path.parent / "link").symlink_to("open")
+    with pytest.raises(System, match="everybody may write to"), listening(path.parent / "link" / "s"):
+        pass
 
 
 def test_a_stale_socket_is_replaced(path: Path) -> None:

@@ -1,0 +1,103 @@
+"""Who may do what, beyond who may connect: a function that is asked about each request before its handler sees it.
+
+It is shown what the handler is given, no more and no less: the body has been read to its end, within its limit, before either of
+them looks at it, whatever the request says of its length or type. (Docker has shown its plugins an empty body, or none for its
+size, where the handler then read another: CVE-2024-41110, CVE-2026-34040.) Archives are not shown, and whoever handles one cannot
+read it as anything else. Where the function fails, or takes too long, the answer is no.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+import anyio
+import attrs
+
+from daemon.errors import DaemonError, System
+from daemon.http.message import Body, Peer, Request
+
+AUTHORIZATION_TIMEOUT_S = 10.0
+"""Every request waits for the answer; a client gives up after a minute."""
+
+_CONFIDENTIAL = frozenset({"authorization", "x-registry-auth", "x-registry-config"})
+
+_log = logging.getLogger(__name__)
+
+
+@attrs.frozen(kw_only=True)
+class Asked:
+    """What is to be allowed."""
+
+    peer: Peer
+    method: str
+    target: str
+    """Path and query, as they were sent."""
+    headers: Mapping[str, str]
+    """Without those that hold passwords; names in lower case."""
+    body: bytes | None
+    """All of it; None where it is an archive, or a password."""
+
+
+Authorize = Callable[[Asked], Coroutine[Any, Any, None]]
+"""Returns if it may be done. Raises Forbidden, whose text the client is told, or any other error, which is also a no."""
+
+
+async def authorized(
+    request: Request, authorize: Authorize, *, is_archive: bool, is_secret: bool, limit: int
+) -> Request:
+    """The request, for its handler.
+
+    Raises:
+        Forbidden: it may not be done; System: that could not be found out; TooLarge, TooSlow: of the body.
+    """
+    body: Body = NotShown(request.body)
+    content = None
+    if not is_archive:
+        content = await request.body.read(limit)
+        body = Shown(content)
+    asked = Asked(
+        peer=request.peer,
+        method=request.method,
+        target=f"{request.path}?{request.query}" if request.query else request.path,
+        headers={name: value for name, value in request.headers.items() if name not in _CONFIDENTIAL},
+        body=None if is_secret else content,
+    )
+    try:
+        with anyio.fail_after(AUTHORIZATION_TIMEOUT_S):
+            await authorize(asked)
+    except DaemonError:
+        raise
+    except Exception as error:
+        _log.error("request %s is refused: authorization failed", request.id, exc_info=error)
+        raise System("authorization failed: see the log of the daemon") from error
+    return attrs.evolve(request, body=body)
+
+
+class Shown:
+    """A body that has been read, for whoever handles it."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def receive(self) -> bytes:
+        content, self._content = self._content, b""
+        return content
+
+    async def read(self, bytes_max: int) -> bytes:
+        assert len(self._content) <= bytes_max, "it was read within that limit"
+        return await self.receive()
+
+
+class NotShown:
+    """An archive, which can be received as one only."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+
+    async def receive(self) -> bytes:
+        return await self._body.receive()
+
+    async def read(self, bytes_max: int) -> bytes:
+        raise System("a body that was not authorized cannot be read")
