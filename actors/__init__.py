@@ -34,10 +34,11 @@ same mailbox: what must outlive that belongs elsewhere. One restart more than `i
 stops or crashes.
 
 From there: `ActorContext.of(self)` for timers and tasks beside the handlers, `Deferred` for a reply that comes later and
-`BatchThread` for blocking work, `Supervisor.start_loop` with an `Inbox` for actors that are better written as a loop,
-`Pool` for several behind one ref, `Topic` for publish and subscribe, `Ref.watch`, `Ref.from_thread`, `Supervisor.snapshot`
-and one hook for all events, `Supervisor(on_event=...)`. `actors.testing` is for your tests, `actors.adapters` for logging
-and OpenTelemetry. SEMANTICS.md says what is guaranteed; examples/ has an asyncio, a trio and an ASGI program.
+`BatchThread` and `run_in_thread` for blocking work, `Supervisor.start_loop` with an `Inbox` for actors that are better
+written as a loop, `Pool` for several behind one ref, `Topic` for publish and subscribe, `Ref.watch`, `Ref.from_thread`,
+`Supervisor.snapshot` and one hook for all events, `Supervisor(on_event=...)`. `actors.testing` is for your tests,
+`actors.adapters` for logging and OpenTelemetry. SEMANTICS.md says what is guaranteed; examples/ has an asyncio, a trio and
+an ASGI program.
 """
 
 from actors._cell import Exit
@@ -75,7 +76,7 @@ from actors._ref import Ref
 from actors._restart import Backoff
 from actors._snapshot import ChildSnapshot, Snapshot
 from actors._supervisor import Supervisor
-from actors._thread import BatchThread
+from actors._thread import BatchThread, run_in_thread
 from actors._topic import CutOff, EndOfTopic, Subscriber, Subscription, TellSubscriber, Topic
 
 __all__ = [
@@ -124,4 +125,5 @@ __all__ = [
     "Topic",
     "Undelivered",
     "cancel_on_abandon",
+    "run_in_thread",
 ]

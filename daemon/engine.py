@@ -15,9 +15,8 @@ from types import TracebackType
 from typing import Self
 
 import anyio
-import anyio.to_thread
 
-from actors import ActorError, Ref
+from actors import ActorError, Ref, run_in_thread
 from daemon.config import Config
 from daemon.container import HostConfig
 from daemon.create.changes import Changer
@@ -273,7 +272,7 @@ class Engine:
 
     async def _recover(self, stores: Stores, database: Ref[Database]) -> None:
         records = await database.ask(Database.records)
-        found = await anyio.to_thread.run_sync(recover, self.config.data_root, stores, records)
+        found = await run_in_thread(recover, self.config.data_root, stores, records)
         self._is_tidy = all(outcome.is_repaired or not outcome.finding.is_repairable for outcome in found)
         for outcome in found:
             level = logging.INFO if outcome.is_repaired else logging.ERROR
@@ -291,7 +290,7 @@ class Engine:
                     self._note_residue()
                     _log.error("layers cannot be used: %s", error)
 
-        await anyio.to_thread.run_sync(make)
+        await run_in_thread(make)
 
     def _leave_marker(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

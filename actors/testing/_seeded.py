@@ -1,4 +1,4 @@
-"""The same seed, the same schedule: trio with its shuffling seeded, in virtual time.
+"""The same seed, the same schedule: trio with its shuffling seeded, in virtual time, and blocking work in turns of its own.
 
 asyncio runs its tasks in a fixed order and finds fewer races; uvloop cannot be made to repeat itself. trio shuffles each
 batch of runnable tasks on purpose, with a generator that can be seeded. It is private to trio; where that has changed, an
@@ -12,7 +12,13 @@ from contextlib import contextmanager
 from random import Random
 from typing import Any, TypeVar
 
+from actors._thread import replace_threads
+from actors.testing._turns import Turns
+
 R = TypeVar("R")
+
+WORK_S_MAX = 0.05
+"""Long beside a disk, short beside a deadline."""
 
 
 @contextmanager
@@ -37,15 +43,19 @@ def seeded(seed: int) -> Iterator[None]:
         core._r.setstate(state)
 
 
-def run_seeded(scenario: Callable[[Random], Awaitable[R]], seed: int) -> R:
+def run_seeded(scenario: Callable[[Random], Awaitable[R]], seed: int, *, work_s_max: float = WORK_S_MAX) -> R:
     """Run `scenario(rng)` on trio, with a clock that jumps whenever everybody waits, and return what it returns.
 
+    What is given to a `BatchThread` or to `run_in_thread` runs in the event loop, at moments that the seed chooses: it waits for
+    its turn up to `work_s_max`, and as long again until its end is told.
     What it raises gets a note with the seed.
     """
     import trio
     import trio.testing
 
     async def main() -> R:
+        rng = Random(f"{seed} of the threads")
+        replace_threads(Turns(rng, trio.lowlevel.spawn_system_task, delay_s_max=work_s_max))
         return await scenario(Random(seed))
 
     with seeded(seed):

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import anyio.to_thread
 import attrs
 
+from actors import run_in_thread
 from daemon.container import Container, ContainerConfig
 from daemon.create.events import container_event, image_event, publish
 from daemon.create.image_config_changes import changed
@@ -75,7 +75,7 @@ class Committer:
 
     async def _commit(self, container: Container, request: CommitRequest, created: str) -> Image:
         config = request.config if request.config is not None else container.config
-        config = completed(await anyio.to_thread.run_sync(changed, config, request.changes), container.config)
+        config = completed(await run_in_thread(changed, config, request.changes), container.config)
         parent = None
         if container.image_id:
             parent = await self.services.images.ask(ImageStore.find, container.image_id)

@@ -6,8 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import anyio.to_thread
-
+from actors import run_in_thread
 from daemon.container import HostConfig
 from daemon.create.mounts import missing_source
 
@@ -17,7 +16,7 @@ async def bad_sources(host_config: HostConfig) -> Mapping[str, str]:
     sources = [mount.source for mount in host_config.mounts or () if mount.type == "bind" and mount.source]
     if not sources:
         return {}
-    return await anyio.to_thread.run_sync(_bad_among, sources)
+    return await run_in_thread(_bad_among, sources)
 
 
 def _bad_among(sources: list[str]) -> dict[str, str]:

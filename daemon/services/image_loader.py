@@ -14,10 +14,9 @@ from functools import partial
 from pathlib import Path
 
 import anyio
-import anyio.to_thread
 import attrs
 
-from actors import Ref
+from actors import Ref, run_in_thread
 from daemon.errors import InvalidParameter, System, quoted
 from daemon.image import Image, LoadedImage
 from daemon.reference import parse_reference
@@ -57,13 +56,13 @@ class ImageLoader:
                 given = {file.content.digest: file.name for file in delivery.files}
             work = partial(commit, staged, intake.area, self._content, self._layers, given=given)
             with self._noting_residue():
-                await anyio.to_thread.run_sync(work)
+                await run_in_thread(work)
                 return await self._record(staged.images, may_be_digests=delivery is not None)
 
     async def commit(self, upper: Path, draft: Draft, references: tuple[str, ...]) -> Image:
         """The image of a draft and what is in `upper`, durable, under these full references. See `commit_layer`."""
         with self._noting_residue():
-            image = await anyio.to_thread.run_sync(commit_layer, upper, draft, self._stores)
+            image = await run_in_thread(commit_layer, upper, draft, self._stores)
             await self._record((LoadedImage(image=image, references=references),))
         return image
 
@@ -71,7 +70,7 @@ class ImageLoader:
         """Have `index.json` name the images as they are called now. On a full disk it stays as it is: it is for other tools."""
         entries = index_entries(await self._images.ask(ImageStore.list))
         try:
-            await anyio.to_thread.run_sync(self._content.write_index, entries)
+            await run_in_thread(self._content.write_index, entries)
         except System as error:
             self._note_residue()
             _log.error("index.json is not up to date: %s", error)
@@ -95,7 +94,7 @@ class ImageLoader:
                 self._layers.delete(chain_id)
 
         with self._noting_residue():
-            await anyio.to_thread.run_sync(remove)
+            await run_in_thread(remove)
         return gone
 
     @contextmanager
@@ -112,7 +111,7 @@ class ImageLoader:
             # All names before the first record: an archive with a bad one is refused as a whole.
             full = partial(_full_name, may_be_digest=may_be_digests)
             names = [tuple(map(full, item.references)) for item in loaded]
-            await anyio.to_thread.run_sync(self._make_inits, [item.image.chain_ids for item in loaded])
+            await run_in_thread(self._make_inits, [item.image.chain_ids for item in loaded])
             for item, references in zip(loaded, names, strict=True):
                 replaced = await self._images.ask(ImageStore.add, item.image, references)
                 recorded.append(attrs.evolve(item, replaced=replaced))
@@ -134,7 +133,7 @@ class ImageLoader:
             self._content.sweep({digest for named in known for digest in named.image.digests})
             self._layers.sweep({chain_id for named in known for chain_id in named.image.chain_ids})
 
-        await anyio.to_thread.run_sync(sweep)
+        await run_in_thread(sweep)
 
 
 def check_delivered(loaded: Sequence[LoadedImage], delivery: Delivery) -> None:

@@ -20,8 +20,8 @@ from typing import Protocol, Self
 
 import anyio
 import anyio.lowlevel
-import anyio.to_thread
 
+from actors import run_in_thread
 from daemon.errors import Cancelled, InvalidParameter, System
 from daemon.storage.confine import CPU_SECONDS_MAX
 from daemon.storage.intake import Told, unheard
@@ -72,7 +72,7 @@ class WorkerHost:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         with anyio.CancelScope(shield=True):  # it ends at once: its socket is closed
-            await anyio.to_thread.run_sync(self.stop)
+            await run_in_thread(self.stop)
 
     def stop(self) -> None:
         """End the process, and with it the workers."""
@@ -84,7 +84,7 @@ class WorkerHost:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                await anyio.to_thread.run_sync(self._hand_over, theirs)
+                await run_in_thread(self._hand_over, theirs)
             except BaseException as error:
                 ours.close()
                 if isinstance(error, OSError):
@@ -215,13 +215,13 @@ class IntakeProcess:
 async def intake_area(root: Path, *, note_residue: Callable[[], None]) -> AsyncIterator[Area]:
     """A new one below the data root, removed at the end, whatever the end is; if it cannot be, that is noted. Raises System."""
     with anyio.CancelScope(shield=True):  # it makes four directories: a cancellation after it would leave them
-        area = await anyio.to_thread.run_sync(Area.made_in, root)
+        area = await run_in_thread(Area.made_in, root)
     try:
         yield area
     finally:
         with anyio.CancelScope(shield=True):  # as long as it takes to remove what was unpacked
             try:
-                await anyio.to_thread.run_sync(area.remove)
+                await run_in_thread(area.remove)
             except System as error:  # recovery removes it
                 note_residue()
                 _log.error("an intake could not be cleared: %s", error)

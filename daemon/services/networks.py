@@ -11,9 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-import anyio.to_thread
-
-from actors import Ref
+from actors import Ref, run_in_thread
 from daemon.network import PREDEFINED, Network, NetworkRequest
 from daemon.network.plan import Surroundings, check_removable, plan_network, predefined_networks
 from daemon.network.table import NetworkTable
@@ -88,4 +86,4 @@ class Networks:
             self._table = self._table.with_network(network)
 
     async def _look_around(self) -> Surroundings:
-        return await anyio.to_thread.run_sync(self._surroundings)
+        return await run_in_thread(self._surroundings)

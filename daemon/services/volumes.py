@@ -13,10 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-import anyio.to_thread
 import attrs
 
-from actors import BatchThread, Deferred, Ref
+from actors import BatchThread, Deferred, Ref, run_in_thread
 from daemon.errors import Cancelled, Conflict, DaemonError, Unavailable
 from daemon.services.layer_manager import do_each
 from daemon.services.volume_index import ListedVolume, VolumeIndex, VolumeUse
@@ -55,7 +54,7 @@ class Volumes:
     async def __aenter__(self) -> Self:
         volumes = await self._database.ask(Database.volumes)
         users = await self._database.ask(Database.volume_users)
-        directories = await anyio.to_thread.run_sync(lambda: frozenset(self._trees.names()))
+        directories = await run_in_thread(lambda: frozenset(self._trees.names()))
         self._index = VolumeIndex(volumes, users, directories - {volume.name for volume in volumes})
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._sweeper)
