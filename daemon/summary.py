@@ -65,6 +65,20 @@ class Outline:
     links: tuple[Link, ...] = ()
 
 
+@attrs.frozen(kw_only=True)
+class FootingConfig:
+    working_dir: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Footing:
+    """A container's record so far as its tree depends on it."""
+
+    id: str
+    config: FootingConfig
+    image_id: str
+
+
 def summary_of(container: Container | Outline, name: str = "") -> ContainerSummary:
     """By its own name, unless another is given.
 

@@ -83,7 +83,7 @@ async def service_tree(
 
         events = await start("events", lambda: EventBus(config.events_kept_max))
         registrar = await start("registrar", lambda: Registrar(database))
-        allocator = await start("allocator", lambda: Allocator(database, rng))
+        allocator = await start("allocator", lambda: Allocator(database, registrar, rng))
         keys = await start("keys", lambda: IdempotencyKeys(database))
         images = await start("images", lambda: ImageStore(database))
         loader = await start("loader", lambda: ImageLoader(images, stores, note_residue=note_residue))

@@ -120,6 +120,10 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "contrib.engines": ({"loadtest"}, {"attrs"}),
     "contrib.bench_load": ({"contrib.connection", "contrib.engines", "loadtest.procfs"}, {"attrs", "rich"}),
     "contrib.crash": ({"contrib.connection", "contrib.engines", "loadtest"}, {"attrs", "rich"}),
+    "contrib.bench_start": (
+        {"contrib.engines", "daemon.container", "daemon.storage", "loadtest"},
+        {"anyio", "attrs", "rich"},
+    ),
     "contrib.bench": ({"contrib.engines", "loadtest"}, {"attrs", "msgspec", "rich"}),
     "contrib.bench_actors.libraries": (
         {"actors", "contrib.bench_actors.contract"},

@@ -5,6 +5,7 @@ No container here has ever run, so some filters have one answer for all: none ha
 
 from __future__ import annotations
 
+import re
 import time
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -32,6 +33,9 @@ SLICE_S = 0.005
 """How long a list may keep the event loop before it lets others have their turn: thousands of containers take longer."""
 
 PORT_MAX = 65535
+
+_WHOLE_NAME = re.compile(r"\^(?:/\??)?([a-zA-Z0-9_-]+)\$", re.ASCII)
+"""Of a dot such a pattern says that any character will do."""
 
 Test = Callable[[ContainerSummary], bool]
 
@@ -136,6 +140,12 @@ def _is_named(patterns: tuple[str, ...]) -> Test:
         return not exact or any(name in exact or is_found(name) for name in names)
 
     return test
+
+
+def whole_names(patterns: tuple[str, ...]) -> frozenset[str]:
+    """The only names that fit these patterns, as `^/?web$`; none if one of them says it in another way."""
+    matches = [_WHOLE_NAME.fullmatch(pattern) for pattern in patterns]
+    return frozenset(match[1] for match in matches if match) if all(matches) else frozenset()
 
 
 def _is_in_network(summary: ContainerSummary, value: str) -> bool:

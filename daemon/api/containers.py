@@ -9,7 +9,7 @@ import attrs
 
 from daemon.api.calls import Call, Query, decoded, json_response, no_content
 from daemon.api.codec import Json, WrongType, json_kind
-from daemon.api.container_list import LIST_FILTERS, in_slices, matching
+from daemon.api.container_list import LIST_FILTERS, in_slices, matching, whole_names
 from daemon.api.filters import has_labels
 from daemon.api.idempotency import IDEMPOTENCY_HEADER, with_idempotency
 from daemon.api.moments import parse_moment
@@ -104,6 +104,8 @@ async def list_containers(call: Call) -> Response:
     present = summaries = await services.registrar.ask(Registrar.list)
     if not (query.flag("all") or limit > 0 or filters.get("status")):
         summaries = ()  # without `all` the list is of running containers
+    elif names := whole_names(filters.get("name", ())):
+        summaries = await services.registrar.ask(Registrar.named, names)  # one of 100,000: not each of them is asked
     chosen = await matching(summaries, filters, services)
     chosen.sort(key=lambda summary: summary.created_ns, reverse=True)
     if limit > 0:

@@ -18,6 +18,7 @@ from actors import Deferred, Ref
 from daemon.container import SHORT_ID_LENGTH, Link, link_name
 from daemon.errors import Conflict, name_in_use
 from daemon.services.names import candidate_names, check_name
+from daemon.services.registrar import Registrar
 from daemon.storage.database import Database
 
 
@@ -107,16 +108,20 @@ class _Creation:
 
 
 class Allocator:
-    def __init__(self, database: Ref[Database], rng: Random) -> None:
+    def __init__(self, database: Ref[Database], registrar: Ref[Registrar], rng: Random) -> None:
         self._database = database
+        self._registrar = registrar
         self._rng = rng
         self._names = NameIndex()
         self._creations: dict[str, _Creation] = {}
 
     async def __aenter__(self) -> Self:
         self._names = NameIndex(await self._database.ask(Database.container_names))
-        for container_id, name, links in await self._database.ask(Database.container_links):
-            self._names.reserve_links(container_id, name, links)
+        for summary in await self._registrar.ask(
+            Registrar.list
+        ):  # which has links at hand; what it lacks is told here, too
+            if summary.links:
+                self._names.reserve_links(summary.id, summary.name, summary.links)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -82,6 +82,10 @@ class ContainerIndex:
             raise NotFound(f"No such container: {name_or_id}")
         return self._summaries[matches[0]]
 
+    def named(self, names: frozenset[str]) -> tuple[ContainerSummary, ...]:
+        found = (self._summaries[self._ids[name]] for name in names if name in self._ids)
+        return tuple(summary for summary in found if summary.name in names)
+
     def all(self) -> tuple[ContainerSummary, ...]:
         return tuple(self._summaries.values())
 
@@ -179,6 +183,10 @@ class Registrar:
     async def list(self) -> tuple[ContainerSummary, ...]:
         """A snapshot, oldest first."""
         return self._index.all()
+
+    async def named(self, names: frozenset[str]) -> tuple[ContainerSummary, ...]:
+        """Those that have one of these names, and not only a link's."""
+        return self._index.named(names)
 
     async def user_of_image(self, image_id: str) -> str | None:
         """See `ContainerIndex.user_of_image`."""

@@ -21,7 +21,6 @@ never tried again (its pages count as clean afterwards: "Can applications recove
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, closing
@@ -33,7 +32,7 @@ import attrs
 import msgspec
 
 from actors import BatchThread, Deferred
-from daemon.container import Container, Link
+from daemon.container import Container
 from daemon.errors import (
     DaemonError,
     NotFound,
@@ -46,7 +45,15 @@ from daemon.storage.disk import disk
 from daemon.storage.findings import Records
 from daemon.storage.records import UNREADABLE, read_all, read_records
 from daemon.storage.reserve import Reserve
-from daemon.storage.schema import container_of, grow_log, open_database, open_for_reading, outline_of, volumes_of
+from daemon.storage.schema import (
+    container_of,
+    footing_of,
+    grow_log,
+    open_database,
+    open_for_reading,
+    outline_of,
+    volumes_of,
+)
 from daemon.storage.writes import Statement, Write, commit, restart_log
 from daemon.summary import ContainerSummary, summary_of
 from daemon.volume import Volume, no_such_volume
@@ -232,7 +239,7 @@ class Database:
 
     def records(self) -> Deferred[Records]:
         """All that recovery goes by."""
-        return self._submit_read(read_records)
+        return self._submit_read(lambda connection: read_records(connection, footing_of))
 
     def summaries(self) -> Deferred[tuple[ContainerSummary, ...]]:
         """Of every container."""
@@ -245,10 +252,6 @@ class Database:
     def container_names(self) -> Deferred[tuple[tuple[str, str], ...]]:
         """(id, name) of every container."""
         return self._submit_read(lambda connection: tuple(connection.execute("SELECT id, name FROM containers")))
-
-    def container_links(self) -> Deferred[tuple[tuple[str, str, tuple[Link, ...]], ...]]:
-        """(id, name, links) of every container that has links."""
-        return self._submit_read(_links_in)
 
     def kept_keys(self) -> Deferred[tuple[KeptKey, ...]]:
         return self._submit_read(
@@ -320,16 +323,6 @@ class Database:
         if outcomes is None and restart_log(self._connection):
             outcomes = commit(self._connection, removals)
         return outcomes or [disk_full() for _ in removals]
-
-
-def _links_in(connection: sqlite3.Connection) -> tuple[tuple[str, str, tuple[Link, ...]], ...]:
-    # No user's text holds this mark: a quote inside of one is escaped. So few records are decoded.
-    query = """SELECT id, name, record FROM containers WHERE instr(CAST(record AS TEXT), '"links":[{') > 0"""
-    found = []
-    for container_id, name, record in connection.execute(query):
-        with contextlib.suppress(*UNREADABLE):  # the summaries are read first, and leave it out, too
-            found.append((container_id, name, outline_of(record).links))
-    return tuple(found)
 
 
 def _outcome_of(job: Callable[[sqlite3.Connection], object], connection: sqlite3.Connection) -> object:

@@ -17,6 +17,7 @@ from daemon.container import Container
 from daemon.image import Image
 from daemon.storage.layers import SCRATCH
 from daemon.storage.oci import Descriptor, IndexEntry, Platform, encode_index
+from daemon.summary import Footing
 from daemon.volume import Volume
 
 
@@ -70,7 +71,7 @@ class Outcome:
 class Records:
     """What the database says there is."""
 
-    containers: Sequence[Container] = ()
+    containers: Sequence[Container | Footing] = ()
     images: Sequence[Image] = ()
     references: Sequence[tuple[str, str]] = ()
     """Reference, image id."""

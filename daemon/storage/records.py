@@ -18,10 +18,12 @@ from typing import TypeVar
 import attrs
 import msgspec
 
+from daemon.container import Container
 from daemon.errors import System
 from daemon.image import Image
 from daemon.storage.findings import Records
 from daemon.storage.schema import container_of, open_database, open_for_reading
+from daemon.summary import Footing
 from daemon.volume import Volume
 
 _log = logging.getLogger(__name__)
@@ -96,9 +98,9 @@ def set_aside(path: Path, rows: Sequence[Unreadable]) -> None:
         connection.execute("COMMIT")
 
 
-def read_records(connection: sqlite3.Connection) -> Records:
-    """What recovery goes by. Changes nothing: what cannot be read counts as set aside."""
-    containers, lost = try_all(connection, "containers", container_of)
+def read_records(connection: sqlite3.Connection, decode: Callable[[str, bytes], Container | Footing]) -> Records:
+    """What recovery goes by, of containers what `decode` reads. Changes nothing: what cannot be read counts as set aside."""
+    containers, lost = try_all(connection, "containers", decode)
     images, more = try_all(connection, "images", lambda _, record: msgspec.json.decode(record, type=Image))
     volumes, most = try_all(connection, "volumes", lambda _, record: msgspec.json.decode(record, type=Volume))
     before = connection.execute("SELECT kind, key FROM set_aside").fetchall() if _has_set_aside(connection) else []
@@ -116,7 +118,7 @@ def read_offline(path: Path, *, is_verifying: bool) -> tuple[Records, tuple[str,
     try:
         with closing(open_for_reading(path)) as connection:
             complaints = connection.execute("PRAGMA quick_check").fetchall() if is_verifying else [("ok",)]
-            return read_records(connection), tuple(text for (text,) in complaints if text != "ok")
+            return read_records(connection, container_of), tuple(text for (text,) in complaints if text != "ok")
     except sqlite3.Error as error:
         raise System(f"cannot read the database: {error}") from error
 

@@ -15,7 +15,7 @@ from daemon.container import Container
 from daemon.errors import DiskFull, System
 from daemon.storage.disk import FREE_SHARE_MAX, disk, sync_directory, sync_file
 from daemon.storage.failpoints import failpoint
-from daemon.summary import Outline
+from daemon.summary import Footing, Outline
 
 CHECKPOINT_PAGES = 4000
 """In the write-ahead log when it is copied into the database, while the writer waits: after 1,500 creates or so."""
@@ -149,4 +149,9 @@ def outline_of(record: bytes) -> Outline:
     return _OUTLINES.decode(record)
 
 
+def footing_of(_: str, record: bytes) -> Footing:
+    return _FOOTINGS.decode(record)
+
+
+_FOOTINGS = msgspec.json.Decoder(Footing)
 _OUTLINES = msgspec.json.Decoder(Outline)

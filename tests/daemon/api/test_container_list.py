@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from actors import Supervisor
-from daemon.api.container_list import LIST_FILTERS, matching
+from daemon.api.container_list import LIST_FILTERS, matching, whole_names
 from daemon.container import ContainerConfig, EndpointSettings, Mount
 from daemon.errors import InvalidParameter, NotFound
 from daemon.image import Image, Layer
@@ -281,3 +281,22 @@ async def test_a_container_is_older_or_younger_than_another(tmp_path: Path) -> N
         for unknown in ("nobody", WEB.id[:12], ""):
             with pytest.raises(NotFound, match=f"^No such container: {unknown}$"):
                 await matching(ALL, {"before": (unknown,)}, services)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "names"),
+    [
+        (("^web$",), {"web"}),
+        (("^/web$",), {"web"}),
+        (("^/?web$", "^a-b_1$"), {"web", "a-b_1"}),
+        ((), set()),
+        (("web",), set()),
+        (("^web",), set()),
+        (("^web$", "db"), set()),
+        (("^we.$",), set()),
+        (("^/web/$",), set()),
+        (("^web$\n",), set()),
+    ],
+)
+def test_patterns_that_only_whole_names_fit_are_known(patterns: tuple[str, ...], names: set[str]) -> None:
+    assert whole_names(patterns) == names

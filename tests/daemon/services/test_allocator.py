@@ -18,6 +18,7 @@ from daemon.container import Container, ContainerConfig, HostConfig
 from daemon.errors import Conflict, InvalidParameter
 from daemon.services.allocator import Allocator, NameIndex, new_container_id
 from daemon.services.names import candidate_names
+from daemon.services.registrar import Registrar
 from daemon.storage.database import Database
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)
@@ -155,7 +156,8 @@ async def allocator_at(root: Path, *existing: Container) -> AsyncIterator[Ref[Al
         database = await supervisor.start(lambda: Database(root / "db"), name="database")
         for each in existing:
             await database.ask(Database.insert_container, each)
-        yield await supervisor.start(lambda: Allocator(database, Random(1)), name="allocator")
+        registrar = await supervisor.start(lambda: Registrar(database), name="registrar")
+        yield await supervisor.start(lambda: Allocator(database, registrar, Random(1)), name="allocator")
 
 
 def keep(_: object = None) -> None:

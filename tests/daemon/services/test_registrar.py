@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors import Ref, Supervisor
-from daemon.container import Container, ContainerConfig, HostConfig
+from daemon.container import Container, ContainerConfig, HostConfig, Link
 from daemon.errors import Conflict, InvalidParameter, NotFound
 from daemon.services.claims import Claim
 from daemon.services.registrar import ContainerIndex, Registrar, RemovalWatch
@@ -242,3 +242,10 @@ async def test_who_waits_for_a_removal_is_woken_when_the_registrar_restarts(tmp_
         crash(registrar)
         await watch.wait()
         assert await registrar.ask(Registrar.watch_removal, WEB.id, RemovalWatch())
+
+
+def test_containers_are_found_by_their_own_names_only() -> None:
+    linking = attrs.evolve(WEB, links=(Link("../shared", DB.id),))
+    index = ContainerIndex([linking, DB])
+    assert index.find("shared").id == DB.id
+    assert index.named(frozenset({"web", "shared", "nobody"})) == (linking,)
