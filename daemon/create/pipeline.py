@@ -31,7 +31,7 @@ from daemon.create.storage import refuse_storage_options
 from daemon.create.undo import Undo
 from daemon.create.validate import validate_options, verify
 from daemon.create.versions import for_api_version
-from daemon.errors import Cancelled, InvalidParameter, NotFound, Unavailable
+from daemon.errors import Cancelled, Conflict, InvalidParameter, NotFound, Unavailable
 from daemon.evolve import evolve
 from daemon.host import Host
 from daemon.image import Image
@@ -92,20 +92,38 @@ class Creator:
                     is_called_off = True
                     scope.cancel()
 
-            async with Undo(timeout_s=self.config.undo_timeout_s) as undo:
-                if (earlier := await self._earlier(request, container_id, undo)) is not None:
-                    return Created(id=earlier.container_id, warnings=earlier.warnings)
-                draft = await self._draft(request)
-                built = await self._build(draft, container_id, undo, call_off)
-                scope.deadline, scope.shield = (
-                    math.inf,
-                    True,
-                )  # bounded: one commit, and messages to actors that are restarted
-                await self._commit(built, undo)
-            return Created(id=container_id, warnings=draft.warnings)
+            try:
+                return await self._create(request, container_id, scope, call_off)
+            except Conflict:
+                if (repeated := await self._repeated(request)) is None:
+                    raise
+                return repeated
         if is_called_off:
             raise Cancelled(f"the creation of container {container_id} was cancelled by a removal")
         raise Unavailable(f"the container could not be created within {self.config.ask_timeout_s:g} s")
+
+    async def _create(
+        self, request: CreateRequest, container_id: str, scope: anyio.CancelScope, call_off: Callable[[], None]
+    ) -> Created:
+        async with Undo(timeout_s=self.config.undo_timeout_s) as undo:
+            if (earlier := await self._earlier(request, container_id, undo)) is not None:
+                return Created(id=earlier.container_id, warnings=earlier.warnings)
+            draft = await self._draft(request)
+            built = await self._build(draft, container_id, undo, call_off)
+            # Bounded: one commit, and messages to actors that are restarted.
+            scope.deadline, scope.shield = math.inf, True
+            await self._commit(built, undo)
+        return Created(id=container_id, warnings=draft.warnings)
+
+    async def _repeated(self, request: CreateRequest) -> Created | None:
+        """What the create that collided with this one was told, if it was the same: claims of keys are forgotten in a crash."""
+        asked = request.idempotency
+        if asked is None:
+            return None
+        kept = await self.services.database.ask(Database.kept_key, asked.key)
+        if kept is None or kept.fingerprint != asked.fingerprint:
+            return None
+        return Created(id=kept.container_id, warnings=kept.warnings)
 
     async def _earlier(self, request: CreateRequest, container_id: str, undo: Undo) -> KeptKey | None:
         """The create that this one repeats, awaited if it is under way; else the key is this one's until it fails."""

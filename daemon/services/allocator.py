@@ -50,6 +50,10 @@ class NameIndex:
         if holder != container_id:
             raise name_in_use(name, holder)
 
+    def take(self, container_id: str, name: str) -> None:
+        """As `reserve`, whoever holds it."""
+        self._holders[name] = container_id
+
     def reserve_any(self, container_id: str, candidates: Iterable[str]) -> str:
         """The first candidate that is free.
 
@@ -152,9 +156,10 @@ class Allocator:
     async def keep(self, container_id: str, name: str, links: tuple[Link, ...] = ()) -> None:
         """The container is durable: its name is no longer that of a create on its way.
 
-        Named again, because this actor may have been restarted, before the commit, since it reserved the name.
+        Named again, because this actor may have been restarted, before the commit, since it reserved the name. Whoever has
+        reserved it meanwhile will be refused by the database.
         """
-        self._names.reserve(container_id, name)
+        self._names.take(container_id, name)
         self._names.reserve_links(container_id, name, links)
         self._finish(container_id, is_created=True)
 

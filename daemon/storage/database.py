@@ -253,6 +253,15 @@ class Database:
         """(id, name) of every container."""
         return self._submit_read(lambda connection: tuple(connection.execute("SELECT id, name FROM containers")))
 
+    def kept_key(self, key: str) -> Deferred[KeptKey | None]:
+        query = "SELECT record FROM idempotency_keys WHERE key = ?"
+
+        def read(connection: sqlite3.Connection) -> KeptKey | None:
+            row = connection.execute(query, (key,)).fetchone()
+            return msgspec.json.decode(row[0], type=KeptKey) if row else None
+
+        return self._submit_read(read)
+
     def kept_keys(self) -> Deferred[tuple[KeptKey, ...]]:
         return self._submit_read(
             lambda connection: read_all(

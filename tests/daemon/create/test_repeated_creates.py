@@ -15,6 +15,8 @@ from daemon.create.pipeline import Creator
 from daemon.create.request import Created, CreateRequest, Idempotency
 from daemon.engine import Engine
 from daemon.errors import Conflict, InvalidParameter, NotFound
+from daemon.services.allocator import Allocator
+from daemon.services.idempotency import IdempotencyKeys
 from daemon.storage.database import Database
 from tests.daemon.harness import Faults, Injected, crash, engine_at, faulty, state_of
 
@@ -172,6 +174,20 @@ async def test_a_crash_of_the_keys_at_any_step_makes_no_second_container(tmp_pat
             again = await engine.create(KEYED)
             assert await containers_of(engine) == [again.id]
             assert not answered or answered == {again.id}
+
+
+async def test_a_create_that_the_database_refuses_as_a_repeated_one_gets_the_first_ones_answer(tmp_path: Path) -> None:
+    """The claim that would have made it wait was forgotten in a crash; by name it may collide, too."""
+    for request in (KEYED, attrs.evolve(KEYED, name="web")):
+        async with engine_at(tmp_path) as engine:
+            for container_id in await containers_of(engine):
+                await engine.remove(container_id)
+            first = await engine.create(request)
+            keys, allocator = engine.services.keys, engine.services.allocator
+            await keys.ask(IdempotencyKeys.forget, first.id)
+            await allocator.ask(Allocator.release_all, first.id, request.name)
+            assert await engine.create(request) == first
+            assert await containers_of(engine) == [first.id]
 
 
 async def test_a_key_is_durable_with_its_container_or_not_at_all(tmp_path: Path) -> None:

@@ -235,6 +235,17 @@ async def test_a_name_is_kept_even_if_its_reservation_has_been_forgotten(tmp_pat
 
 
 @pytest.mark.anyio
+async def test_a_durable_container_has_its_name_whoever_has_reserved_it_since_it_was_forgotten(tmp_path: Path) -> None:
+    async with allocator_at(tmp_path) as allocator:
+        await allocator.ask(Allocator.reserve, B, "web", keep)
+        await allocator.ask(Allocator.keep, A, "web")
+        await allocator.ask(Allocator.release, B)
+        with pytest.raises(Conflict) as caught:
+            await allocator.ask(Allocator.reserve, B, "web", keep)
+        assert str(caught.value) == in_use("web", A)
+
+
+@pytest.mark.anyio
 async def test_a_renamed_container_holds_both_names_until_the_old_one_is_released(tmp_path: Path) -> None:
     async with allocator_at(tmp_path, container(A, "web")) as allocator:
         assert await allocator.ask(Allocator.reserve_new_name, A, "/site") == "site"
