@@ -70,7 +70,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"anyio", "attrs"},
     ),
     "daemon.create.files": (
-        {"actors", "daemon.create.events", "daemon.create.streaming", "daemon.create.turns"}
+        {"actors", "daemon.create.events", "daemon.create.records", "daemon.create.streaming"}
+        | {"daemon.create.turns"}
         | {"daemon.services", "daemon.storage"}
         | NOUNS,
         {"anyio", "attrs"},

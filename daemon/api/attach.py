@@ -12,10 +12,10 @@ from collections.abc import AsyncGenerator
 import anyio
 
 from daemon.api.calls import Call
-from daemon.errors import InvalidParameter, NotFound
+from daemon.create.records import record_of
+from daemon.errors import InvalidParameter
 from daemon.http.message import Response
 from daemon.services.registrar import Registrar
-from daemon.storage.database import Database
 
 RAW_STREAM = "application/vnd.docker.raw-stream"
 MULTIPLEXED_STREAM = "application/vnd.docker.multiplexed-stream"
@@ -51,10 +51,7 @@ async def _is_terminal(call: Call) -> bool:
     """Raises NotFound: there is no such container."""
     services = call.engine.services
     summary = await services.registrar.ask(Registrar.find, call.name)
-    container = await services.database.ask(Database.container, summary.id)
-    if container is None:
-        raise NotFound(f"No such container: {call.name}")  # removed between the two questions
-    return container.config.tty
+    return (await record_of(services, summary, call.name)).config.tty
 
 
 async def _silence(*, is_open: bool) -> AsyncGenerator[bytes, None]:

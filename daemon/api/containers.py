@@ -17,6 +17,7 @@ from daemon.api.network_views import with_network_history
 from daemon.api.schema import CONFIG, HOST_CONFIG, HOST_CONFIG_KEY, NETWORKING, NETWORKING_KEY
 from daemon.api.views import inspect_view, summary_view
 from daemon.container import Container, HostConfig, NetworkingConfig, link_name
+from daemon.create.records import record_of
 from daemon.create.request import CreateRequest
 from daemon.create.update import UPDATABLE
 from daemon.errors import InvalidParameter, NotFound
@@ -25,7 +26,6 @@ from daemon.http.message import Response
 from daemon.services import Services
 from daemon.services.image_store import ImageStore
 from daemon.services.registrar import Registrar
-from daemon.storage.database import Database
 from daemon.summary import ContainerSummary
 
 PRUNE_FILTERS = frozenset({"label", "label!", "until"})
@@ -156,10 +156,7 @@ async def sizes_of(call: Call, summaries: Sequence[ContainerSummary]) -> Mapping
 async def inspect(call: Call) -> Response:
     services = call.engine.services
     summary = await services.registrar.ask(Registrar.find, call.name)
-    container = await services.database.ask(Database.container, summary.id)
-    if container is None:
-        raise NotFound(f"No such container: {call.name}")  # removed between the two questions
-    container = with_network_history(container, call.version)
+    container = with_network_history(await record_of(services, summary, call.name), call.version)
     if container.host_config.links is not None:
         container = await _with_links_shown(container, services)
     image = None

@@ -18,11 +18,11 @@ from daemon.api.moments import parse_moment
 from daemon.api.numbers import unsigned_complaint
 from daemon.api.views import NEVER
 from daemon.create.events import insist
+from daemon.create.records import record_of
 from daemon.create.signals import check_deliverable
 from daemon.errors import Conflict, InvalidParameter, NotFound, NotImplementedHere
 from daemon.http.message import Response
 from daemon.services.registrar import Registrar, RemovalWatch
-from daemon.storage.database import Database
 from daemon.summary import ContainerSummary
 
 STATS_INTERVAL_S = 1.0
@@ -124,9 +124,7 @@ async def logs(call: Call) -> Response:
     if not (query.flag("stdout") or query.flag("stderr")):
         raise InvalidParameter("Bad parameters: you must choose at least one stream")
     summary = await _find(call)
-    container = await call.engine.services.database.ask(Database.container, summary.id)
-    if container is None:
-        raise NotFound(f"No such container: {call.name}")
+    container = await record_of(call.engine.services, summary, call.name)
     if container.host_config.log_config.type == "none":
         raise NotImplementedHere("configured logging driver does not support reading")
     for key in ("since", "until"):

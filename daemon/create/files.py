@@ -21,6 +21,7 @@ import attrs
 
 from daemon.container import Container, Mount
 from daemon.create.events import container_event, publish
+from daemon.create.records import record_of
 from daemon.create.streaming import Reading
 from daemon.create.turns import released
 from daemon.errors import NotFound
@@ -33,7 +34,6 @@ from daemon.services.volumes import Volumes
 from daemon.storage.changes import Change, changes_of
 from daemon.storage.container_view import ContainerView, Mounting, path_of
 from daemon.storage.copy_in import Rules, copy_in
-from daemon.storage.database import Database
 from daemon.storage.disk import disk, size_of_tree
 from daemon.storage.overlay import MergedFile
 from daemon.storage.recovery import Stores
@@ -164,9 +164,7 @@ class ContainerFiles:
     async def _target(self, name_or_id: str) -> _Target:
         services = self.services
         summary = await services.registrar.ask(Registrar.find, name_or_id)
-        container = await services.database.ask(Database.container, summary.id)
-        if container is None:
-            raise NotFound(f"No such container: {name_or_id}")  # removed between the two questions
+        container = await record_of(services, summary, name_or_id)
         chain_ids: tuple[str, ...] = ()
         if container.image_id:
             chain_ids = (await services.images.ask(ImageStore.find, container.image_id)).chain_ids

@@ -19,6 +19,7 @@ from daemon.api.routes import Router
 from daemon.container import ContainerConfig
 from daemon.engine import Engine
 from daemon.http.message import Request
+from daemon.storage.database import Database
 from tests.daemon.harness import IMAGE, Bytes, engine_at, rootfs_tar
 
 pytestmark = pytest.mark.anyio
@@ -361,3 +362,11 @@ async def test_no_input_is_a_defect_of_ours(tmp_path: Path) -> None:
             seen.add((await client.call("POST", "/containers/web/update", body))[0])
     assert 500 not in seen
     assert {200, 204, 400, 404, 409} <= seen
+
+
+async def test_what_was_not_found_is_not_listed_any_more_though_its_removal_goes_on(tmp_path: Path) -> None:
+    async with a_client(tmp_path) as client:
+        container_id = await client.create("web")
+        await client.engine.services.database.ask(Database.delete_container, container_id)  # as the removal does first
+        assert await client.status("GET", "/containers/web/json") == 404
+        assert await client.names("all=1") == []
