@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import anyio
+import anyio.lowlevel
 import attrs
 
 from daemon.config import Config
@@ -110,6 +111,8 @@ class Creator:
                 return Created(id=earlier.container_id, warnings=earlier.warnings)
             draft = await self._draft(request)
             built = await self._build(draft, container_id, undo, call_off)
+            if scope.cancel_called:  # since the last step was through; from the next on it is too late
+                await anyio.lowlevel.checkpoint()
             # Bounded: one commit, and messages to actors that are restarted.
             scope.deadline, scope.shield = math.inf, True
             await self._commit(built, undo)

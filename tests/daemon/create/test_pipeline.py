@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import attrs
 import pytest
 from anyio.abc import TaskGroup
 
-from actors import ActorCrashed, TooManyRestarts
+from actors import ActorCrashed, Ref, TooManyRestarts
 from daemon.container import ContainerConfig, HostConfig, MountRequest
 from daemon.create.pipeline import Creator
 from daemon.create.request import CreateRequest
@@ -231,6 +232,42 @@ async def test_removing_a_name_that_is_being_created_calls_the_create_off(tmp_pa
             assert {path for path in after.files if path.startswith("containers")} == {
                 path for path in before.files if path.startswith("containers")
             }
+
+
+async def test_a_create_that_is_called_off_between_its_last_step_and_the_commit_is_not_committed(
+    tmp_path: Path,
+) -> None:
+    """It has its answer, and has not yet looked at it: what it then asks of the database would be done, and not waited for."""
+
+    class Sudden(Faults):
+        async def _strike(self, step: str) -> None:
+            self.at = None
+            self.strike(step)
+
+    class Heard:
+        """Hears how the create is called off."""
+
+        def __init__(self, allocator: Ref[Allocator]) -> None:
+            self._allocator = allocator
+            self.call_off: Callable[[], None] = lambda: None
+
+        async def ask(self, method: Any, *arguments: Any) -> Any:
+            if method is Allocator.reserve:
+                self.call_off = arguments[2]
+            return await self._allocator.ask(method, *arguments)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._allocator, name)
+
+    async with engine_at(tmp_path) as engine:
+        before, faults, heard = await state_of(engine), Sudden(), Heard(engine.services.allocator)
+        services = attrs.evolve(faulty(engine.services, faults), allocator=cast("Ref[Allocator]", heard))
+        creator = Creator(services=services, host=engine.host, config=engine.config, now_ns=engine.now_ns)
+        await engine.remove((await creator.create(plain("web"))).id)
+        faults.plan(faults.steps.index("layers.create"), "after", lambda _: heard.call_off())
+        with pytest.raises(Cancelled):
+            await creator.create(plain("web"))
+        assert await state_of(engine) == before
 
 
 async def test_removing_a_name_that_is_being_created_spares_the_container_whose_id_begins_like_it(
