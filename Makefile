@@ -10,7 +10,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 endif
 INSTALL_BENCH := $(subst $(BIN),.venv-bench/bin,$(INSTALL))
 
-.PHONY: demo test lint types unit names simulate failpoints crash faults bench bench-actors bench-load lock clean
+.PHONY: demo test lint types unit names simulate failpoints sweep crash faults bench bench-actors bench-load lock clean
 
 demo: .venv/run.stamp  ## start a daemon, create 2,000 containers, kill it, prove that nothing was lost
 	$(BIN)/python -m examples.demo
@@ -44,6 +44,10 @@ simulate: .venv/dev.stamp  ## run the actors' scenarios under SEEDS seeds, other
 
 failpoints: .venv/dev.stamp  ## kill the daemon, and refuse it the disk, at the first HITS calls of every failpoint
 	FAILPOINT_HITS=$(or $(HITS),3) $(BIN)/python -m pytest --numprocesses=auto tests/integration/test_failpoints.py
+
+sweep: .venv/dev.stamp  ## refuse each system call of one create and one load, or kill, or cut the power after it; minutes, needs strace
+	SWEEP=1 $(BIN)/python -m pytest --numprocesses=auto tests/integration/test_sweep.py \
+		tests/integration/test_crash_states.py
 
 crash: .venv/run.stamp  ## kill the daemon, stop it, cut its power, under load, and audit what is left; CRASH_ARGS='--help'
 	$(BIN)/python -m contrib.crash $(CRASH_ARGS)

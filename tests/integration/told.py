@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from daemon.storage.recovery import damaged_content
 from tests.daemon.harness import rootfs_tar
 from tests.daemon.storage.making import docker_archive, names_in, tar_of
 from tests.integration.forked import Forked, forked, log_of
@@ -114,6 +115,7 @@ def check_containers(daemon: Forked, known: Known, listed: dict[str, str]) -> No
 def check_the_rest(daemon: Forked, known: Known) -> None:
     images = {tag: each["Id"] for each in daemon.call("GET", "/images/json")[1] for tag in each["RepoTags"]}
     assert known.images <= set(images) <= known.images | known.doubtful
+    assert damaged_content(daemon.home / "data") == ()
     for tag in images:
         status, created = daemon.call("POST", "/containers/create", {"Image": tag, "Cmd": ["x"]})
         assert status == 201
