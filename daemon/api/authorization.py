@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 import attrs
 
-from daemon.errors import DaemonError, System
+from daemon.errors import DaemonError, Forbidden, System
 from daemon.http.message import Body, Peer, Request
 
 AUTHORIZATION_TIMEOUT_S = 10.0
@@ -40,8 +40,16 @@ class Asked:
     """All of it; None where it is an archive, or a password."""
 
 
+class AuthorizationDenied(Forbidden):
+    """It is known, and it is no."""
+
+
+class AuthorizationFailed(System):
+    """It could not be found out, so it is no."""
+
+
 Authorize = Callable[[Asked], Coroutine[Any, Any, None]]
-"""Returns if it may be done. Raises Forbidden, whose text the client is told, or any other error, which is also a no."""
+"""Returns if it may be done. Raises AuthorizationDenied, whose text the client is told; any other error is a no, too."""
 
 
 async def authorized(
@@ -50,7 +58,7 @@ async def authorized(
     """The request, for its handler.
 
     Raises:
-        Forbidden: it may not be done; System: that could not be found out; TooLarge, TooSlow: of the body.
+        AuthorizationDenied, AuthorizationFailed; TooLarge, TooSlow: of the body.
     """
     body: Body = NotShown(request.body)
     content = None
@@ -71,7 +79,7 @@ async def authorized(
         raise
     except Exception as error:
         _log.error("request %s is refused: authorization failed", request.id, exc_info=error)
-        raise System("authorization failed: see the log of the daemon") from error
+        raise AuthorizationFailed("authorization failed: see the log of the daemon") from error
     return attrs.evolve(request, body=body)
 
 
@@ -100,4 +108,4 @@ class NotShown:
         return await self._body.receive()
 
     async def read(self, bytes_max: int) -> bytes:
-        raise System("a body that was not authorized cannot be read")
+        raise AuthorizationFailed("a body that was not authorized cannot be read")

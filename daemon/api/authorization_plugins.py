@@ -15,8 +15,7 @@ import anyio
 import httpx
 import msgspec
 
-from daemon.api.authorization import Asked, Authorize
-from daemon.errors import Forbidden, System
+from daemon.api.authorization import Asked, AuthorizationDenied, AuthorizationFailed, Authorize
 
 PLUGINS = Path("/run/docker/plugins")
 """Where a plugin has its socket, if it is only named."""
@@ -77,7 +76,7 @@ async def _client(name: str) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def _ask(name: str, client: httpx.AsyncClient, question: bytes) -> None:
-    """Raises Forbidden: it says no. System: it says nothing that could be understood."""
+    """Raises AuthorizationDenied: it says no. AuthorizationFailed: it says nothing that could be understood."""
     try:
         async with client.stream("POST", "/AuthZPlugin.AuthZReq", content=question) as response:
             content = b""
@@ -95,15 +94,15 @@ async def _ask(name: str, client: httpx.AsyncClient, question: bytes) -> None:
     if answer.err:
         raise _failed(name, answer.err[:TEXT_LENGTH_MAX])
     if not answer.allow:
-        raise Forbidden(f"authorization denied by plugin {_called(name)}: {answer.msg[:TEXT_LENGTH_MAX]}")
+        raise AuthorizationDenied(f"authorization denied by plugin {called(name)}: {answer.msg[:TEXT_LENGTH_MAX]}")
 
 
-def _failed(name: str, why: str) -> System:
-    return System(f"plugin {_called(name)} failed with error: {why}")
+def _failed(name: str, why: str) -> AuthorizationFailed:
+    return AuthorizationFailed(f"plugin {called(name)} failed with error: {why}")
 
 
-def _called(name: str) -> str:
-    """No path of this machine for a client."""
+def called(name: str) -> str:
+    """What clients know it by: no path of this machine."""
     return Path(name).stem if name.startswith("/") else name
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
 
+from daemon.api.authorization_plugins import called
 from daemon.api.calls import Call, json_response
 from daemon.api.codec import Json
 from daemon.api.views import DRIVER, rfc3339
@@ -96,6 +97,7 @@ async def info(call: Call) -> Response:
         "DockerRootDir": str(engine.config.data_root),
         "Runtimes": {runtime: {"path": runtime}},
         "DefaultRuntime": runtime,
+        "Plugins": {**_INFO["Plugins"], "Authorization": [*map(called, engine.config.authorization_plugins)] or None},
         "Warnings": [*_INFO["Warnings"], *engine.warnings],
     }
     return json_response(info_for({**_INFO, **counts, **host_view(engine.host)}, call.version))

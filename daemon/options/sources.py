@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,8 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, Sai
         if not variable.startswith(PREFIX) or variable in _NO_OPTIONS:
             continue
         if variable not in names:
-            raise WrongOption(f"there is no {variable}{_meant(variable, names)}")
+            meant = _meant(variable.removeprefix(PREFIX).lower(), OPTIONS, lambda name: OPTIONS[name].variable)
+            raise WrongOption(f"there is no {variable}{meant}")
         yield names[variable], Said(value, variable)
 
 
@@ -131,9 +132,9 @@ def _line_of(key: str, text: str) -> str:
     return f", line {text.count(chr(10), 0, found.start()) + 1}" if found else ""
 
 
-def _meant(name: str, known: Iterable[str]) -> str:
+def _meant(name: str, known: Iterable[str], shown: Callable[[str], str] = str) -> str:
     close = difflib.get_close_matches(name, known, n=1)
-    return f"; is {close[0]} meant?" if close else ""
+    return f"; is {shown(close[0])} meant?" if close else ""
 
 
 def _read(option: Option, said: Said) -> object:

@@ -12,9 +12,9 @@ from typing import Any
 import anyio
 import pytest
 
-from daemon.api.authorization import Asked
+from daemon.api.authorization import Asked, AuthorizationDenied, AuthorizationFailed
 from daemon.api.authorization_plugins import ANSWER_BYTES_MAX, asking
-from daemon.errors import DaemonError, Forbidden, System
+from daemon.errors import DaemonError
 from daemon.http.message import Peer, Request, Response
 from tests.daemon.harness import in_memory
 from tests.daemon.http.serving import serving
@@ -86,18 +86,18 @@ async def test_of_a_client_with_a_certificate_it_is_told_who_that_is(root: Path)
 
 
 ANSWERS: list[tuple[object, int, type[DaemonError], str]] = [
-    ({"Allow": False, "Msg": "not you"}, 200, Forbidden, "authorization denied by plugin s: not you"),
-    ({"Allow": False}, 200, Forbidden, "authorization denied by plugin s: "),
-    ({}, 200, Forbidden, "authorization denied by plugin s: "),
-    ({"Msg": "x"}, 200, Forbidden, "authorization denied by plugin s: x"),
-    ({"Allow": True, "Err": "broken"}, 200, System, "plugin s failed with error: broken"),
-    ({"Allow": True}, 500, System, "plugin s failed with error: its answer has the status 500"),
-    ({"Allow": "yes"}, 200, System, "plugin s failed with error: its answer cannot be understood"),
-    ({"Allow": 1}, 200, System, "plugin s failed with error: its answer cannot be understood"),
-    (["Allow"], 200, System, "plugin s failed with error: its answer cannot be understood"),
-    (b"", 200, System, "plugin s failed with error: its answer cannot be understood"),
-    (b"\xff", 200, System, "plugin s failed with error: its answer cannot be understood"),
-    (b" " * (ANSWER_BYTES_MAX + 1), 200, System, "plugin s failed with error: its answer is too long"),
+    ({"Allow": False, "Msg": "not you"}, 200, AuthorizationDenied, "authorization denied by plugin s: not you"),
+    ({"Allow": False}, 200, AuthorizationDenied, "authorization denied by plugin s: "),
+    ({}, 200, AuthorizationDenied, "authorization denied by plugin s: "),
+    ({"Msg": "x"}, 200, AuthorizationDenied, "authorization denied by plugin s: x"),
+    ({"Allow": True, "Err": "broken"}, 200, AuthorizationFailed, "plugin s failed with error: broken"),
+    ({"Allow": True}, 500, AuthorizationFailed, "plugin s failed with error: its answer has the status 500"),
+    ({"Allow": "yes"}, 200, AuthorizationFailed, "plugin s failed with error: its answer cannot be understood"),
+    ({"Allow": 1}, 200, AuthorizationFailed, "plugin s failed with error: its answer cannot be understood"),
+    (["Allow"], 200, AuthorizationFailed, "plugin s failed with error: its answer cannot be understood"),
+    (b"", 200, AuthorizationFailed, "plugin s failed with error: its answer cannot be understood"),
+    (b"\xff", 200, AuthorizationFailed, "plugin s failed with error: its answer cannot be understood"),
+    (b" " * (ANSWER_BYTES_MAX + 1), 200, AuthorizationFailed, "plugin s failed with error: its answer is too long"),
 ]
 
 
@@ -111,7 +111,7 @@ async def test_whatever_is_no_clear_yes_is_a_no(
 
 async def test_one_that_is_not_there_has_not_said_yes(root: Path) -> None:
     async with asking([str(root / "missing.sock")]) as authorize:
-        with pytest.raises(System) as refused:
+        with pytest.raises(AuthorizationFailed) as refused:
             await authorize(ASKED)
     assert str(refused.value) == "plugin missing failed with error: it does not answer"
 
@@ -121,7 +121,7 @@ async def test_one_that_is_only_named_is_where_docker_looks_for_it(root: Path, m
     (root / "opa.sock").symlink_to("s")
     plugin = Plugin({"Allow": False, "Msg": "no"})
     async with serving(plugin.handle, root), asking(["opa"]) as authorize:
-        with pytest.raises(Forbidden, match="authorization denied by plugin opa: no"):
+        with pytest.raises(AuthorizationDenied, match="authorization denied by plugin opa: no"):
             await authorize(ASKED)
 
 
@@ -135,7 +135,7 @@ async def test_all_are_asked_in_their_order_until_one_says_no(root: Path) -> Non
         return await next(plugins).handle(request)
 
     async with serving(handle, root), asking([str(root / f"{name}.sock") for name in "abc"]) as authorize:
-        with pytest.raises(Forbidden, match="authorization denied by plugin b: no"):
+        with pytest.raises(AuthorizationDenied, match="authorization denied by plugin b: no"):
             await authorize(ASKED)
     assert len(list(plugins)) == 1, "nobody has asked it"
 

@@ -158,6 +158,7 @@ ELSEWHERE: list[tuple[dict[str, object], dict[str, str], str]] = [
         {},
         "say where everything durable is to be: --data-root DIR, BOATYARD_DATA_ROOT, or in a file",
     ),
+    ({}, {"BOATYARD_FOO": "/d"}, "there is no BOATYARD_FOO"),
     ({}, {"BOATYARD_DATAROOT": "/d"}, "there is no BOATYARD_DATAROOT; is BOATYARD_DATA_ROOT meant?"),
     ({}, {"BOATYARD_CREATES_MAX": "-1"}, "BOATYARD_CREATES_MAX must be a whole number, at least 1, not '-1'"),
     ({"creates_max": "x"}, {}, "--creates-max must be a whole number, at least 1, not 'x'"),
