@@ -122,9 +122,9 @@ def test_where_everybody_may_write_is_no_place_for_a_socket(below: str, path: Pa
 
 
 def test_a_link_to_a_directory_that_everybody_may_write_to_is_no_way_around(path: Path) -> None:
-    (path.parent / "open").mkdir()
+    (path.parent / "open/closed").mkdir(parents=True)
     (path.parent / "open").chmod(0o777)
-    (path.parent / "link").symlink_to("open")
+    (path.parent / "link").symlink_to("open/closed")
     with pytest.raises(System, match="everybody may write to"), listening(path.parent / "link" / "s"):
         pass
 

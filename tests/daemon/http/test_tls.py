@@ -110,6 +110,8 @@ async def test_a_client_that_goes_away_calls_its_request_off(
     held = Held()
     async with serving(held.handle, directory, tls=server_tls) as service:
         async with await service.connect_tls(client_tls) as client:
+            # Whoever goes without having read the tickets of TLS resets the connection, which anybody would notice.
+            assert (await client.ask(GET.replace(b"/ ", b"/other "))).status == 200
             await client.send(GET)
             await held.entered.wait()
         with anyio.fail_after(PATIENCE_S):
@@ -148,6 +150,20 @@ async def test_who_makes_room_is_told_so_within_tls(
         async with await service.connect() as second:
             assert (await second.ask(GET)).status == 200
         assert await first.read_to_end() == b""  # and nothing that is no TLS, which would raise
+
+
+async def test_who_makes_room_is_answered_what_it_has_just_asked(
+    directory: Path, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    async with serving(greet, directory, tls=server_tls, connections_max=1) as service:
+        for _ in range(5):
+            async with await service.connect_tls(client_tls) as first:
+                assert (await first.ask(GET)).status == 200
+                await first.send(GET)
+                async with await service.connect() as second:  # before, while or after the first is served
+                    assert (await second.ask(GET)).status in (200, 503)
+                    assert (await first.read_answer()).status == 200
+            await service.wait_idle()
 
 
 async def test_who_cannot_be_served_is_closed_without_a_word(directory: Path, server_tls: ssl.SSLContext) -> None:
