@@ -31,8 +31,9 @@ READY_TREES_MAX = 2048
 class Config:
     data_root: Path
     """Everything durable; created 0700 if it is missing."""
-    socket: Path | None
-    """None for the one that systemd passes."""
+    socket: Path | None = None
+    """Where `boatyardd` listens; None for the one that systemd passes. An engine inside another program is told when it is to
+    serve (`Engine.serving`)."""
     socket_mode: int = 0o660
     """With more than that everybody is root on this machine, unless `allowed_uids` says who is."""
     socket_group: str = ""
