@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import importlib.util
 import logging
 import os
 import signal
@@ -11,7 +12,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import anyio
@@ -91,13 +92,13 @@ async def serve(config: Config, access_log: AccessLog, wanted: Callable[[], Conf
     notifier = Notifier(os.environ)
     where = passed_socket(os.environ) if config.socket is None else config.socket
     raise_descriptor_limit()
-    engine = Engine(config)
+    engine, shown = watched(config)
     async with anyio.create_task_group() as tasks, asking(config.authorization_plugins) as authorize:
         router = Router(engine, authorize if config.authorization_plugins else None)
         server = Server(router, router.error, limits_of(config), access_log.note)
         tasks.start_soon(stop_on_signal, server, notifier, engine, tasks.cancel_scope)
         gc.disable()  # what is read at the start stays: with 100,000 containers a third of the time would go into looking at it
-        async with engine:
+        async with engine, shown:
             with listening_everywhere(config, where) as listeners:
                 gc.freeze()  # what has been made so far stays: no collection needs to look at it again
                 gc.set_threshold(GC_THRESHOLD)
@@ -108,6 +109,20 @@ async def serve(config: Config, access_log: AccessLog, wanted: Callable[[], Conf
                 tasks.start_soon(notifier.keep_alive, engine.is_answering)
                 await server.run(*listeners)
         tasks.cancel_scope.cancel()
+
+
+def watched(config: Config) -> tuple[Engine, AbstractAsyncContextManager[None]]:
+    """The engine, and what shows its metrics while it runs, if they are asked for. Raises System."""
+    if config.metrics is None:
+        return Engine(config), nullcontext()
+    if importlib.util.find_spec("prometheus_client") is None:
+        raise System("metrics are not installed: pip install 'boatyard[metrics]'")
+    from daemon.metrics import Metrics  # here: without it they need not be installed
+    from daemon.metrics_page import showing
+
+    metrics = Metrics.of_this_process()
+    engine = Engine(config, metrics.instruments)
+    return engine, showing(metrics, engine, config.metrics)
 
 
 @contextmanager

@@ -84,6 +84,8 @@ class Config:
     """Creates under way at once. More are not done sooner together: they only wait, and who waits gives up and asks again."""
     log_bytes_max: int = LOG_BYTES_MAX
     """Of the database's log, made before the first commit; beyond that it grows as it needs to."""
+    metrics: Path | tuple[str, int] | None = None
+    """The socket, or host and port, where `boatyardd` answers `GET /metrics`."""
     ready_trees_max: int = READY_TREES_MAX
     """Containers whose directories are made beforehand."""
     log_level: LogLevel = "info"

@@ -130,6 +130,15 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"daemon.api", "daemon.config", "daemon.engine", "daemon.http", "daemon.process"},
         {"anyio", "attrs"},
     ),
+    "daemon.metrics": (
+        {"actors", "daemon.engine", "daemon.errors", "daemon.instruments"},
+        {"anyio", "attrs", "prometheus_client"},
+    ),
+    "daemon.metrics_page": (
+        {"daemon.engine", "daemon.errors", "daemon.http", "daemon.metrics", "daemon.serving"},
+        {"attrs", "prometheus_client"},
+    ),
+    "daemon.tracing": ({"daemon.instruments"}, {"opentelemetry"}),
     "daemon.__main__": ({"actors", "daemon"}, {"anyio", "attrs"}),
     "loadtest": (set(), {"attrs", "httptools", "rich", "msgspec"}),
     "contrib": (set(), {"anyio", "attrs", "rich"}),
