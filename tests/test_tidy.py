@@ -139,6 +139,12 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"attrs", "prometheus_client"},
     ),
     "daemon.tracing": ({"daemon.instruments"}, {"opentelemetry"}),
+    "daemon.testing": (
+        {"actors", "daemon.config", "daemon.container", "daemon.engine", "daemon.errors", "daemon.instruments"}
+        | {"daemon.services"},
+        {"anyio", "attrs"},
+    ),
+    "daemon.pytest_plugin": ({"daemon.testing"}, {"docker", "pytest"}),
     "daemon.__main__": ({"actors", "daemon"}, {"anyio", "attrs"}),
     "loadtest": (set(), {"attrs", "httptools", "rich", "msgspec"}),
     "contrib": (set(), {"anyio", "attrs", "rich"}),
