@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import importlib.util
 import logging
 import os
 import signal
@@ -11,7 +12,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import anyio
@@ -26,7 +27,6 @@ from daemon.api.system import VERSION
 from daemon.config import Config
 from daemon.engine import Engine
 from daemon.errors import DaemonError, SyncFailed, System
-from daemon.http.limits import Limits
 from daemon.http.listeners import Listener, SocketAccess, listening, listening_on_tcp
 from daemon.http.server import Server
 from daemon.http.tls import TlsFiles, server_context
@@ -34,7 +34,8 @@ from daemon.logs import logging_to, set_level
 from daemon.options.command import add_flags, as_json, as_toml, flags_of
 from daemon.options.reload import reload
 from daemon.options.sources import Configured, WrongOption, configure
-from daemon.process import DESCRIPTORS_KEPT, keep_memory_private, raise_descriptor_limit
+from daemon.process import UMASK, keep_memory_private, raise_descriptor_limit
+from daemon.serving import limits_of
 from daemon.systemd import Notifier, passed_socket
 
 _log = logging.getLogger("daemon")
@@ -70,7 +71,7 @@ def run(config: Config, wanted: Callable[[], Config]) -> int:
     """Serve until a signal; the exit code. `wanted` is what the operator wants by now; it may raise WrongOption."""
     keep_memory_private()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
-    os.umask(0o022)  # as dockerd: modes are those of images and of our own tables, not of whoever starts us
+    os.umask(UMASK)
     backend = "trio" if config.backend == "trio" else "asyncio"
     options = {"use_uvloop": config.backend == "uvloop"} if backend == "asyncio" else {}
     with logging_to(STDERR, level=config.log_level, log_format=config.log_format) as writer:
@@ -90,13 +91,14 @@ async def serve(config: Config, access_log: AccessLog, wanted: Callable[[], Conf
     """Until SIGTERM or SIGINT."""
     notifier = Notifier(os.environ)
     where = passed_socket(os.environ) if config.socket is None else config.socket
-    engine = Engine(config)
+    raise_descriptor_limit()
+    engine, shown = watched(config)
     async with anyio.create_task_group() as tasks, asking(config.authorization_plugins) as authorize:
         router = Router(engine, authorize if config.authorization_plugins else None)
         server = Server(router, router.error, limits_of(config), access_log.note)
         tasks.start_soon(stop_on_signal, server, notifier, engine, tasks.cancel_scope)
         gc.disable()  # what is read at the start stays: with 100,000 containers a third of the time would go into looking at it
-        async with engine:
+        async with engine, shown:
             with listening_everywhere(config, where) as listeners:
                 gc.freeze()  # what has been made so far stays: no collection needs to look at it again
                 gc.set_threshold(GC_THRESHOLD)
@@ -107,6 +109,20 @@ async def serve(config: Config, access_log: AccessLog, wanted: Callable[[], Conf
                 tasks.start_soon(notifier.keep_alive, engine.is_answering)
                 await server.run(*listeners)
         tasks.cancel_scope.cancel()
+
+
+def watched(config: Config) -> tuple[Engine, AbstractAsyncContextManager[None]]:
+    """The engine, and what shows its metrics while it runs, if they are asked for. Raises System."""
+    if config.metrics is None:
+        return Engine(config), nullcontext()
+    if importlib.util.find_spec("prometheus_client") is None:
+        raise System("metrics are not installed: pip install 'boatyard[metrics]'")
+    from daemon.metrics import Metrics  # here: without it they need not be installed
+    from daemon.metrics_page import showing
+
+    metrics = Metrics.of_this_process()
+    engine = Engine(config, metrics.instruments)
+    return engine, showing(metrics, engine, config.metrics)
 
 
 @contextmanager
@@ -175,16 +191,6 @@ async def stop_on_signal(server: Server, notifier: Notifier, engine: Engine, sco
             else:
                 _log.info("stopping on %s at once", number.name)
                 scope.cancel()
-
-
-def limits_of(config: Config) -> Limits:
-    """With as many connections as there can be descriptors for."""
-    limits = Limits(**{field.name: getattr(config, field.name) for field in attrs.fields(Limits)})
-    connections_max = max(raise_descriptor_limit() - DESCRIPTORS_KEPT, 1)
-    if connections_max < limits.connections_max:
-        _log.warning("at most %d connections: the limit on open files allows no more", connections_max)
-        limits = attrs.evolve(limits, connections_max=connections_max)
-    return limits
 
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

@@ -31,8 +31,9 @@ READY_TREES_MAX = 2048
 class Config:
     data_root: Path
     """Everything durable; created 0700 if it is missing."""
-    socket: Path | None
-    """None for the one that systemd passes."""
+    socket: Path | None = None
+    """Where `boatyardd` listens; None for the one that systemd passes. An engine inside another program is told when it is to
+    serve (`Engine.serving`)."""
     socket_mode: int = 0o660
     """With more than that everybody is root on this machine, unless `allowed_uids` says who is."""
     socket_group: str = ""
@@ -83,6 +84,8 @@ class Config:
     """Creates under way at once. More are not done sooner together: they only wait, and who waits gives up and asks again."""
     log_bytes_max: int = LOG_BYTES_MAX
     """Of the database's log, made before the first commit; beyond that it grows as it needs to."""
+    metrics: Path | tuple[str, int] | None = None
+    """The socket, or host and port, where `boatyardd` answers `GET /metrics`."""
     ready_trees_max: int = READY_TREES_MAX
     """Containers whose directories are made beforehand."""
     log_level: LogLevel = "info"

@@ -1,29 +1,34 @@
-"""The daemon without a socket: everything that can create a container, in anybody's event loop.
+"""The daemon as an object: everything that can create a container, in anybody's event loop, with or without a socket.
 
-async with Engine(Config(data_root=..., socket=...)) as engine:
-    created = await engine.create(CreateRequest(config=ContainerConfig(image="busybox", cmd=("true",))))
+    async with Engine(Config(data_root=...)) as engine, engine.serving(path):
+        created = await engine.create(CreateRequest(config=ContainerConfig(image="busybox", cmd=("true",))))
+
+It belongs to no process and to no module: there may be as many as there are data roots, each in the task that has entered it.
 """
 
 from __future__ import annotations
 
 import logging
+import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from pathlib import Path
 from random import SystemRandom
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 import anyio
 
 from actors import ActorError, Ref, run_in_thread
 from daemon.config import Config
-from daemon.container import HostConfig
+from daemon.container import ContainerConfig, HostConfig
 from daemon.create.changes import Changer
 from daemon.create.commit import Committer
 from daemon.create.files import ContainerFiles
 from daemon.create.image_changes import ImageChanger
 from daemon.create.image_intake import ImageIntake
+from daemon.create.image_maker import ImageMaker
 from daemon.create.image_puller import ImagePuller
 from daemon.create.image_pusher import ImagePusher
 from daemon.create.image_saver import ImageSaver
@@ -36,8 +41,11 @@ from daemon.create.volume_changes import VolumeChanger
 from daemon.errors import DiskFull, SyncFailed, System, Unavailable
 from daemon.host import Host, detect
 from daemon.host_subnets import subnets_in_use
+from daemon.image import Image
+from daemon.instruments import UNWATCHED, Instruments
 from daemon.network.plan import Surroundings
 from daemon.network.pools import unique_local_block
+from daemon.process import UMASK, umask
 from daemon.registry.registries import Registries
 from daemon.services import Services
 from daemon.services.allocator import Allocator
@@ -46,6 +54,7 @@ from daemon.services.idempotency import IdempotencyKeys
 from daemon.services.intake_process import WorkerHost
 from daemon.services.networks import Networks
 from daemon.services.registrar import Registrar, RemovalWatch
+from daemon.storage.attributes import is_root
 from daemon.storage.confine import LANDLOCK_ABI_MIN, landlock_abi
 from daemon.storage.database import Database
 from daemon.storage.records import DATABASE_NAME
@@ -65,6 +74,17 @@ from daemon.volume import Volume, VolumeRequest
 NO_LANDLOCK = (
     "WARNING: no Landlock in this kernel: what unpacks archives is held to its limits and to careful paths only"
 )
+
+NOT_ROOT = (
+    "WARNING: not run as root: files of images, containers and volumes belong to the daemon's user, whatever their archive says; "
+    "archives with devices are refused; what is created here could not be run"
+)
+ODD_UMASK = (
+    "WARNING: the umask is %04o, not 0022: directories of containers and volumes lack permissions that Docker gives"
+)
+
+NO_FILES: Mapping[str, bytes] = MappingProxyType({})
+EMPTY = ContainerConfig()
 
 _log = logging.getLogger(__name__)
 
@@ -86,10 +106,12 @@ class Engine:
     warnings: tuple[str, ...]
     """What of this machine an operator should know."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, instruments: Instruments = UNWATCHED) -> None:
         self.config = config
-        self._creates = 0
-        """Under way."""
+        self._instruments = instruments
+        self.creates_under_way = 0
+        self.creates_turned_away = 0
+        """Since the start, because too many were under way."""
         self._is_tidy = False
         """Whether all residue has been looked for and no clean-up has failed since; else the next start must look."""
         self._failure: SyncFailed | None = None
@@ -99,13 +121,15 @@ class Engine:
         async with AsyncExitStack() as stack:
             stack.enter_context(locked(root))
             self.host = detect()
-            self.warnings = () if landlock_abi() >= LANDLOCK_ABI_MIN else (NO_LANDLOCK,)
+            self.warnings = warnings()
             self.id = read_engine_id(root)
             stores = open_stores(root, ready_trees_max=self.config.ready_trees_max)
             self._is_tidy = is_clean = take_clean_marker(root)
             stack.push(self._leave_marker)
             stack.enter_context(self._ended_by_failure())
-            tree = database_tree(root / DATABASE_NAME, log_bytes_max=self.config.log_bytes_max)
+            tree = database_tree(
+                root / DATABASE_NAME, log_bytes_max=self.config.log_bytes_max, instruments=self._instruments
+            )
             database = await stack.enter_async_context(tree)
             if not is_clean:
                 await self._recover(stores, database)
@@ -118,22 +142,11 @@ class Engine:
                 self._surroundings,
                 on_crash=self._note_crash,
                 note_residue=self._note_residue,
+                instruments=self._instruments,
             )
             host = await stack.enter_async_context(WorkerHost())
             self.services = await stack.enter_async_context(services)
-            self._creator = Creator(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
-            self._changer = Changer(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
-            reading = Reading()
-            self.files = ContainerFiles(services=self.services, stores=stores, reading=reading, now_ns=self.now_ns)
-            self.intake = ImageIntake(
-                loader=self.services.loader, stores=stores, host=host, note_residue=self._note_residue
-            )
-            self.images = ImageChanger(services=self.services, now_ns=self.now_ns)
-            self.committer = Committer(services=self.services, containers=stores.containers, now_ns=self.now_ns)
-            self.saver = ImageSaver(services=self.services, content=stores.content, reading=reading, now_ns=self.now_ns)
-            self._use_registries(stores, reading)
-            self.networks = NetworkChanger(services=self.services, now_ns=self.now_ns)
-            self._volume_changer = VolumeChanger(services=self.services, config=self.config, now_ns=self.now_ns)
+            self._assemble(stores, host)
             self._stack = stack.pop_all()
         return self
 
@@ -141,6 +154,28 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         return await self._stack.__aexit__(kind, error, traceback)
+
+    def _assemble(self, stores: Stores, host: WorkerHost) -> None:
+        self._creator = Creator(
+            services=self.services,
+            host=self.host,
+            config=self.config,
+            now_ns=self.now_ns,
+            step=self._instruments.step,
+        )
+        self._changer = Changer(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
+        reading = Reading()
+        self.files = ContainerFiles(services=self.services, stores=stores, reading=reading, now_ns=self.now_ns)
+        self.intake = ImageIntake(
+            loader=self.services.loader, stores=stores, host=host, note_residue=self._note_residue
+        )
+        self._image_maker = ImageMaker(services=self.services, intake=self.intake, now_ns=self.now_ns)
+        self.images = ImageChanger(services=self.services, now_ns=self.now_ns)
+        self.committer = Committer(services=self.services, containers=stores.containers, now_ns=self.now_ns)
+        self.saver = ImageSaver(services=self.services, content=stores.content, reading=reading, now_ns=self.now_ns)
+        self._use_registries(stores, reading)
+        self.networks = NetworkChanger(services=self.services, now_ns=self.now_ns)
+        self._volume_changer = VolumeChanger(services=self.services, config=self.config, now_ns=self.now_ns)
 
     async def is_answering(self) -> bool:
         """Whether the actors answer that have no reason to take their time, as images, layers and volumes may; waits for them."""
@@ -166,19 +201,42 @@ class Engine:
         """The wall clock, since the epoch."""
         return time.time_ns()
 
+    def serving(self, where: Path | socket.socket) -> AbstractAsyncContextManager[None]:
+        """While the block lasts, clients of Docker's API are served at a path, or at a socket that is bound already.
+
+        When the block ends, what is under way is answered, for `drain_timeout_s` at most. When it is cancelled, or left by an
+        exception, requests under way are cut off and undone. The path is gone then, and every connection closed.
+
+        Raises:
+            System: something else is at that path, or another daemon listens there.
+        """
+        from daemon.serving import serving  # here: what serves an engine knows it, and an engine need not be served
+
+        return serving(self, where)
+
+    async def make_image(
+        self, reference: str, files: Mapping[str, bytes] = NO_FILES, config: ContainerConfig = EMPTY
+    ) -> Image:
+        """See `ImageMaker.make`."""
+        return await self._image_maker.make(reference, files, config)
+
     async def create(self, request: CreateRequest) -> Created:
         """See `Creator.create`. Raises Unavailable as `check_room`, too."""
+        return await self._instruments.step("create", self._create(request))
+
+    async def _create(self, request: CreateRequest) -> Created:
         self.check_room()
-        self._creates += 1
+        self.creates_under_way += 1
         try:
             with self._noting_residue():
                 return await self._creator.create(request)
         finally:
-            self._creates -= 1
+            self.creates_under_way -= 1
 
     def check_room(self) -> None:
         """Raises Unavailable: as many creates are under way as may be."""
-        if self._creates >= self.config.creates_max:
+        if self.creates_under_way >= self.config.creates_max:
+            self.creates_turned_away += 1
             raise Unavailable("too many creates are under way, try again")
 
     async def remove(self, name_or_id: str, *, with_volumes: bool = False) -> None:
@@ -301,3 +359,15 @@ class Engine:
                 leave_clean_marker(self.config.data_root)
             except DiskFull:
                 _log.warning("no space left for the marker of a clean stop: the next start looks at everything")
+
+
+def warnings() -> tuple[str, ...]:
+    """What of this machine, and of the rights of this process, an operator should know."""
+    found = []
+    if landlock_abi() < LANDLOCK_ABI_MIN:
+        found.append(NO_LANDLOCK)
+    if not is_root():
+        found.append(NOT_ROOT)
+    if umask() != UMASK:
+        found.append(ODD_UMASK % umask())
+    return tuple(found)

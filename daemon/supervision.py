@@ -21,6 +21,7 @@ from typing import TypeVar
 from actors import ChildCrashed, Event, Ref, StopTimeout, Supervisor
 from actors.adapters.logs import log_events
 from daemon.config import Config
+from daemon.instruments import UNWATCHED, Instruments
 from daemon.network.plan import Surroundings
 from daemon.services import Services
 from daemon.services.allocator import Allocator
@@ -47,10 +48,18 @@ STOP_TIMEOUT_S = 10.0
 
 
 @asynccontextmanager
-async def database_tree(path: Path, *, log_bytes_max: int) -> AsyncIterator[Ref[Database]]:
-    async with Supervisor("one_for_one", intensity=(0, 1.0), name="storage", on_event=_log_event) as supervisor:
+async def database_tree(
+    path: Path, *, log_bytes_max: int, instruments: Instruments = UNWATCHED
+) -> AsyncIterator[Ref[Database]]:
+    def on_event(event: Event) -> None:
+        instruments.on_event(event)
+        _log_event(event)
+
+    async with Supervisor(
+        "one_for_one", intensity=(0, 1.0), name="storage", on_event=on_event, hooks=instruments.hooks
+    ) as supervisor:
         yield await supervisor.start(
-            lambda: Database(path, log_bytes_max=log_bytes_max),
+            lambda: Database(path, log_bytes_max=log_bytes_max, on_commit=instruments.on_commit),
             name="database",
             mailbox_capacity=MAILBOX_CAPACITY,
             stop_timeout_s=STOP_TIMEOUT_S,
@@ -66,15 +75,19 @@ async def service_tree(
     surroundings: Callable[[], Surroundings],
     on_crash: Callable[[BaseException], None],
     note_residue: Callable[[], None],
+    instruments: Instruments = UNWATCHED,
 ) -> AsyncIterator[Services]:
     def on_event(event: Event) -> None:
         if isinstance(event, ChildCrashed):
             on_crash(event.error)
         elif isinstance(event, StopTimeout):
             on_crash(TimeoutError(event.child))
+        instruments.on_event(event)
         _log_event(event)
 
-    async with Supervisor("rest_for_one", intensity=(3, 5.0), name="services", on_event=on_event) as supervisor:
+    async with Supervisor(
+        "rest_for_one", intensity=(3, 5.0), name="services", on_event=on_event, hooks=instruments.hooks
+    ) as supervisor:
 
         async def start(name: str, factory: Callable[[], A]) -> Ref[A]:
             return await supervisor.start(

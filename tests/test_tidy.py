@@ -50,6 +50,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "daemon.reference": ({"daemon.errors"}, {"attrs"}),
     "daemon.volume": ({"daemon.errors"}, {"attrs"}),
     "daemon.config": (set(), {"attrs"}),
+    "daemon.instruments": ({"actors"}, {"attrs"}),
     "daemon.host": (set(), {"attrs"}),
     "daemon.host_subnets": (set(), set()),
     "daemon.access_log": ({"daemon.config", "daemon.http.account", "daemon.logs"}, {"attrs"}),
@@ -62,7 +63,9 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "daemon.storage.streams": ({"daemon.errors"}, {"backports", "compression"}),
     "daemon.services": ({"actors", "daemon.storage"} | NOUNS, {"anyio", "attrs"}),
     "daemon.create": (
-        {"actors", "daemon.config", "daemon.host", "daemon.services", "daemon.storage.database"} | NOUNS,
+        {"actors", "daemon.config", "daemon.host", "daemon.instruments", "daemon.services"}
+        | {"daemon.storage.database"}
+        | NOUNS,
         {"anyio", "attrs"},
     ),
     "daemon.create.commit": (
@@ -77,6 +80,10 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"anyio", "attrs"},
     ),
     "daemon.create.image_intake": ({"actors", "daemon.services", "daemon.storage"} | NOUNS, {"anyio", "attrs"}),
+    "daemon.create.image_maker": (
+        {"actors", "daemon.create.events", "daemon.create.image_intake", "daemon.services", "daemon.storage"} | NOUNS,
+        {"anyio", "attrs"},
+    ),
     "daemon.create.image_saver": (
         {"actors", "daemon.create.events", "daemon.create.streaming", "daemon.services", "daemon.storage"} | NOUNS,
         {"attrs"},
@@ -92,11 +99,15 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
             {"anyio", "attrs"},
         ),
     ),
-    "daemon.supervision": ({"actors", "daemon.config", "daemon.network", "daemon.services", "daemon.storage"}, set()),
+    "daemon.supervision": (
+        {"actors", "daemon.config", "daemon.instruments", "daemon.network", "daemon.services", "daemon.storage"},
+        set(),
+    ),
     "daemon.fsck": ({"daemon.config", "daemon.errors", "daemon.storage"}, {"attrs"}),
     "daemon.engine": (
         {"actors", "daemon.config", "daemon.host", "daemon.create", "daemon.services", "daemon.storage"}
-        | {"daemon.host_subnets", "daemon.registry.registries", "daemon.supervision"}
+        | {"daemon.host_subnets", "daemon.instruments", "daemon.process", "daemon.registry.registries"}
+        | {"daemon.serving", "daemon.supervision"}
         | NOUNS,
         {"anyio"},
     ),
@@ -115,6 +126,25 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"anyio", "httpx", "msgspec"},
     ),
     "daemon.api.patterns": ({"daemon.errors"}, {"re2"}),
+    "daemon.serving": (
+        {"daemon.api", "daemon.config", "daemon.engine", "daemon.http", "daemon.process"},
+        {"anyio", "attrs"},
+    ),
+    "daemon.metrics": (
+        {"actors", "daemon.engine", "daemon.errors", "daemon.instruments"},
+        {"anyio", "attrs", "prometheus_client"},
+    ),
+    "daemon.metrics_page": (
+        {"daemon.engine", "daemon.errors", "daemon.http", "daemon.metrics", "daemon.serving"},
+        {"attrs", "prometheus_client"},
+    ),
+    "daemon.tracing": ({"daemon.instruments"}, {"opentelemetry"}),
+    "daemon.testing": (
+        {"actors", "daemon.config", "daemon.container", "daemon.engine", "daemon.errors", "daemon.instruments"}
+        | {"daemon.services"},
+        {"anyio", "attrs"},
+    ),
+    "daemon.pytest_plugin": ({"daemon.testing"}, {"docker", "pytest"}),
     "daemon.__main__": ({"actors", "daemon"}, {"anyio", "attrs"}),
     "loadtest": (set(), {"attrs", "httptools", "rich", "msgspec"}),
     "contrib": (set(), {"anyio", "attrs", "rich"}),

@@ -36,6 +36,7 @@ from daemon.errors import Cancelled, Conflict, InvalidParameter, NotFound, Unava
 from daemon.evolve import evolve
 from daemon.host import Host
 from daemon.image import Image
+from daemon.instruments import Step, plainly
 from daemon.network import is_user_defined
 from daemon.network.endpoints import check_endpoints, networks_of
 from daemon.network.table import NetworkTable
@@ -70,6 +71,8 @@ class Creator:
     config: Config
     now_ns: Callable[[], int]
     """The wall clock."""
+    step: Step = plainly
+    """Around each step: what looks at creates from outside."""
     _drafts: Drafts = attrs.field(factory=Drafts, init=False)
 
     async def create(self, request: CreateRequest) -> Created:
@@ -109,7 +112,7 @@ class Creator:
         async with Undo(timeout_s=self.config.undo_timeout_s) as undo:
             if (earlier := await self._earlier(request, container_id, undo)) is not None:
                 return Created(id=earlier.container_id, warnings=earlier.warnings)
-            draft = await self._draft(request)
+            draft = await self.step("check", self._draft(request))
             built = await self._build(draft, container_id, undo, call_off)
             if scope.cancel_called:  # since the last step was through; from the next on it is too late
                 await anyio.lowlevel.checkpoint()
@@ -134,7 +137,8 @@ class Creator:
             return None
         key, keys = request.idempotency.key, self.services.keys
         undo.push("idempotency key", partial(keys.ask, IdempotencyKeys.free, key, container_id))
-        return await keys.ask(IdempotencyKeys.claim, key, request.idempotency.fingerprint, container_id)
+        claim = keys.ask(IdempotencyKeys.claim, key, request.idempotency.fingerprint, container_id)
+        return await self.step("key", claim)
 
     # Without effects ---------------------------------------------------------------------------------------------------
 
@@ -169,7 +173,7 @@ class Creator:
     async def _image(self, request: CreateRequest) -> tuple[Image | None, tuple[str, ...]]:
         if not request.config.image:
             return None, ()
-        image = await self.services.images.ask(ImageStore.find, request.config.image)
+        image = await self.step("image", self.services.images.ask(ImageStore.find, request.config.image))
         warning = mismatch_warning(image, self.host)
         return image, (warning,) if warning else ()
 
@@ -177,7 +181,7 @@ class Creator:
         reference = request.config.image
         if not reference:
             return None
-        image = await self.services.images.ask(ImageStore.find, reference)
+        image = await self.step("image", self.services.images.ask(ImageStore.find, reference))
         check_platform(image, platform, reference)
         return image
 
@@ -248,7 +252,8 @@ class Creator:
         services, request = self.services, draft.request
         host_config = request.host_config
         undo.push("name", partial(services.allocator.ask, Allocator.release, container_id))
-        name = await services.allocator.ask(Allocator.reserve, container_id, request.name, call_off)
+        reserve = services.allocator.ask(Allocator.reserve, container_id, request.name, call_off)
+        name = await self.step("name", reserve)
         config = with_hostname(
             request.config, container_id=container_id, network_mode=host_config.network_mode, host=self.host
         )
@@ -261,7 +266,8 @@ class Creator:
             links = await services.allocator.ask(Allocator.reserve_links, container_id, links)
         # The read-write layer, the container's directory and its checkpoints are one tree, made by one rename.
         undo.push("layer", partial(services.layers.ask, LayerManager.remove, container_id))
-        await services.layers.ask(LayerManager.create, container_id, draft.chain_ids, config.working_dir)
+        make = services.layers.ask(LayerManager.create, container_id, draft.chain_ids, config.working_dir)
+        await self.step("layer", make)
         created_ns = self.now_ns()
         volumes = await self._make_volumes(mounts.volumes, draft.chain_ids, container_id, created_ns, undo)
         container = Container(
@@ -296,16 +302,24 @@ class Creator:
         if not uses:
             return ()
         volumes = self.services.volumes
+
+        async def make() -> tuple[Volume, ...]:
+            made = await volumes.ask(Volumes.acquire, container_id, uses, created_ns)
+            await volumes.ask(Volumes.fill, container_id, uses, chain_ids)
+            return made
+
         undo.push("volumes", partial(volumes.ask, Volumes.release, container_id))
-        made = await volumes.ask(Volumes.acquire, container_id, uses, created_ns)
-        await volumes.ask(Volumes.fill, container_id, uses, chain_ids)
-        return made
+        return await self.step("volumes", make())
 
     async def _commit(self, built: Built, undo: Undo) -> None:
+        insert = self.services.database.ask(Database.insert_container, built.container, built.volumes, built.key)
+        new = await self.step("commit", insert)
+        undo.commit()
+        await self.step("register", self._register(built, new))
+
+    async def _register(self, built: Built, new: tuple[Volume, ...]) -> None:
         services, container, made = self.services, built.container, built.volumes
         summary = summary_of(container)
-        new = await services.database.ask(Database.insert_container, container, made, built.key)
-        undo.commit()
         # Whoever asks these two from now on is behind their message; one that crashes on it is rebuilt from the database.
         await post(services.registrar, Registrar.register, summary)
         await post(services.allocator, Allocator.keep, container.id, container.name, container.links)

@@ -201,6 +201,27 @@ ADDRESS = Kind(
 )
 
 
+def _metrics(value: object) -> Path | tuple[str, int]:
+    if "/" in _text(value):
+        return Path(_text(value)).absolute()
+    host, port = _address(value)
+    if not ipaddress.ip_address(host).is_loopback:
+        raise ValueError(value)
+    return host, port
+
+
+def _shown_place(value: object) -> Shown:
+    return str(value) if isinstance(value, Path) else _shown_address(value)
+
+
+METRICS = Kind(
+    metavar="PATH|ADDRESS:PORT",
+    expected='a path with a slash, or a port of this machine only, as "127.0.0.1:9323"',
+    read=_metrics,
+    show=_shown_place,
+)
+
+
 def _plugin(value: object) -> str:
     name = _text(value)
     if not (_PLUGIN.fullmatch(name) or name.startswith("/")):

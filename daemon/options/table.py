@@ -124,10 +124,17 @@ _LIMITS = (
     _option("undo_timeout_s", kinds.SECONDS, "for the clean-up of a create that failed"),
 )
 
+_METRICS = (
+    _option(
+        "metrics", kinds.METRICS, "answer GET /metrics, for Prometheus, at a Unix socket or a port of this machine"
+    ),
+)
+
 GROUPS: Mapping[str, Sequence[Option]] = {
     "places": _PLACES,
     "access": _ACCESS,
     "logs": _LOGS,
+    "metrics": _METRICS,
     "containers": _CREATES,
     "limits of a request": _LIMITS,
 }

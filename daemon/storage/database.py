@@ -54,7 +54,7 @@ from daemon.storage.schema import (
     outline_of,
     volumes_of,
 )
-from daemon.storage.writes import Statement, Write, commit, restart_log
+from daemon.storage.writes import OnCommit, Statement, Write, commit, restart_log
 from daemon.summary import ContainerSummary, summary_of
 from daemon.volume import Volume, no_such_volume
 
@@ -79,10 +79,12 @@ class KeptKey:
 class Database:
     """The actor that owns the file. Every method answers when the thing is done, and a write when it is durable."""
 
-    def __init__(self, path: Path, *, log_bytes_max: int = 0) -> None:
-        """`log_bytes_max` is the size that the log is given before it is used, where there is space enough."""
+    def __init__(self, path: Path, *, log_bytes_max: int = 0, on_commit: OnCommit = lambda _, __: None) -> None:
+        """`log_bytes_max` is the size that the log is given before it is used, where there is space enough; `on_commit` is told
+        in the writer's thread."""
         self._path = path
         self._log_bytes_max = log_bytes_max
+        self._on_commit = on_commit
         self._reserve = Reserve(path.parent)
         self._removed_images: set[str] = set()
         """No container comes to have one of these: creates that found one before it was removed are under way."""
@@ -318,7 +320,7 @@ class Database:
         if self._reserve.is_short:
             self._reserve.hold()
         if not self._reserve.is_short:
-            outcomes = commit(self._connection, writes)
+            outcomes = commit(self._connection, writes, self._on_commit)
             if outcomes is not None:
                 return outcomes
             self._reserve.release()
@@ -328,9 +330,9 @@ class Database:
         return [next(done) if write.is_removal else disk_full() for write in writes]
 
     def _commit_removals(self, removals: Sequence[Write]) -> Sequence[object]:
-        outcomes = commit(self._connection, removals)
+        outcomes = commit(self._connection, removals, self._on_commit)
         if outcomes is None and restart_log(self._connection):
-            outcomes = commit(self._connection, removals)
+            outcomes = commit(self._connection, removals, self._on_commit)
         return outcomes or [disk_full() for _ in removals]
 
 

@@ -22,12 +22,14 @@ from pathlib import Path
 import attrs
 
 from daemon.errors import InvalidParameter
+from daemon.storage.attributes import is_root
 from daemon.storage.disk import disk, remove_tree, size_of_tree, sync_directory
 from daemon.storage.failpoints import failpoint
 from daemon.storage.ready import UPPER, ReadyTrees, make_tree
 from daemon.storage.rootfs import NodeKind, Rootfs
 
 _PLAIN = (0o755, 0, 0)
+"""What the root of a layer is when nobody has said anything else, and what a tree has that was made beforehand."""
 _PLANS_MAX = 256
 """Images, each with a working directory, that are remembered: as many as are in use at a time."""
 
@@ -116,7 +118,8 @@ class ContainerTrees(TreeStore):
                 upper = f"{aside}/{UPPER}"
                 if plan.root != _PLAIN:
                     mode, uid, gid = plan.root
-                    os.chown(upper, uid, gid)
+                    if is_root():
+                        os.chown(upper, uid, gid)
                     os.chmod(upper, mode)
                 if plan.makes_working_dir:
                     # An image may have no layer at all; then the empty upper directory is all there is to look into.
@@ -136,7 +139,10 @@ def _plan(layers: tuple[Path, ...], working_dir: str) -> _Plan:
     top, found = image.lookup("/"), image.lookup(working_dir) if working_dir else None
     assert top is not None, "a layer has a root"
     is_there = found is not None and found.kind is NodeKind.DIRECTORY
-    return _Plan((top.mode, top.uid, top.gid), bool(working_dir) and not is_there)
+    owner = (
+        (top.uid, top.gid) if is_root() else (0, 0)
+    )  # without root everything is ours, in a container as in an image
+    return _Plan((top.mode, *owner), bool(working_dir) and not is_there)
 
 
 class VolumeTrees(TreeStore):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 
 import attrs
@@ -11,6 +12,8 @@ from daemon.errors import Conflict, DaemonError, NotFound, key_in_use, name_in_u
 from daemon.storage.failpoints import failpoint
 
 Statement = tuple[str, tuple[object, ...]]
+OnCommit = Callable[[int, float], None]
+"""Told how many writes a commit was for, and how many seconds it took to make them durable."""
 
 
 @attrs.frozen
@@ -34,7 +37,7 @@ class Write:
     """What to tell whoever asked for it, by how many rows each statement has changed."""
 
 
-def commit(connection: sqlite3.Connection, writes: Sequence[Write]) -> Sequence[object] | None:
+def commit(connection: sqlite3.Connection, writes: Sequence[Write], on_commit: OnCommit) -> Sequence[object] | None:
     """The answers to all writes, which are durable; None if the disk is full, and nothing has changed."""
     outcomes: list[object] = []
     try:
@@ -42,8 +45,10 @@ def commit(connection: sqlite3.Connection, writes: Sequence[Write]) -> Sequence[
         for write in writes:
             outcomes.append(_apply(connection, write))
         failpoint("database.before_commit")
+        began = time.perf_counter()
         connection.execute("COMMIT")
         failpoint("database.after_commit")
+        on_commit(len(writes), time.perf_counter() - began)
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
             raise

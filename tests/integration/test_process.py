@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from contrib.connection import Connection
 from tests.daemon.harness import rootfs_tar
 from tests.integration.conftest import Api, Daemon, running
 
@@ -183,6 +184,10 @@ def test_a_second_daemon_on_the_same_data_root_says_so(home: Path) -> None:
             ["serve", "--data-root", "x", "--socket", "s", "--backend", "twisted"],
             "--backend must be one of uvloop, asyncio, trio",
         ),
+        (
+            ["serve", "--data-root", "x", "--socket", "s", "--metrics", "0.0.0.0:9323"],
+            "--metrics must be a path with a slash, or a port of this machine only",
+        ),
     ],
 )
 def test_wrong_usage_exits_with_2_and_names_it(arguments: list[str], text: str) -> None:
@@ -191,6 +196,20 @@ def test_wrong_usage_exits_with_2_and_names_it(arguments: list[str], text: str) 
     )
     assert done.returncode == 2
     assert text in done.stderr
+
+
+def test_asked_for_metrics_it_shows_them_and_counts_creates(home: Path) -> None:
+    with running(home, options=["--metrics", str(home / "metrics")]) as daemon:
+        with closing(Api(daemon)) as api:
+            assert api.call("POST", "/containers/create", BODY)[0] == 404
+        with closing(Connection(home / "metrics", timeout_s=30)) as connection:
+            connection.request("GET", "/metrics")
+            page = connection.getresponse().read().decode()
+        assert 'boatyard_creates_total{outcome="not_found"} 1.0' in page
+        assert 'boatyard_mailbox_messages{actor="database"} 0.0' in page
+        assert "process_resident_memory_bytes" in page
+        assert daemon.stop() == 0
+    assert not (home / "metrics").exists()
 
 
 def test_killed_under_load_every_acknowledged_container_is_there_and_nothing_else(home: Path) -> None:

@@ -8,6 +8,10 @@ from daemon.options import kinds
 from daemon.options.kinds import Kind
 
 GOOD: list[tuple[Kind, object, object, object]] = [
+    (kinds.METRICS, "/run/metrics.sock", Path("/run/metrics.sock"), "/run/metrics.sock"),
+    (kinds.METRICS, "./m", Path("m").absolute(), str(Path("m").absolute())),
+    (kinds.METRICS, "127.1.2.3:9323", ("127.1.2.3", 9323), "127.1.2.3:9323"),
+    (kinds.METRICS, "[::1]:9323", ("::1", 9323), "[::1]:9323"),
     (kinds.number(), 5, 5, 5),
     (kinds.number(), "5", 5, 5),
     (kinds.number(0), 0, 0, 0),
