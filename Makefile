@@ -39,8 +39,8 @@ bench-load: .venv/run.stamp  ## load a large image, beside dockerd if it is ther
 names: .venv/dev.stamp  ## have 10,000 creates at once draw their names: no two may have the same
 	NAMES=10000 $(BIN)/python -m pytest --durations 1 tests/daemon/create/test_contended_names.py -k draw
 
-simulate: .venv/dev.stamp  ## run the actors' scenarios under SEEDS seeds, others than last time; FIRST=n repeats a run
-	$(BIN)/python -m tests.actors.simulate --seeds $(or $(SEEDS),1000) $(if $(FIRST),--first $(FIRST))
+simulate: .venv/dev.stamp  ## run the actors and the daemon under SEEDS seeds, others than last time; FIRST=n repeats a run
+	$(BIN)/python -m tests.simulate --seeds $(or $(SEEDS),1000) $(if $(FIRST),--first $(FIRST)) $(if $(SCENARIO),--scenario $(SCENARIO))
 
 failpoints: .venv/dev.stamp  ## kill the daemon, and refuse it the disk, at the first HITS calls of every failpoint
 	FAILPOINT_HITS=$(or $(HITS),3) $(BIN)/python -m pytest --numprocesses=auto tests/integration/test_failpoints.py

@@ -11,7 +11,9 @@ import attrs
 S = TypeVar("S", bound=Hashable)
 
 UNKNOWN = object()
-"""The result of a call that may have taken effect, or may yet, or never will: its asker has timed out, or was told of a crash."""
+"""The result of a call that may have taken effect, or may yet, or never will: its asker has timed out, or was told of a crash.
+
+If it has returned all the same, it will have taken effect by then or never."""
 
 
 @attrs.define(eq=False)
@@ -45,6 +47,8 @@ def is_linearizable(
             if call.invoked < first_return:
                 after, result = apply(state, call)
                 if call.result in (UNKNOWN, result) and search(left - {number}, after):
+                    return True
+                if call.result is UNKNOWN and call.returned < math.inf and search(left - {number}, state):
                     return True
         return False
 

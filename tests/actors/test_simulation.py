@@ -31,6 +31,9 @@ def test_under_every_seed(scenario: Callable[[Random], Awaitable[None]], first: 
         ([Call("acquire", "a", 0, 1, False), Call("acquire", "b", 2, 3, True)], False),
         ([Call("acquire", "a", 0), Call("acquire", "b", 2, 3, False)], True),  # the unknown one took effect
         ([Call("acquire", "a", 0), Call("acquire", "b", 2, 3, True)], True),  # it did not, or has not yet
+        ([Call("acquire", "a", 0, 1), Call("acquire", "b", 2, 3, True)], True),  # it did not, and will not
+        ([Call("acquire", "a", 0, 1), Call("acquire", "b", 2, 3, True), Call("acquire", "c", 4, 5, False),
+          Call("release", "b", 6, 7, True), Call("acquire", "c", 8, 9, False)], False),
         ([Call("acquire", "a", 4), Call("acquire", "b", 2, 3, False)], False),
         ([Call("acquire", "a", 0), Call("release", "a", 5), Call("acquire", "b", 2, 3, False),
           Call("acquire", "b", 6, 7, True)], True),

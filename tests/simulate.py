@@ -1,4 +1,4 @@
-"""Runs the scenarios under many seeds: `python -m tests.actors.simulate --seeds 100000`, or `make simulate SEEDS=100000`.
+"""Runs the scenarios of the actors and of the daemon under many seeds: `make simulate SEEDS=100000`.
 
 Every run begins at a seed of its own, which it prints. It ends at the first failure, saying how to repeat that.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import logging
 import sys
 import time
 import traceback
@@ -14,7 +15,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from random import Random, SystemRandom
 
 from actors.testing import run_seeded
-from tests.actors.scenarios import SCENARIOS
+from tests.actors import scenarios as of_actors
+from tests.simulation.scenario import daemon
+
+SCENARIOS = (*of_actors.SCENARIOS, daemon)
 
 HANGS_AFTER_S = 60
 """Of real time, for one seed, which takes some milliseconds: then it is in a loop, or behind a shield."""
@@ -31,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--scenario", choices=by_name, action="append", help="all unless given")
     options = parser.parse_args(arguments)
     scenarios = [by_name[name] for name in options.scenario or by_name]
+    if options.seeds > 1:  # a run that is repeated tells more
+        logging.disable(logging.CRITICAL)
     say(f"{options.seeds} seeds from {options.first} on, of {len(scenarios)} scenarios\n")
     began = time.monotonic()
     for count in range(options.seeds):
@@ -44,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def is_good(scenario: Scenario, seed: int) -> bool:
-    replay = f"python -m tests.actors.simulate --scenario {scenario.__name__} --first {seed} --seeds 1"
+    replay = f"make simulate SCENARIO={scenario.__name__} FIRST={seed} SEEDS=1"
     faulthandler.dump_traceback_later(HANGS_AFTER_S, exit=True)
     try:
         run_seeded(scenario, seed)
