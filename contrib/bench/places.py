@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -57,14 +58,19 @@ class Places:
     @contextmanager
     def fresh(self) -> Iterator[Path]:
         """An empty directory with a short path, as a socket needs it; gone afterwards."""
-        with tempfile.TemporaryDirectory(prefix="bench-", dir=self.parent) as name:
-            home = Path(name) / "home"
+        with _uninterrupted():
+            directory = tempfile.TemporaryDirectory(prefix="bench-", dir=self.parent)
+        try:
+            home = Path(directory.name) / "home"
             home.mkdir()
             if not self.is_mounted:
                 yield home
                 return
-            with _mounted(Path(name) / "disk", home):
+            with _mounted(Path(directory.name) / "disk", home):
                 yield home
+        finally:
+            with _uninterrupted():
+                directory.cleanup()
 
 
 @contextmanager
@@ -77,8 +83,19 @@ def _mounted(image: Path, point: Path) -> Iterator[None]:
         _command("mount", "-o", "loop", str(image), str(point))
         yield
     finally:
-        if point.is_mount():  # also where the mount was interrupted
-            _command("umount", str(point))
+        with _uninterrupted():
+            if point.is_mount():  # also where the mount was interrupted
+                _command("umount", str(point))
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """A signal comes after it: what is half made, or half gone, would stay."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _command(*command: str) -> None:

@@ -28,6 +28,7 @@ def run(wrapper: Sequence[str], home: Path, *files: str) -> subprocess.Completed
     command = [*wrapper, sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(ROOT), "-q", "-W", "error"]
     command += ["-p", "no:cacheprovider", "--basetemp", str(home / "tests"), *files]
     environment = {**os.environ, "HOME": str(home), "TMPDIR": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment.pop("PYTEST_ADDOPTS", None)  # meant for those who run us
     return subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )
