@@ -38,7 +38,7 @@ from daemon.create.registry_inspector import RegistryInspector
 from daemon.create.request import Created, CreateRequest, Pruned
 from daemon.create.streaming import Reading
 from daemon.create.volume_changes import VolumeChanger
-from daemon.errors import DiskFull, SyncFailed, System, Unavailable
+from daemon.errors import DiskFull, Overloaded, SyncFailed, System
 from daemon.host import Host, detect
 from daemon.host_subnets import subnets_in_use
 from daemon.image import Image
@@ -221,7 +221,7 @@ class Engine:
         return await self._image_maker.make(reference, files, config)
 
     async def create(self, request: CreateRequest) -> Created:
-        """See `Creator.create`. Raises Unavailable as `check_room`, too."""
+        """See `Creator.create`. Raises Overloaded as `check_room`, too."""
         return await self._instruments.step("create", self._create(request))
 
     async def _create(self, request: CreateRequest) -> Created:
@@ -234,10 +234,10 @@ class Engine:
             self.creates_under_way -= 1
 
     def check_room(self) -> None:
-        """Raises Unavailable: as many creates are under way as may be."""
+        """Raises Overloaded: as many creates are under way as may be."""
         if self.creates_under_way >= self.config.creates_max:
             self.creates_turned_away += 1
-            raise Unavailable("too many creates are under way, try again")
+            raise Overloaded("too many creates are under way, try again")
 
     async def remove(self, name_or_id: str, *, with_volumes: bool = False) -> None:
         """See `Changer.remove`."""

@@ -44,6 +44,10 @@ class Unavailable(DaemonError):
     """Not now: overloaded, starting or stopping. The same request may succeed later."""
 
 
+class Overloaded(Unavailable):
+    """As much is under way as may be. Whoever asks again before it is asked to only takes from those who are let in."""
+
+
 class NotImplementedHere(DaemonError):
     """A part of the Docker API that this daemon does not offer."""
 

@@ -28,6 +28,7 @@ from daemon.errors import (
     InvalidParameter,
     NotFound,
     NotImplementedHere,
+    Overloaded,
     System,
     Unauthorized,
     Unavailable,
@@ -214,4 +215,6 @@ def error_response(status: int, text: str) -> Response:
 
 def refusal(error: DaemonError) -> Response:
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    return evolve(error_response(status, str(error)), refusal=type(error).__name__)
+    # Who is told to wait, waits: to refuse it over and over would cost what others need.
+    pause_s = RETRY_AFTER_S if isinstance(error, Overloaded) else 0
+    return evolve(error_response(status, str(error)), refusal=type(error).__name__, pause_s=pause_s)

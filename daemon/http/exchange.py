@@ -30,9 +30,14 @@ class Exchange:
         self._is_continue_owed = False
         self.is_complete = True
         """Whether the request has been read to its end."""
+        self.pause_s = 0.0
+        """How long to wait before the next head is read."""
 
     async def next_head(self) -> Head | None:
         """None when the client is done."""
+        if self.pause_s:
+            await anyio.sleep(self.pause_s)
+            self.pause_s = 0.0
         event = await self._next_event()
         if event is None:
             return None

@@ -65,6 +65,8 @@ class Response:
     """Bytes, sent with their length; or chunks, sent as they come, and closed when the client goes."""
     is_last: bool = False
     """Whether the connection is closed after it."""
+    pause_s: float = 0.0
+    """How long the connection is not read from after it."""
     is_raw: bool = False
     """Whether a body of chunks is sent as it is, without framing: the connection is the stream's from then on."""
     is_endless: bool = False

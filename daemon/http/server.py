@@ -275,6 +275,7 @@ class Server:
         """Whether the connection is kept."""
         response = await self._handler(exchange.request(head, account.request_id))
         exchange.drop_received()
+        exchange.pause_s = response.pause_s
         keeps_alive = (
             head.keeps_alive
             and exchange.is_complete

@@ -8,10 +8,11 @@ import anyio
 import attrs
 import pytest
 
+from daemon.api import calls
 from daemon.container import ContainerConfig
 from daemon.create.request import CreateRequest
 from daemon.engine import Engine
-from daemon.errors import Unavailable
+from daemon.errors import Overloaded
 from daemon.storage import failpoints
 from tests.daemon.harness import config_at, engine_at
 from tests.daemon.storage.making import names_in
@@ -32,8 +33,9 @@ async def test_creates_beyond_the_limit_are_refused_at_once_and_taken_again_afte
         try:
             await engine.create(REQUEST)
             made += 1
-        except Unavailable as error:
+        except Overloaded as error:
             assert str(error) == "too many creates are under way, try again"
+            assert calls.refusal(error).pause_s == calls.RETRY_AFTER_S
             refused += 1
 
     async with Engine(config) as engine:

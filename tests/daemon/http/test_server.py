@@ -81,6 +81,27 @@ async def test_pipelined_requests_are_served_in_order_one_at_a_time(directory: P
             assert (await client.read_answer()).body == b"/%d" % number
 
 
+async def test_after_an_answer_with_a_pause_the_next_request_waits_and_those_of_others_do_not(directory: Path) -> None:
+    pause_s = 0.2
+
+    async def handle(request: Request) -> Response:
+        return Response(status=503, pause_s=pause_s) if request.path == "/busy" else HELLO
+
+    busy = b"GET /busy HTTP/1.1\r\nHost: a\r\n\r\n"
+    async with (
+        serving(handle, directory) as service,
+        await service.connect() as client,
+        await service.connect() as other,
+    ):
+        began = anyio.current_time()
+        assert (await client.ask(busy)).status == 503
+        await client.send(GET)
+        assert await other.ask(GET) == await other.ask(GET)
+        assert (await client.read_answer()).status == 200
+        assert anyio.current_time() - began >= pause_s
+        assert (await client.ask(GET)).status == 200
+
+
 async def test_the_answer_to_head_has_a_length_and_no_body(directory: Path) -> None:
     async with serving(greet, directory) as service, await service.connect() as client:
         await client.send(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n" + GET)
