@@ -12,7 +12,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +122,10 @@ def test_it_listens_on_its_socket_and_nowhere_else(home: Path) -> None:
 
 
 def sockets_of(daemon: Daemon) -> set[str]:
-    links = [os.readlink(each) for each in Path(f"/proc/{daemon.process.pid}/fd").iterdir()]  # noqa: PTH115 - no path
+    links = []
+    for each in Path(f"/proc/{daemon.process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it has been closed: directories are made all the time
+            links.append(os.readlink(each))  # noqa: PTH115 - no path
     return {link.removeprefix("socket:[").removesuffix("]") for link in links if link.startswith("socket:")}
 
 
