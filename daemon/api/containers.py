@@ -47,7 +47,7 @@ async def create(call: Call) -> Response:
         request = await decoded(content, lambda document: decode_create(document, call.version))
         if request is None:
             raise InvalidParameter("config cannot be empty in order to create a container")
-        call.bodies.keep(content, call.version, request)
+        request = call.bodies.kept(content, call.version, request)
     created = await call.engine.create(with_idempotency(with_query(request, query), key))
     return json_response({"Id": created.id, "Warnings": list(created.warnings)}, 201)
 
@@ -55,7 +55,7 @@ async def create(call: Call) -> Response:
 def with_query(body: CreateRequest, query: Query) -> CreateRequest:
     """What is asked for with that body."""
     platform = query.text("platform") if body.api_version >= _PLATFORM_SINCE else ""
-    return evolve(body, name=query.text("name"), platform=platform, origin=body)
+    return evolve(body, name=query.text("name"), platform=platform)
 
 
 def decode_create(raw: Json, version: tuple[int, int]) -> CreateRequest | None:
@@ -101,11 +101,13 @@ async def list_containers(call: Call) -> Response:
     filters = query.filters(LIST_FILTERS)
     limit = query.integer("limit")
     services = call.engine.services
-    present = summaries = await services.registrar.ask(Registrar.list)
+    present = None
+    if names := whole_names(filters.get("name", ())):
+        summaries = await services.registrar.ask(Registrar.named, names)  # one of 100,000: not each of them is asked
+    else:
+        present = summaries = await services.registrar.ask(Registrar.list)
     if not (query.flag("all") or limit > 0 or filters.get("status")):
         summaries = ()  # without `all` the list is of running containers
-    elif names := whole_names(filters.get("name", ())):
-        summaries = await services.registrar.ask(Registrar.named, names)  # one of 100,000: not each of them is asked
     chosen = await matching(summaries, filters, services)
     chosen.sort(key=lambda summary: summary.created_ns, reverse=True)
     if limit > 0:
@@ -119,7 +121,8 @@ async def list_containers(call: Call) -> Response:
     if query.flag("size"):
         return json_response(await _views_with_sizes(call, chosen, called))
     views = [call.listed.view(summary, called[summary.id], call.version) async for summary in in_slices(chosen)]
-    call.listed.forget_others(present)
+    if present is not None:
+        call.listed.forget_others(present)
     return json_response(views)
 
 

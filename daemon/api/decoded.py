@@ -1,7 +1,7 @@
 """Bodies of creates that have been decoded already: who creates many containers sends the same few again and again.
 
-What comes of a body depends on nothing but its bytes and the version of the API, and is frozen. That it is the very same record
-each time lets the pipeline know it again, too (`create/draft`).
+What comes of a body depends on nothing but its bytes and the version of the API, and is frozen. That its origin is the very same
+record each time lets the pipeline know it again, too (`create/draft`).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from daemon.create.request import CreateRequest
+from daemon.evolve import evolve
 
 BODIES_MAX = 128
 BODY_BYTES_MAX = 16 << 10
@@ -30,9 +31,11 @@ class DecodedBodies:
             self._requests.move_to_end(key)
         return request
 
-    def keep(self, body: bytes, version: tuple[int, int], request: CreateRequest) -> None:
+    def kept(self, body: bytes, version: tuple[int, int], request: CreateRequest) -> CreateRequest:
+        """What was decoded, as its own origin if it may come from here again."""
         if len(body) > BODY_BYTES_MAX:
-            return
-        self._requests[body, version] = request
+            return request
+        self._requests[body, version] = kept = evolve(request, origin=request)
         if len(self._requests) > BODIES_MAX:
             self._requests.popitem(last=False)
+        return kept

@@ -31,7 +31,8 @@ class CreateRequest:
     bad_sources: Mapping[str, str] = attrs.field(factory=dict)
     """The sources of binds that cannot be used, and what is wrong with each: looked up before the request is judged."""
     origin: CreateRequest | None = attrs.field(default=None, eq=False, repr=False)
-    """What this one is, apart from its name, its platform and its key: one object for all that were asked for with one body."""
+    """What this one is, apart from its name, its platform and its key: one object for all that were asked for with one body.
+    None if it will not be asked for again, as far as anybody knows."""
 
 
 @attrs.frozen(kw_only=True)

@@ -121,9 +121,8 @@ class Allocator:
 
     async def __aenter__(self) -> Self:
         self._names = NameIndex(await self._database.ask(Database.container_names))
-        for summary in await self._registrar.ask(
-            Registrar.list
-        ):  # which has links at hand; what it lacks is told here, too
+        # The registrar has the links at hand; what it lacks is told here, too.
+        for summary in await self._registrar.ask(Registrar.list):
             if summary.links:
                 self._names.reserve_links(summary.id, summary.name, summary.links)
         return self

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 import anyio
 import attrs
 
+from daemon.api.authorization import Shown
 from daemon.api.routes import Router
 from daemon.http.message import Request
 from tests.actors.linearizability import UNKNOWN
@@ -59,21 +60,6 @@ class Answered:
     status: int
     body: Any
     """Any: JSON."""
-
-
-class Whole:
-    """A body that has arrived."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    async def receive(self) -> bytes:
-        content, self._content = self._content, b""
-        return content
-
-    async def read(self, bytes_max: int) -> bytes:
-        assert len(self._content) <= bytes_max
-        return await self.receive()
 
 
 class Clients:
@@ -161,7 +147,7 @@ class Clients:
             path=path,
             query=urlencode(query),
             headers={"content-type": "application/json", **headers} if content else headers,
-            body=Whole(content),
+            body=Shown(content),
             has_body=bool(content),
         )
         try:

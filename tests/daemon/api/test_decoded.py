@@ -14,8 +14,10 @@ def request(image: str) -> CreateRequest:
 
 
 def test_a_body_that_was_kept_is_the_same_record_again() -> None:
-    bodies, kept = DecodedBodies(), request("a")
-    bodies.keep(b"a", V1_50, kept)
+    bodies, first = DecodedBodies(), request("a")
+    kept = bodies.kept(b"a", V1_50, first)
+    assert kept == first
+    assert kept.origin is not None
     assert bodies.get(b"a", V1_50) is kept
     assert bodies.get(b"b", V1_50) is None
     assert bodies.get(b"a", V1_41) is None
@@ -24,9 +26,9 @@ def test_a_body_that_was_kept_is_the_same_record_again() -> None:
 def test_the_latest_are_kept_and_those_that_are_asked_for() -> None:
     bodies = DecodedBodies()
     for number in range(BODIES_MAX):
-        bodies.keep(b"%d" % number, V1_50, request(str(number)))
+        bodies.kept(b"%d" % number, V1_50, request(str(number)))
     assert bodies.get(b"0", V1_50) is not None
-    bodies.keep(b"more", V1_50, request("more"))
+    bodies.kept(b"more", V1_50, request("more"))
     assert bodies.get(b"0", V1_50) is not None
     assert bodies.get(b"1", V1_50) is None
 
@@ -34,6 +36,9 @@ def test_the_latest_are_kept_and_those_that_are_asked_for() -> None:
 def test_a_large_body_is_not_kept() -> None:
     bodies = DecodedBodies()
     for size in (BODY_BYTES_MAX, BODY_BYTES_MAX + 1):
-        bodies.keep(b"x" * size, V1_50, request("large"))
+        kept = bodies.kept(b"x" * size, V1_50, request("large"))
+        assert (kept.origin is not None) == (size == BODY_BYTES_MAX), (
+            "or drafts of large ones would be kept in its place"
+        )
     assert bodies.get(b"x" * BODY_BYTES_MAX, V1_50) is not None
     assert bodies.get(b"x" * (BODY_BYTES_MAX + 1), V1_50) is None

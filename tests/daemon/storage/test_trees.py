@@ -227,11 +227,11 @@ def test_a_volume_for_a_directory_that_the_image_does_not_have_stays_empty(root:
 def test_a_volume_is_filled_with_what_the_container_has_already_made_there(root: Path, layers: Layers) -> None:
     write(layers[0], "data/file")
     containers = containers_at(root)
-    containers.create(ID, layers, "/data/work/dir")
+    containers.create(ID, layers, "/data/some/dir")
     trees = VolumeTrees(root)
     trees.create("v")
     trees.fill("v", (containers.upper(ID), *layers), "/data", complaint="")
-    assert shape(trees.data("v")) == {"file": 0o644, "work": 0o755, "work/dir": 0o755}
+    assert shape(trees.data("v")) == {"file": 0o644, "some": 0o755, "some/dir": 0o755}
 
 
 def test_a_volume_in_the_place_of_a_file_is_refused_and_stays_empty(root: Path, layers: Layers) -> None:
