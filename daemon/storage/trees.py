@@ -170,6 +170,16 @@ class VolumeTrees(TreeStore):
                 remove_tree(Path(aside))
                 raise
 
+    def is_to_fill(self, name: str, layers: tuple[Path, ...], source: str, *, complaint: str) -> bool:
+        """Whether `fill` would give it anything. Raises as that."""
+        with disk("look into the volume"):
+            if any(self.data(name).iterdir()):
+                return False
+            found = Rootfs(layers).lookup(source)
+            if found is not None and found.kind is not NodeKind.DIRECTORY:
+                raise InvalidParameter(complaint)
+            return found is not None
+
     def fill(self, name: str, layers: tuple[Path, ...], source: str, *, complaint: str) -> None:
         """Give the volume, if it is empty, what `layers` (top first) have at `source`: all of it, durably, or nothing.
 
@@ -177,16 +187,10 @@ class VolumeTrees(TreeStore):
             InvalidParameter: a file is there; with the text `complaint`.
             System: the disk failed.
         """
+        if not self.is_to_fill(name, layers, source, complaint=complaint):
+            return
         with disk("fill the volume"):
-            data = self.data(name)
-            if any(data.iterdir()):
-                return
-            rootfs = Rootfs(layers)
-            found = rootfs.lookup(source)
-            if found is None:
-                return
-            if found.kind is not NodeKind.DIRECTORY:
-                raise InvalidParameter(complaint)
+            data, rootfs = self.data(name), Rootfs(layers)
             aside = Path(self._aside(secrets.token_hex(8)))
             try:
                 os.mkdir(aside, 0o700)

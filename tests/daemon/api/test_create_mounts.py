@@ -247,6 +247,16 @@ async def test_a_volume_of_the_configuration_is_not_put_over_a_file(tmp_path: Pa
         assert await state_of(client.engine) == before
 
 
+async def test_a_volume_that_was_there_gets_nothing_from_a_create_that_is_refused(tmp_path: Path) -> None:
+    async with client_at(tmp_path) as client:
+        await client.call("POST", "/volumes/create", {"Name": "vol"})
+        before = await state_of(client.engine)
+        volumes = {"Volumes": {"/bin/sh": {}}, "HostConfig": {"Binds": ["vol:/full"]}}
+        status, _ = await client.fails("POST", "/containers/create", {"Image": "busybox", "Cmd": ["true"], **volumes})
+        assert status == 400
+        assert await state_of(client.engine) == before
+
+
 async def test_a_mount_of_memory_and_a_volume_may_have_one_place(tmp_path: Path) -> None:
     async with client_at(tmp_path) as client:
         status, _ = await create(client, Mounts=[volume("vol", "/a")], Tmpfs={"/a": ""})
