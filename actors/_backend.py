@@ -12,7 +12,7 @@ import functools
 import sys
 import threading
 from asyncio import Future
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Any, Protocol
@@ -68,6 +68,8 @@ class Backend(Protocol):
     """Of the thread that the loop runs in."""
     now: Callable[[], float]
     """`anyio.current_time`, without the way there."""
+    checkpoint: Callable[[], Awaitable[None]]
+    """`anyio.lowlevel.checkpoint`, likewise."""
     slot: Callable[[], Slot]
     scope: Callable[[], Scope]
     current_task: Callable[[], object]
@@ -90,6 +92,7 @@ class AsyncioBackend:
         self._loop = asyncio.get_running_loop()
         self.thread_id = threading.get_ident()
         self.now = self._loop.time
+        self.checkpoint: Callable[[], Awaitable[None]] = functools.partial(asyncio.sleep, 0)
         # What `loop.create_future` returns on asyncio and uvloop, without the way through Python.
         self.slot: Callable[[], Slot] = functools.partial(Future, loop=self._loop)
         self.scope: Callable[[], Scope] = anyio.CancelScope

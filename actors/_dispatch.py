@@ -7,7 +7,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 import anyio
-import anyio.lowlevel
 
 from actors._cell import CURRENT, Cell
 from actors._deferred import Deferred
@@ -68,9 +67,9 @@ async def _handle_all(cell: Cell[object], actor: object, message: Message | None
         except BaseException as error:
             cell.fail(message, error)
             raise
-        cell.handled += 1
-        if cell.handled % MESSAGES_PER_TURN_MAX == 0:
-            await anyio.lowlevel.checkpoint()
+        handled = cell.handled = cell.handled + 1
+        if not handled % MESSAGES_PER_TURN_MAX:
+            await cell.parent.backend.checkpoint()
         message = None if cell.has_news else take()
 
 

@@ -30,9 +30,6 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Hashable, Mapping
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, cast
 
-import anyio
-import anyio.lowlevel
-
 from actors._cell import Cell
 from actors._deferred import Deferred
 from actors._dispatch import MESSAGES_PER_TURN_MAX, defer
@@ -59,7 +56,7 @@ class Inbox(Inside, Generic[T]):
         """
         cell = self._cell
         if cell.handled % MESSAGES_PER_TURN_MAX == 0:  # with none in hand, which a cancellation would lose
-            await anyio.lowlevel.checkpoint()
+            await cell.parent.backend.checkpoint()
         message = await cell.next_message()
         if message is None:
             raise StopActor

@@ -65,6 +65,10 @@ Message = tuple[str, tuple[object, ...], Mapping[str, object], Receipt | None]
 object would take as long as to queue the message and to take it out again."""
 
 
+NOTHING: deque[Message] = deque()
+"""What is in every mailbox that has nothing: nobody appends to this one."""
+
+
 @attrs.frozen
 class MailboxStatistics:
     queued: int
@@ -110,8 +114,8 @@ class Mailbox:
         self._capacity = capacity
         self._overflow = overflow
         self._on_dropped = on_dropped
-        self._queue: deque[Message] | tuple[()] = ()
-        """No deque while the reader waits: one is large, and most mailboxes are idle."""
+        self._queue = NOTHING
+        """No deque of its own while the reader waits: one is large, and most mailboxes are idle."""
         self._dead = 0
         self._free = capacity
         """Room left; none while somebody waits for it, and none when this is closed."""
@@ -139,7 +143,7 @@ class Mailbox:
                 return False
         self._free -= 1
         queue = self._queue
-        if isinstance(queue, tuple):
+        if queue is NOTHING:
             queue = self._queue = deque()
         queue.append(message)
         reader = self._reader
@@ -215,7 +219,7 @@ class Mailbox:
         self.refuse_new()
         left = [message for message in self._queue if _is_live(message)]
         left += self._waiting or ()
-        self._queue, self._waiting, self._dead, self._sample = (), None, 0, None
+        self._queue, self._waiting, self._dead, self._sample = NOTHING, None, 0, None
         for message in left:
             self._drop(message, ActorStopped(self.name))
 
@@ -249,7 +253,7 @@ class Mailbox:
         """Fire `slot` once there may be something to take, or someone calls `wake`; until `detach`."""
         self._reader = slot
         if not self._queue:
-            self._queue = ()
+            self._queue = NOTHING
 
     def detach(self, slot: Slot) -> None:
         if self._reader is slot:

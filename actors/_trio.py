@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -44,6 +44,7 @@ class TrioBackend:
         self._token = trio.lowlevel.current_trio_token()
         self.thread_id = threading.get_ident()
         self.now = trio.current_time
+        self.checkpoint: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
         self.slot: Callable[[], Slot] = _TrioSlot
         self.scope: Callable[[], Scope] = trio.CancelScope
         self.current_task: Callable[[], object] = trio.lowlevel.current_task
