@@ -10,7 +10,7 @@ import anyio
 
 from daemon.errors import Cancelled, DaemonError
 from daemon.http.connection import CONTINUE, Connection, Data, End, Event, Head, TooLarge, TooSlow
-from daemon.http.limits import Limits
+from daemon.http.limits import Limits, share_of
 from daemon.http.message import Peer, Request
 from daemon.http.sockets import receive, send
 
@@ -23,6 +23,8 @@ class Exchange:
         self._client = client
         self._connection = connection
         self._limits = limits
+        self._share = share_of(peer.fileno())
+        """Of the time limits of what it sends."""
         self._head: Head | None = None
         self._head_deadline: float | None = None
         """When the head must be here that has begun to come and was then waited for."""
@@ -114,9 +116,9 @@ class Exchange:
             return await receive(self._peer)
         now = anyio.current_time()
         if not self.is_complete:
-            deadline = min(now + self._limits.read_timeout_s, self._body_deadline)
+            deadline = min(now + self._limits.read_timeout_s * self._share, self._body_deadline)
         elif self._head_deadline is None:
-            deadline = self._head_deadline = now + self._limits.head_timeout_s
+            deadline = self._head_deadline = now + self._limits.head_timeout_s * self._share
         else:
             deadline = self._head_deadline
         with anyio.CancelScope(deadline=deadline):

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import attrs
 
+SPREAD = 0.1
+"""The part of a time limit by which connections differ. Many that were opened together and then stall would else all have to be
+answered in one turn of the event loop, and everybody's requests would wait for that."""
+
+_SHARES = 256
+
 
 @attrs.frozen(kw_only=True)
 class Limits:
@@ -19,3 +25,8 @@ class Limits:
     read_timeout_s: float
     body_timeout_s: float
     write_timeout_s: float
+
+
+def share_of(descriptor: int) -> float:
+    """How much of its time limits a connection has: between 1 - SPREAD and all. Neighbours have different shares."""
+    return 1 - SPREAD * (descriptor % _SHARES) / _SHARES
