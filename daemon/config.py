@@ -54,7 +54,7 @@ class Config:
     headers_max: int = 200
     head_timeout_s: float = 10.0
     """From the first byte of a head to its last: clients send it in one go. A connection that is idle between requests has no
-    limit, as in Docker, until its place is needed."""
+    limit, as in Docker, until its place is needed. Of this and the next, some have up to a tenth less (`limits.SPREAD`)."""
     read_timeout_s: float = 30.0
     """Between two reads of a body. In all an image may take as long as it takes."""
     body_timeout_s: float = 60.0
