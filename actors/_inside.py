@@ -44,8 +44,8 @@ class Inside:
         self._cell.helpers.start(partial(function, *args), name=f"{self.name}: helper")
 
     def cancel_timer(self, key: Hashable) -> bool:
-        """Whether there was one."""
-        return self._cell.timers.cancel(key)
+        """Whether there was one, of this incarnation."""
+        return self._cell.is_running(self._incarnation) and self._cell.timers.cancel(key)
 
     def _set_timer(
         self,
@@ -56,7 +56,7 @@ class Inside:
         is_repeated: bool = False,
         is_fixed_rate: bool = False,
     ) -> None:
-        key = key or message[0]
+        key = message[0] if key is None else key
         if wait_s < 0 or (is_repeated and wait_s == 0):
             raise ValueError(f"timer {key!r} of {self.name!r} cannot wait {wait_s:g} s")
         self._check_is_running()

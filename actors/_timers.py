@@ -15,6 +15,9 @@ import attrs
 
 from actors._mailbox import Message
 
+STALE_MAX = 64
+"""Stale entries that may lie in the heap beside one for each timer: who sets a far one anew all the time must not grow it."""
+
 
 @attrs.define
 class _Timer:
@@ -42,6 +45,8 @@ class Timers:
     ) -> None:
         """In place of one with that key."""
         self._timers[key] = _Timer(self._push(due_at, key), message, period_s, is_fixed_rate)
+        if len(self._heap) > 2 * len(self._timers) + STALE_MAX:
+            self._heap = sorted(filter(self._counts, self._heap))
 
     def cancel(self, key: Hashable) -> bool:
         """Whether there was one."""
@@ -51,12 +56,14 @@ class Timers:
     def next_due_at(self) -> float:
         """Infinity if there is none."""
         while self._heap:
-            due_at, number, key = self._heap[0]
-            timer = self._timers.get(key)
-            if timer is not None and timer.number == number:
-                return due_at
+            if self._counts(self._heap[0]):
+                return self._heap[0][0]
             heapq.heappop(self._heap)
         return math.inf
+
+    def _counts(self, entry: tuple[float, int, Hashable]) -> bool:
+        timer = self._timers.get(entry[2])
+        return timer is not None and timer.number == entry[1]
 
     def take_due(self, now: float) -> Message | None:
         """The message of the timer that has been due for longest. A repeating one is set anew."""

@@ -14,7 +14,7 @@ from trio.testing import MockClock
 
 from actors import ActorContext, ActorCrashed, Supervisor
 from actors._mailbox import Message
-from actors._timers import Timers, next_beat
+from actors._timers import STALE_MAX, Timers, next_beat
 
 
 def tell(name: str) -> Message:
@@ -53,6 +53,15 @@ def test_a_cancelled_timer_never_ticks() -> None:
     assert timers.cancel("a")
     assert not timers.cancel("a")
     assert timers.take_due(5.0) is None
+
+
+def test_a_timer_that_is_set_anew_all_the_time_does_not_grow_the_heap() -> None:
+    timers = Timers()
+    timers.set("other", tell("other"), due_at=5.0)
+    for number in range(10_000):
+        timers.set("a", tell("tick"), due_at=1000.0 + number)
+    assert len(timers._heap) <= 2 * 2 + STALE_MAX
+    assert (timers.take_due(5.0), timers.next_due_at) == (tell("other"), 10_999.0)
 
 
 @pytest.mark.parametrize(
@@ -200,6 +209,50 @@ async def test_a_timer_neither_waits_behind_the_queue_nor_starves_it(ticks: list
         await ref.ask(Clock.wait)
         await ref.cancel()
     assert len(ticks) == 20
+
+
+class Keyed:
+    """Counts the ticks of timers whose keys are numbers."""
+
+    def __init__(self, ticks: list[str], contexts: list[ActorContext[Keyed]]) -> None:
+        self.ticks = ticks
+        contexts.append(ActorContext.of(self))
+        for key in (0, 1, 0):
+            contexts[-1].after(1.0, Keyed.tick, f"{len(contexts)}: {key}", key=key)
+
+    async def tick(self, name: str) -> None:
+        self.ticks.append(name)
+
+    async def crash(self) -> None:
+        raise ValueError("keyed")
+
+
+@pytest.mark.anyio
+@virtual_time
+async def test_any_key_is_a_key() -> None:
+    ticks, contexts = list[str](), list[ActorContext[Keyed]]()
+    async with Supervisor() as supervisor:
+        ref = await supervisor.start(lambda: Keyed(ticks, contexts), name="keyed")
+        assert contexts[0].cancel_timer(0)
+        assert not contexts[0].cancel_timer(0)
+        await anyio.sleep(2.0)
+        await ref.cancel()
+    assert ticks == ["1: 1"]
+
+
+@pytest.mark.anyio
+@virtual_time
+async def test_a_timer_is_not_cancelled_by_an_earlier_incarnation() -> None:
+    ticks, contexts = list[str](), list[ActorContext[Keyed]]()
+    async with Supervisor() as supervisor:
+        ref = await supervisor.start(lambda: Keyed(ticks, contexts), name="keyed")
+        with pytest.raises(ActorCrashed):
+            await ref.ask(Keyed.crash)
+        await anyio.sleep(0.5)
+        assert not contexts[0].cancel_timer(1)
+        await anyio.sleep(2.0)
+        await ref.cancel()
+    assert sorted(ticks) == ["2: 0", "2: 1"]
 
 
 @pytest.mark.anyio
