@@ -287,6 +287,8 @@ def decode(data: bytes, name: str = "document") -> Document:
         raise HarnessError(f"{name} is not a result of boatyard-load: {error}") from error
     if (read.runs[0] if isinstance(read, Sweep | Knee) and read.runs else read).version != VERSION:
         raise HarnessError(f"{name} has version {read.version} of the format, this is version {VERSION}")
+    if isinstance(read, Sweep | Knee) and not read.runs:
+        raise HarnessError(f"{name} has no runs in it")
     return read
 
 

@@ -80,7 +80,7 @@ class Journal:
 def _read(path: Path) -> Entry | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Entry)
-    except (OSError, msgspec.DecodeError):  # gone meanwhile, or not ours
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):  # gone meanwhile, or not ours
         return None
 
 

@@ -12,6 +12,7 @@ import httptools
 
 HEAD_BYTES_MAX = 64 * 1024  # a Docker engine's head is 200 to 400 bytes
 RESPONSE_BYTES_MAX = 512 * 1024 * 1024  # a list of some 500,000 containers
+LENGTH_DIGITS_MAX = 18  # of a length that the plain kind has; what is longer is for the parser to refuse
 
 _VERSION = b"HTTP/1.1 "
 _LENGTH = b"\r\ncontent-length:"
@@ -164,7 +165,7 @@ def _framing(head: bytes) -> tuple[int, int] | None:
         return None
     start += len(_LENGTH)
     length = head[start : head.index(b"\r", start)].strip()
-    if not length.isdigit() or not head[9:12].isdigit():
+    if not length.isdigit() or len(length) > LENGTH_DIGITS_MAX or not head[9:12].isdigit():
         return None
     status = int(head[9:12])
     return (status, int(length)) if status >= 200 else None

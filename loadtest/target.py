@@ -116,7 +116,7 @@ def load_image(host: str | None = None, reference: str = REFERENCE) -> bool:
     for line in loaded.body.splitlines():
         try:
             error = msgspec.json.decode(line, type=_Progress).error
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             continue
         if error:
             raise TargetRefused(f"image {reference!r} could not be loaded: {error}")
@@ -260,7 +260,7 @@ def _all_listed(client: Client, target: str) -> tuple[Listed, ...]:
         raise TargetRefused(f"containers could not be listed: {response.status} {refusal_text(response.body)}")
     try:
         return msgspec.json.decode(response.body, type=tuple[Listed, ...])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TargetRefused(f"containers could not be listed: {error}") from error
 
 

@@ -42,6 +42,7 @@ def test_a_run_reads_back_as_it_was_written(docker: FakeDocker) -> None:
         (b"[]", "is not a result of boatyard-load"),
         (b'{"kind": "walk"}', "is not a result of boatyard-load"),
         (b'{"kind": "run", "version": 2}', "missing required field"),
+        (b'{"kind": "sweep", "version": 2, "command": [], "runs": [], "fit": null}', "has no runs in it"),
         (b'{"kind": "sweep", "version": 1, "command": [], "runs": [], "fit": null}', "has version 1 of the format"),
     ],
 )

@@ -84,6 +84,7 @@ def test_one_reader_reads_one_response_after_another() -> None:
         (b"SSH-2.0-OpenSSH_9.6\r\n", "SSH-2.0"),
         (b"HTTP/1.1 2x1 Created\r\nContent-Length: 0\r\n\r\n", "status"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "Content-Length"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: %b\r\n\r\n" % (b"9" * 5000), "Content-Length"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n[]", "Content-Length"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", "chunk"),
         (PLAIN + b"more", "4 bytes too many"),

@@ -102,6 +102,20 @@ def test_what_cannot_be_named_cannot_be_cleaned(docker: FakeDocker) -> None:
         clean('"]}', docker.host)
 
 
+def test_a_list_that_is_no_text_is_told(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b'[{"Id":"\xff"}]'
+    reply = Reply(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+    monkeypatch.setattr(docker, "_answer_setup", lambda request: reply)
+    with pytest.raises(TargetRefused, match="containers could not be listed"):
+        clean("a", docker.host)
+
+
+def test_progress_of_a_load_that_is_no_text_is_passed_over(docker: FakeDocker) -> None:
+    body = b'{"error": "\xff\xfe"}\n'
+    docker.load_reply = Reply(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+    assert load_image(docker.host) is True
+
+
 def test_a_version_is_what_the_target_calls_itself(docker: FakeDocker) -> None:
     assert server_version(docker.host) == "1.2.3 (API 1.51)"
 
