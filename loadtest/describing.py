@@ -174,7 +174,8 @@ def _removal(result: Result) -> doc.Removal | None:
 
 
 def _made(result: Result) -> list[doc.Made]:
-    acks = [ack for ack in result.created if ack.id not in result.removed]
+    left_out = result.removed | result.in_doubt
+    acks = [ack for ack in result.created if ack.id not in left_out]
     return [doc.Made(ack.id, result.renamed.get(ack.id, ack.name)) for ack in acks]
 
 

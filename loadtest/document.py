@@ -152,7 +152,8 @@ class Removal(msgspec.Struct, frozen=True):
 
 
 class Made(msgspec.Struct, frozen=True, array_like=True):
-    """A container that was acknowledged and that no request was to remove: what `verify` looks for."""
+    """A container that was acknowledged, that was not removed, and whose renames and removals were answered: what `verify` looks
+    for."""
 
     id: str
     name: str

@@ -7,6 +7,7 @@ operation comes next is drawn from a seeded generator; what becomes of it decide
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from itertools import accumulate
 from random import Random
@@ -29,6 +30,7 @@ OK: dict[Operation, int] = {
 
 _ID_PREFIX = b'{"Id":"'  # how Docker's answer to a create begins
 _ID_AT = slice(7, 71)  # its 64 hexadecimal digits
+_ID = re.compile(rb"[0-9a-f]{64}")  # nothing else is put into a request
 
 
 class Requests:
@@ -47,6 +49,7 @@ class Requests:
         self.renamed: dict[str, str] = {}
         """Names by id, of the containers that were renamed."""
         self.removed: set[str] = set()
+        self._in_doubt: set[str] = set()
         filters = quote(json.dumps({"label": [f"{RUN_LABEL}={scenario.run_id}"]}, separators=(",", ":")))
         self._list = request_bytes("GET", f"/containers/json?all=1&filters={filters}")
 
@@ -72,32 +75,43 @@ class Requests:
                 self.renamed[container.decode()] = f"{self._name_prefix}r{number}"
             elif operation is Operation.REMOVE:
                 self.removed.add(container.decode())
-        if operation is Operation.RENAME:
+        if operation in (Operation.INSPECT, Operation.RENAME):
             self._containers.append(container)
         return operation
 
     def failed(self, number: int) -> Operation:
-        """It got no answer: whether it was carried out is unknown, so nothing more is done to its container."""
-        return self._under_way.pop(number, (Operation.CREATE, b""))[0]
+        """It got no answer: whether it was carried out is unknown, so nothing more is done to what it may have changed."""
+        operation, container = self._under_way.pop(number, (Operation.CREATE, b""))
+        if operation is Operation.INSPECT:
+            self._containers.append(container)
+        elif operation in _CHANGES:
+            self._in_doubt.add(container.decode())
+        return operation
+
+    def in_doubt(self) -> frozenset[str]:
+        """Ids of the containers that a request which got no answer may have renamed or removed."""
+        unanswered = {container.decode() for operation, container in self._under_way.values() if operation in _CHANGES}
+        return frozenset(self._in_doubt | unanswered)
 
     def _add_container(self, body: bytes) -> None:
         """A body that has no id in it is for `outcome.judge` to tell."""
         container = body[_ID_AT] if body.startswith(_ID_PREFIX) else _other_id(body)
-        if len(container) == _ID_AT.stop - _ID_AT.start:
+        if _ID.fullmatch(container):
             self._containers.append(container)
 
     def _make_other(self, number: int, operation: Operation) -> bytes:
         if operation is Operation.LIST:
             self._under_way[number] = (operation, b"")
             return self._list
+        # Nobody else has it meanwhile: a server may answer what is sent first last, and find removed what was to be inspected.
         at = self._rng.randrange(len(self._containers))
-        container = self._containers[at]
+        container, self._containers[at] = self._containers[at], self._containers[-1]
+        self._containers.pop()
         self._under_way[number] = (operation, container)
-        if operation is not Operation.INSPECT:  # nobody else may change it meanwhile
-            self._containers[at] = self._containers[-1]
-            self._containers.pop()
         return _MAKE[operation](container.decode(), f"{self._name_prefix}r{number}")
 
+
+_CHANGES = frozenset({Operation.RENAME, Operation.REMOVE})
 
 _MAKE: dict[Operation, Callable[[str, str], bytes]] = {
     Operation.INSPECT: lambda container, _: request_bytes("GET", f"/containers/{container}/json"),
@@ -112,7 +126,7 @@ class _Created(msgspec.Struct):
 
 def _other_id(body: bytes) -> bytes:
     try:
-        return msgspec.json.decode(body, type=_Created).id.encode()
+        return msgspec.json.decode(body, type=_Created).id.encode("ascii", "replace")
     except (msgspec.DecodeError, UnicodeDecodeError):
         return b""
 

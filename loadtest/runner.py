@@ -55,6 +55,8 @@ class Result:
     """The last name by id, of the containers that the mix has renamed."""
     removed: frozenset[str] = frozenset()
     """Ids of those that it has removed."""
+    in_doubt: frozenset[str] = frozenset()
+    """Ids of those that it may have renamed or removed: nothing was heard of it."""
     samples: Samples = attrs.field(repr=False)
     """Of all requests, the warm-up's included."""
     conditions: Conditions | None = None
@@ -184,6 +186,7 @@ class Load:
             warmup_count=work.sent if work.warmup_count is None else work.warmup_count,
             renamed=MappingProxyType(dict(work.requests.renamed)),
             removed=frozenset(work.requests.removed),
+            in_doubt=work.requests.in_doubt(),
             abandoned=work.sent - answers.total() - failed,
             unsent=work.unsent,
             samples=samples,

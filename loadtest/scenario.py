@@ -142,7 +142,7 @@ class Scenario:
     """Requests that are meant to start within this time are sent and checked, but not measured."""
     mix: Mapping[Operation, int] = attrs.field(default=ONLY_CREATES, converter=_mix)
     """Weights of the operations; also as text: `create=80,inspect=15,remove=5`. What needs a container creates one where there is
-    none."""
+    none, or each that there is has a request under way."""
     seed: int = 0
     """Of the gaps of a Poisson process and of the draws of a mix."""
     names: Names = attrs.field(default=Names(), converter=_names)

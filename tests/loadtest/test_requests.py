@@ -57,7 +57,37 @@ def test_an_answer_in_another_order_of_fields_is_read_too() -> None:
     assert first_line(requests.make(1)) == f"GET /containers/{9:064x}/json HTTP/1.1"
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b'{"Id":5}', b'{"Id":"short"}'])
+def test_a_container_that_is_inspected_is_not_removed_meanwhile() -> None:
+    requests = Requests(Scenario(run_id="r", mix="create=1,inspect=1000000"))
+    requests.make(0)
+    requests.answered(0, Response(201, b'{"Id":"%064x"}' % 1, True))
+    assert first_line(requests.make(1)).startswith("GET")
+    assert first_line(requests.make(2)).startswith("POST /containers/create")
+    requests.answered(1, Response(200, b"{}", True))
+    assert first_line(requests.make(3)).startswith("GET")
+    assert requests.failed(3) is Operation.INSPECT
+    assert first_line(requests.make(4)).startswith("GET")
+
+
+@pytest.mark.parametrize("operation", ["rename", "remove"])
+@pytest.mark.parametrize("is_given_up", [True, False])
+def test_a_change_that_gets_no_answer_leaves_its_container_in_doubt(operation: str, is_given_up: bool) -> None:
+    requests = Requests(Scenario(run_id="r", mix=f"create=1,{operation}=1000000"))
+    requests.make(0)
+    requests.answered(0, Response(201, b'{"Id":"%064x"}' % 1, True))
+    requests.make(1)
+    if is_given_up:
+        requests.failed(1)
+    assert requests.in_doubt() == {f"{1:064x}"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"{", b'{"Id":5}', b'{"Id":"short"}', b'{"Id":"%b"}' % (b"\xff" * 64), b'{"Id":"%b"}' % (b"\r\n" * 32)),
+        *(b'{"Id":"' + "\u00e4".encode() * 64 + b'"}', b'{"Warnings":[],"Id":"' + b"\\ud800" * 64 + b'"}'),
+    ],
+)
 def test_a_container_whose_id_cannot_be_read_is_left_alone(body: bytes) -> None:
     requests = Requests(Scenario(run_id="r", mix="create=1,inspect=1000000"))
     requests.make(0)

@@ -102,6 +102,17 @@ def test_the_last_name_counts_and_what_was_removed_is_not_missed(docker: FakeDoc
     assert verified(docker, kept).is_passed
 
 
+def test_a_removal_that_got_no_answer_leaves_nothing_to_miss(docker: FakeDocker) -> None:
+    def swallow(number: int, request: Request) -> Reply:
+        docker.containers.pop(request.path.removeprefix("/containers/"), None)
+        return Reply(b"", closes=True)
+
+    docker.script_delete = swallow
+    kept = describe_run(run(Scenario(host=docker.host, run_id="r", count=40, mix="create=2,remove=1", keep=True)))
+    assert {group.kind for group in kept.errors} == {"eof_before_response"}
+    assert verified(docker, kept).is_passed
+
+
 def test_a_run_that_was_cleaned_up_cannot_be_verified(docker: FakeDocker) -> None:
     cleaned = describe_run(run(Scenario(host=docker.host, run_id="r", count=5)))
     with pytest.raises(HarnessError, match="run r was cleaned up"):
