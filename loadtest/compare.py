@@ -83,6 +83,8 @@ class Comparing:
 
     def _block(self, side: str) -> Result:
         load = self._load = Load(attrs.evolve(self._scenarios[side], run_id=new_run_id()))
+        if self._is_stopped:  # by a signal, between two blocks: nothing is sent
+            load.stop()
         result, cleanup = load.carry_out()
         if cleanup.failures:
             raise HarnessError(f"{side}: {cleanup.failures[0].text}, and what one block leaves would slow the next")

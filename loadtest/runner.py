@@ -132,7 +132,9 @@ class Load:
             reference = ensure_image(scenario.host)
             if reference != scenario.reference:
                 self._scenario = scenario = attrs.evolve(scenario, image=reference)
-                self._work = Work(scenario)
+                before, self._work = self._work, Work(scenario)
+                if before.is_stopped:  # by a signal, meanwhile
+                    self._work.stop()
         self._target = describe(scenario.host, scenario.reference)
         self._journal.begin(scenario)
 

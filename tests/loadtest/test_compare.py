@@ -83,6 +83,21 @@ def test_a_comparison_stops_after_the_block_that_is_under_way(docker: FakeDocker
     assert docker.containers == {}
 
 
+def test_a_comparison_that_is_stopped_while_it_warms_up_sends_nothing_more(
+    docker: FakeDocker, other: FakeDocker
+) -> None:
+    comparing = Comparing(*(Scenario(host=fake.host, count=40, concurrency=1) for fake in (docker, other)), rounds=5)
+
+    def stop(number: int, request: Request) -> None:
+        if number == 3:
+            comparing.stop()
+
+    docker.script = stop
+    found = comparing.run(lambda number, total, side, result: None)
+    assert (found.a, found.b, found.is_interrupted) == ((), (), True)
+    assert (len(docker.creates) < 40, other.creates, docker.containers) == (True, [], {})
+
+
 def test_what_cannot_be_removed_ends_the_comparison(docker: FakeDocker, other: FakeDocker) -> None:
     other.script_delete = lambda number, request: http(500, {"message": "busy"})
     comparing = Comparing(*(Scenario(host=fake.host, count=4) for fake in (docker, other)), rounds=1)
