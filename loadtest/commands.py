@@ -43,8 +43,6 @@ EXIT_VERIFICATION_FAILED = 5
 EXIT_OBJECTIVE_BROKEN = 99  # k6's number
 EXIT_INTERRUPTED = 130
 
-SETTLE_S = 0.5  # for creates that the target was still at when a run was killed: the slowest takes a few tenths
-
 _PROGRAM = "boatyard-load"
 LEAVES_TO_CLEAN = f"leaves what there is to `{_PROGRAM} clean`"
 
@@ -214,11 +212,11 @@ def clean_command(arguments: argparse.Namespace) -> int:
     if arguments.run is not None or arguments.all:
         entry = journal.find(arguments.run) if arguments.run is not None else None
         host = arguments.host or (entry.host if entry is not None else default_host())
-        return _clean(journal, [(arguments.run, host)])
+        return _clean(journal, [(arguments.run, host)], is_settled=entry is None)
     unfinished = [(entry.run_id, arguments.host or entry.host) for entry in journal.unfinished()]
     if not unfinished:
         print("no run was left unfinished")
-    return _clean(journal, unfinished, settle_s=SETTLE_S)
+    return _clean(journal, unfinished, is_settled=False)
 
 
 def report_command(arguments: argparse.Namespace) -> int:
@@ -334,11 +332,11 @@ def _exit_code(run: doc.Run) -> int:
     return EXIT_OK
 
 
-def _clean(journal: Journal, runs: Iterable[tuple[str | None, str]], *, settle_s: float = 0.0) -> int:
+def _clean(journal: Journal, runs: Iterable[tuple[str | None, str]], *, is_settled: bool) -> int:
     code = EXIT_OK
     for run_id, host in runs:
         try:
-            cleanup = clean(run_id, host, settle_s=settle_s)
+            cleanup = clean(run_id, host, is_settled=is_settled)
         except TargetUnreachable as error:
             print(f"{_PROGRAM}: {error}", file=sys.stderr)
             code = EXIT_UNREACHABLE

@@ -41,6 +41,10 @@ class ErrorKind(enum.Enum):
     MISSING_409 = "missing_409"
 
 
+NEVER_SENT = frozenset({ErrorKind.CONNECT_REFUSED, ErrorKind.CONNECT_TIMEOUT})
+"""After any other kind that is no answer the request may have been carried out, or be so yet."""
+
+
 @attrs.frozen
 class Failure:
     """One request that went wrong. `number` is its place in the order of sending."""

@@ -19,6 +19,7 @@ import attrs
 from loadtest.arrivals import constant, measured_part, poisson
 from loadtest.client import Client
 from loadtest.conditions import Conditions, Meter
+from loadtest.errors import NEVER_SENT, ErrorKind
 from loadtest.journal import Journal
 from loadtest.outcome import Ack, ErrorGroup, judge
 from loadtest.pinning import pinned
@@ -199,9 +200,15 @@ class Load:
         )
 
     def clean_up(self) -> Cleanup:
-        """Removes all that the run created. Raises nothing of the target's: see the failures."""
-        cleanup = clean_up(self._scenario, [ack.id for ack in self.result().created])
-        if not cleanup.failures:
+        """Removes all that the run created. Raises nothing of the target's: see the failures.
+
+        The run stays in the journal if something could not be removed, or may be created yet.
+        """
+        result = self.result()
+        given_up = {failure.kind for failure in self._work.failures} - NEVER_SENT
+        is_settled = not given_up and not result.abandoned
+        cleanup = clean_up(self._scenario, [ack.id for ack in result.created], is_settled=is_settled)
+        if not cleanup.failures and ErrorKind.TIMEOUT not in given_up:
             self._journal.finish(self._scenario.run_id)
         return cleanup
 

@@ -24,7 +24,9 @@ from loadtest.scenario import RUN_LABEL, Scenario, check_run_id, default_host, s
 
 SETUP_TIMEOUT_S = 60.0  # for a list of very many containers, or an image unpacked on a busy disk
 REMOVERS = 16
-SWEEPS_MAX = 5  # a create that was given up may still be carried out while the clean-up runs
+SWEEPS_MAX = 5  # what cannot be removed at once, because it is being created, can in the next
+SETTLE_S = 0.5  # between two looks for what a target is still creating for a client that has gone: the slowest takes a few tenths
+LOOKS_MAX = 60  # a target that has not come to rest by then never will
 
 _T = TypeVar("_T")
 
@@ -92,6 +94,11 @@ class Target:
     image: str
     """The id of the image that the run creates from."""
 
+    @property
+    def driver_kind(self) -> str:
+        """One word for what Docker calls overlay2 or overlayfs, and Podman overlay."""
+        return "overlay" if self.driver in ("overlay2", "overlayfs") else self.driver
+
 
 @attrs.frozen
 class Cleanup:
@@ -154,20 +161,15 @@ def describe(host: str, reference: str) -> Target:
     )
 
 
-def clean(run_id: str | None, host: str | None = None, *, settle_s: float = 0.0) -> Cleanup:
+def clean(run_id: str | None, host: str | None = None, *, is_settled: bool = True) -> Cleanup:
     """Removes what a run left behind, found by its label; None: what all runs did.
 
-    `settle_s`: looks once more after that time, for creates that were still under way when their client was killed.
+    `is_settled`: False where creates may still be under way, because their client was killed.
 
     Raises `TargetUnreachable`, `TargetRefused`, `BadScenario`.
     """
     client = _client(host)
-    cleanup = _sweep(client, run_id)
-    if settle_s and not cleanup.failures:
-        select.select((), (), (), settle_s)  # the target does not tell what it is still working on
-        late = _sweep(client, run_id)
-        cleanup = Cleanup(cleanup.removed + late.removed, late.failures)
-    return cleanup
+    return _sweep(client, run_id) if is_settled else _sweep_until_settled(client, run_id)
 
 
 def listed(run_id: str | None, host: str | None = None) -> tuple[Ack, ...]:
@@ -178,12 +180,15 @@ def listed(run_id: str | None, host: str | None = None) -> tuple[Ack, ...]:
     return _listed(_client(host), run_id)
 
 
-def clean_up(scenario: Scenario, ids: Sequence[str]) -> Cleanup:
-    """Removes the containers of a run by id, then by label those whose id was never told. Raises nothing of the target's."""
+def clean_up(scenario: Scenario, ids: Sequence[str], *, is_settled: bool) -> Cleanup:
+    """Removes the containers of a run by id, then by label those whose id was never told. Raises nothing of the target's.
+
+    `is_settled`: False where creates may still be under way, because they were given up.
+    """
     client = Client(socket_path(scenario.host), concurrency=scenario.concurrency, timeout_s=scenario.timeout_s)
     by_id = _remove(client, ids)
     try:
-        by_label = _sweep(_client(scenario.host), scenario.run_id)
+        by_label = clean(scenario.run_id, scenario.host, is_settled=is_settled)
     except (TargetUnreachable, TargetRefused) as error:
         by_label = Cleanup(0, (Failure(0, ErrorKind.CONNECT_REFUSED, str(error)),))
     if not by_label.failures:
@@ -245,6 +250,20 @@ def _sweep(client: Client, run_id: str | None) -> Cleanup:
         if not step.removed:
             break
     return Cleanup(removed, failures)
+
+
+def _sweep_until_settled(client: Client, run_id: str | None) -> Cleanup:
+    """Sweeps until a look finds nothing new."""
+    cleanup = _sweep(client, run_id)
+    for _ in range(LOOKS_MAX):
+        if cleanup.failures:
+            break
+        select.select((), (), (), SETTLE_S)  # the target does not tell what it is still working on
+        late = _sweep(client, run_id)
+        cleanup = Cleanup(cleanup.removed + late.removed, late.failures)
+        if not late.removed:
+            break
+    return cleanup
 
 
 def _listed(client: Client, run_id: str | None) -> tuple[Ack, ...]:

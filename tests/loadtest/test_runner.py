@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -182,3 +183,34 @@ def test_the_garbage_collector_is_off_during_the_load_and_on_again_after_it(dock
     run(scenario(docker))
     assert set(seen) == {False}
     assert gc.isenabled()
+
+
+def test_a_load_that_is_stopped_before_its_image_is_found_sends_nothing(docker: FakeDocker) -> None:
+    docker.images.add(f"docker.io/{REFERENCE}")  # as Podman names it, so that the run has to be planned anew
+    load = Load(scenario(docker))
+    load.stop()
+    load.prepare()
+    result = load.create()
+    assert (result.sent, result.is_interrupted, result.scenario.reference) == (0, True, f"docker.io/{REFERENCE}")
+    load.clean_up()
+
+
+def test_what_is_created_after_its_request_was_given_up_is_removed_and_the_run_stays_in_the_journal(
+    docker: FakeDocker, journal: Path
+) -> None:
+    is_cleaning = threading.Event()
+
+    def be_late(number: int, request: Request) -> None:
+        if number == 2:
+            is_cleaning.wait(30)
+
+    def note(number: int, request: Request) -> None:
+        is_cleaning.set()
+
+    docker.script, docker.script_delete = be_late, note
+    result = run(scenario(docker, timeout_s=0.5))
+    assert [group.label for group in result.errors] == ["timeout"]
+    assert result.cleanup is not None
+    assert (result.cleanup.removed, docker.containers) == (24, {})
+    # Whether there is another to come nobody knows.
+    assert [path.name for path in journal.glob("*.json")] == ["r.json"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from loadtest.errors import BadScenario, TargetRefused, TargetUnreachable
@@ -114,6 +115,19 @@ def test_progress_of_a_load_that_is_no_text_is_passed_over(docker: FakeDocker) -
     body = b'{"error": "\xff\xfe"}\n'
     docker.load_reply = Reply(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
     assert load_image(docker.host) is True
+
+
+def test_a_target_that_is_not_settled_is_looked_at_until_nothing_new_is_there(docker: FakeDocker) -> None:
+    create(docker, "a", 2)
+    others = list(docker.containers.values())
+
+    def go_on(number: int, request: Request) -> None:
+        if number in (1, 2):  # the second of those that are there, and then the one that this makes appear
+            docker.containers[f"{number:064x}"] = attrs.evolve(others[0], id=f"{number:064x}", name=f"late-{number}")
+
+    docker.script_delete = go_on
+    assert clean("a", docker.host, is_settled=False).removed == 4
+    assert docker.containers == {}
 
 
 def test_a_version_is_what_the_target_calls_itself(docker: FakeDocker) -> None:
