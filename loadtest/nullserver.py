@@ -7,6 +7,7 @@ create is answered with an id that nobody had before, whatever it asks for; ever
 from __future__ import annotations
 
 import json
+import resource
 import select
 import socket
 import sys
@@ -75,6 +76,10 @@ def answer(request: bytes, ids: Iterator[int]) -> bytes:
 
 
 def main() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (hard, hard)
+    )  # a descriptor for each client; the soft limit is often 1,024
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(sys.argv[1])
         listener.listen(BACKLOG)

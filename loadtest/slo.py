@@ -13,6 +13,7 @@ from fractions import Fraction
 import attrs
 
 from loadtest.errors import BadScenario
+from loadtest.scenario import COUNT_MAX
 from loadtest.statistics import Statistics, samples_needed
 from loadtest.units import nanoseconds_text, rate_text
 
@@ -65,7 +66,12 @@ class Slo:
         if match["of"] and metric in _UNITS:
             raise BadScenario(f"objective {text!r}: {metric} is not a time")
         value = float(match["value"]) * _NS.get(unit, 1.0)
-        return cls(text.strip(), metric, match["of"] or "response", match["operator"], value, unit)
+        slo = cls(text.strip(), metric, match["of"] or "response", match["operator"], value, unit)
+        if slo.samples_needed > COUNT_MAX:
+            raise BadScenario(
+                f"objective {text!r} needs {slo.samples_needed:,} samples, and no run has more than {COUNT_MAX:,}"
+            )
+        return slo
 
     @property
     def samples_needed(self) -> int:

@@ -10,6 +10,8 @@ import socket
 from time import perf_counter_ns
 from typing import Protocol
 
+from loadtest.errors import HarnessError
+
 READABLE = select.EPOLLIN
 WRITABLE = select.EPOLLOUT
 CLOSED = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
@@ -107,9 +109,12 @@ class _Timer:
 
 
 def allow_connections(count: int) -> None:
-    """Lets this process open so many, as far as its hard limit goes: the soft one is often 1,024."""
+    """Lets this process open so many: the soft limit is often 1,024. Raises `HarnessError` where the hard one is lower, too."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = count + OTHER_FILES
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise HarnessError(
+            f"{count:,} connections need {wanted:,} open files, and this process may have {hard:,} (ulimit -Hn)"
+        )
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -57,6 +57,7 @@ def test_an_objective_says_how_many_samples_it_needs() -> None:
     ("text", "why"),
     [
         ("", "is not like"),
+        ("p99.99999<1s", "needs 100,000,000 samples, and no run has more than 10,000,000"),
         ("p99", "is not like"),
         ("p99=50ms", "is not like"),
         ("p100<1s", "is not like"),

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import resource
 import socket
 from pathlib import Path
 
-from loadtest.system import READABLE, Kernel
+import pytest
+
+from loadtest.errors import HarnessError
+from loadtest.scenario import Scenario
+from loadtest.selftest import quick_ceiling
+from loadtest.system import READABLE, Kernel, allow_connections
 
 
 def test_a_wait_lasts_until_its_time_has_come_and_no_longer_the_second_time() -> None:
@@ -30,3 +36,20 @@ def test_a_wait_ends_when_something_comes(socket_file: Path) -> None:
             assert (wire.fileno(), READABLE) in kernel.wait(kernel.now_ns() + 60_000_000_000)
             assert wire.recv(9) == b"x"
     kernel.close()
+
+
+def test_more_connections_than_this_process_may_have_are_refused_before_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (512, 1024))
+    with pytest.raises(HarnessError, match="2,000 connections need 2,064 open files, and this process may have 1,024"):
+        allow_connections(2000)
+
+
+def test_the_null_server_has_room_for_every_client_whatever_the_soft_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        assert quick_ceiling(Scenario(host="unix:///s", concurrency=400)).requests_per_s > 100
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
