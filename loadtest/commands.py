@@ -10,7 +10,6 @@ from random import Random
 
 import attrs
 import msgspec
-from rich.console import Console
 
 from loadtest import document as doc
 from loadtest.caveats import keeps_up
@@ -22,7 +21,7 @@ from loadtest.html import html_text
 from loadtest.journal import Journal
 from loadtest.knee import Knee, search
 from loadtest.progress import progress_shown
-from loadtest.report import print_cleanup, print_run, server_text
+from loadtest.report import Terminal, print_cleanup, print_run, server_text
 from loadtest.report_many import print_comparison, print_knee, print_sweep, print_verification
 from loadtest.runner import Load, Result
 from loadtest.scenario import Scenario, default_host
@@ -56,41 +55,42 @@ def run_command(arguments: argparse.Namespace) -> int:
         names=arguments.names,
         keep=arguments.keep,
     )
-    console = Console()
+    console = Terminal()
     load = Load(scenario)
     with stopped_by_sigint(load.stop, f"leaves run {scenario.run_id} as it is") as notice:
-        load.prepare()
         ceiling = quick_ceiling(scenario)
-        is_kept = scenario.keep
+        load.prepare()
+        is_broken_off = False
         try:
             with progress_shown(load.recorder, notice) as show:
                 result = load.create(show)
         except KeyboardInterrupt:
-            result, is_kept = load.result(), True
+            result, is_broken_off = load.result(), True
         except BaseException:
             load.clean_up()
             raise
         described = describe_run(result, ceiling=ceiling, slos=arguments.slo, command=_command(arguments))
         try:
             print_run(described, console)
-        finally:  # whoever reads may have gone: `boatyard-load run | head`
-            if not is_kept or scenario.keep:
+        finally:
+            if scenario.keep or not is_broken_off:
                 result = _finish(load, result)
                 described = _with_cleanup(described, result)
-        print_cleanup(described, console)
-        _write_outputs(arguments, described)
-        _write_samples(arguments, result)
+            try:
+                print_cleanup(described, console)
+            finally:
+                _write_outputs(arguments, described)
+                _write_samples(arguments, result)
     return _exit_code(described)
 
 
 def sweep_command(arguments: argparse.Namespace) -> int:
     scenarios = [_scenario(arguments, concurrency=concurrency) for concurrency in arguments.concurrency]
-    console = Console()
-    ceiling = quick_ceiling(scenarios[-1])
+    console = Terminal()
     runs: list[doc.Run] = []
     series = _Series(arguments)
     for scenario in scenarios:
-        described = series.measure(scenario, ceiling=ceiling)
+        described = series.measure(scenario)
         if described is None:
             break
         runs.append(described)
@@ -109,7 +109,7 @@ def sweep_command(arguments: argparse.Namespace) -> int:
 
 
 def knee_command(arguments: argparse.Namespace) -> int:
-    console = Console()
+    console = Terminal()
     series = _Series(arguments)
     tries = search(arguments.start, max_per_s=arguments.to)
     runs: list[doc.Run] = []
@@ -163,7 +163,7 @@ def compare_command(arguments: argparse.Namespace) -> int:
     )
     if arguments.rounds < 1:
         raise BadScenario("a comparison needs at least one round")
-    console = Console()
+    console = Terminal()
     ceiling = quick_ceiling(a)
     comparing = Comparing(a, b, rounds=arguments.rounds)
     series = _Series(arguments)
@@ -203,7 +203,7 @@ def verify_command(arguments: argparse.Namespace) -> int:
     host = arguments.host or document.server.host
     listed = listed_after_restart(host, arguments.restart_cmd, timeout_s=arguments.wait)
     verification = verify(document, listed)
-    print_verification(document, verification, Console())
+    print_verification(document, verification, Terminal())
     return EXIT_OK if verification.is_passed else EXIT_VERIFICATION_FAILED
 
 
@@ -221,7 +221,7 @@ def clean_command(arguments: argparse.Namespace) -> int:
 
 def report_command(arguments: argparse.Namespace) -> int:
     documents = [_read(file) for file in arguments.files]
-    arguments.output.write_text(html_text(documents))
+    _write(arguments.output, [html_text(documents)])
     return EXIT_OK
 
 
@@ -263,10 +263,13 @@ class _Series:
     def __init__(self, arguments: argparse.Namespace) -> None:
         self._command = _command(arguments)
 
-    def measure(self, scenario: Scenario, *, ceiling: Ceiling, slos: Iterable[Slo] = ()) -> doc.Run | None:
-        """None when it was interrupted once; it has been cleaned up then, too."""
+    def measure(
+        self, scenario: Scenario, *, ceiling: Ceiling | None = None, slos: Iterable[Slo] = ()
+    ) -> doc.Run | None:
+        """None when it was interrupted once; it has been cleaned up then, too. `ceiling`: one that is known already."""
         load = Load(scenario)
         with stopped_by_sigint(load.stop, LEAVES_TO_CLEAN):
+            ceiling = ceiling or quick_ceiling(scenario)
             result, cleanup = load.carry_out()
             if cleanup.failures:
                 raise TargetRefused(f"run {scenario.run_id} could not be cleaned up: {cleanup.failures[0].text}")
@@ -353,18 +356,25 @@ def _clean(journal: Journal, runs: Iterable[tuple[str | None, str]], *, is_settl
 
 def _write_outputs(arguments: argparse.Namespace, document: doc.Document) -> None:
     if arguments.json is not None:
-        arguments.json.write_bytes(doc.encode(document))
+        _write(arguments.json, [doc.encode(document).decode()])
     if arguments.html is not None:
-        arguments.html.write_text(html_text([document]))
+        _write(arguments.html, [html_text([document])])
 
 
 def _write_samples(arguments: argparse.Namespace, result: Result) -> None:
     if arguments.csv is not None:
-        with arguments.csv.open("w") as file:
-            file.writelines(csv_text(result))
+        _write(arguments.csv, csv_text(result))
     if arguments.hgrm is not None:
-        with arguments.hgrm.open("w") as file:
-            file.writelines(hgrm_text(result.statistics().response_time))
+        _write(arguments.hgrm, hgrm_text(result.statistics().response_time))
+
+
+def _write(path: Path, parts: Iterable[str]) -> None:
+    """In UTF-8, whatever the locale: the page says so. Raises `HarnessError`."""
+    try:
+        with path.open("w", encoding="utf-8") as file:
+            file.writelines(parts)
+    except OSError as error:  # which names no file when it comes from a write
+        raise HarnessError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _read(file: Path) -> doc.Document:

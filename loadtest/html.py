@@ -24,7 +24,7 @@ from loadtest.report_many import comparison_text, fit_text, knee_text, quotient_
 from loadtest.statistics import PERCENTILES
 from loadtest.units import bytes_text, duration_text, nanoseconds_text, rate_text
 
-_PAGE = Template(Path(__file__).with_name("page.html").read_text())
+_PAGE = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
 
 
 def html_text(documents: Sequence[doc.Document]) -> str:

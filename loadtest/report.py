@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 
 from rich.console import Console
@@ -17,6 +19,17 @@ from loadtest.units import bytes_text, duration_text, nanoseconds_text, rate_tex
 
 TABLE_WIDTH_MAX = 200  # far more than any has
 _LABEL_WIDTH = 13
+
+
+class Terminal(Console):
+    """Standard output. When whoever reads it has gone (`boatyard-load run | head`) nothing more is shown, and that is all."""
+
+    def on_broken_pipe(self) -> None:
+        """In place of rich's, which exits: there are files to be written, and containers to be removed."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # what is still in a buffer is written at the end
+        os.close(nowhere)
 
 
 def print_run(run: Run, console: Console) -> None:

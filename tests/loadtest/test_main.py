@@ -237,11 +237,36 @@ def test_a_second_ctrl_c_skips_the_clean_up_and_says_how_to_do_it(docker: FakeDo
     assert "Traceback" not in errors
 
 
-def test_a_reader_that_goes_away_does_not_keep_the_containers(docker: FakeDocker) -> None:
-    command = [sys.executable, "-m", "loadtest", "run", "-H", docker.host, "-n", "100"]
+def test_a_reader_that_goes_away_misses_the_rest_and_that_is_all(docker: FakeDocker, tmp_path: Path) -> None:
+    file = tmp_path / "result.json"
+    command = [sys.executable, "-m", "loadtest", "run", "-H", docker.host, "-n", "100", "--json", str(file)]
     with subprocess.Popen(command, cwd=SOURCES, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         process.stdout.close()
-        assert process.wait(30) == 1
+        assert process.wait(30) == 0
+        assert process.stderr.read() == b""
     assert len(docker.creates) == 100
     assert docker.containers == {}
+    assert json.loads(file.read_text())["cleanup"] == {"removed": 100, "failures": []}
+
+
+@pytest.mark.parametrize("flag", ["--json", "--html", "--csv", "--hgrm"])
+def test_a_file_that_cannot_be_written_is_named_and_the_containers_are_removed(
+    docker: FakeDocker, flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "-H", docker.host, "-n", "5", flag, "/dev/full"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == "boatyard-load: /dev/full cannot be written: No space left on device\n"
+    assert "5 containers removed" in captured.out
+    assert docker.containers == {}
+
+
+def test_a_terminal_that_is_full_keeps_neither_the_containers_nor_the_files(docker: FakeDocker, tmp_path: Path) -> None:
+    file = tmp_path / "result.json"
+    command = [sys.executable, "-m", "loadtest", "run", "-H", docker.host, "-n", "5", "--json", str(file)]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, cwd=SOURCES, stdout=full, stderr=subprocess.PIPE, timeout=30, check=False)
+    assert (done.returncode, docker.containers) == (1, {})
+    assert b"No space left on device" in done.stderr
+    assert json.loads(file.read_text())["cleanup"] == {"removed": 5, "failures": []}
