@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from loadtest.arguments import parser
 from loadtest.commands import COMMANDS, EXIT_HARNESS_ERROR, EXIT_INTERRUPTED, EXIT_UNREACHABLE, EXIT_USAGE
 from loadtest.errors import BadScenario, HarnessError, TargetUnreachable
+from loadtest.units import visible
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _complain(error: Exception, code: int) -> int:
-    print(f"boatyard-load: {error}", file=sys.stderr)
+    print(f"boatyard-load: {visible(str(error))}", file=sys.stderr)
     return code
 
 

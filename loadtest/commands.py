@@ -30,7 +30,7 @@ from loadtest.slo import Slo
 from loadtest.stopping import stopped_by_sigint
 from loadtest.sweep import fit
 from loadtest.target import clean
-from loadtest.units import nanoseconds_text, rate_text
+from loadtest.units import nanoseconds_text, rate_text, visible
 from loadtest.verify import listed_after_restart, verify
 
 EXIT_OK = 0
@@ -70,6 +70,7 @@ def run_command(arguments: argparse.Namespace) -> int:
             load.clean_up()
             raise
         described = describe_run(result, ceiling=ceiling, slos=arguments.slo, command=_command(arguments))
+        # Each of these whatever becomes of those before it: it may be the disk that is full, or the terminal that has gone.
         try:
             print_run(described, console)
         finally:
@@ -347,7 +348,7 @@ def _clean(journal: Journal, runs: Iterable[tuple[str | None, str]], *, is_settl
         of = f" of run {run_id}" if run_id is not None else ""
         print(f"{cleanup.removed:,} containers{of} removed")
         for failure in cleanup.failures:
-            print(f"{_PROGRAM}: not removed: {failure.text}", file=sys.stderr)
+            print(f"{_PROGRAM}: not removed: {visible(failure.text)}", file=sys.stderr)
             code = EXIT_UNEXPECTED_ERRORS
         if run_id is not None and not cleanup.failures:
             journal.finish(run_id)

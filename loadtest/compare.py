@@ -141,7 +141,7 @@ def fairness(compared: Compared) -> tuple[doc.Condition, ...]:
             before[0] == before[1] if all(before) else None,
         ),
         doc.Condition("data on the same kind of file system", _alike(a.target, b.target, "file_system")),
-        doc.Condition("the same kind of storage driver", _alike(a.target, b.target, "driver")),
+        doc.Condition("the same kind of storage driver", _alike(a.target, b.target, "driver_kind")),
         doc.Condition(f"in the order {ORDER}, on fresh connections, both warm", True),
         doc.Condition("no errors", not any(result.error_count for result in (*compared.a, *compared.b))),
     )

@@ -156,6 +156,7 @@ def _client(result: Result, ceiling: Ceiling | None, requests_per_s: float) -> d
         floor_p50_ns=ceiling.floor_p50_ns if ceiling is not None else None,
         pinning=conditions.pinning if conditions is not None else "",
         is_limited=is_client_limited(requests_per_s, ceiling, conditions),
+        ceiling_share=requests_per_s / ceiling.requests_per_s if ceiling is not None else None,
     )
 
 

@@ -138,6 +138,8 @@ class Client(msgspec.Struct, frozen=True):
     pinning: str
     is_limited: bool
     """What was measured may be the client."""
+    ceiling_share: float | None = None
+    """Of its ceiling it did so much, in requests of all kinds."""
 
 
 class Objective(msgspec.Struct, frozen=True):

@@ -19,10 +19,10 @@ from loadtest.plots import (
     sweep_curve,
     times_by_step,
 )
-from loadtest.report import plan_text, server_text
+from loadtest.report import client_text, plan_text, server_text
 from loadtest.report_many import comparison_text, fit_text, knee_text, quotient_cells, why_broken
 from loadtest.statistics import PERCENTILES
-from loadtest.units import bytes_text, duration_text, nanoseconds_text, rate_text
+from loadtest.units import bytes_text, duration_text, nanoseconds_text, rate_text, share_text
 
 _PAGE = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
 
@@ -66,7 +66,7 @@ def _run(run: doc.Run) -> str:
         "<h3>Times</h3>",
         _table(("", *PERCENTILES, "max", "samples"), _time_rows(run)),
         _errors(run),
-        _details([run], run.command),
+        _details(run, [("", run)], run.command),
     )
 
 
@@ -77,13 +77,14 @@ def _sweep(sweep: doc.Sweep) -> str:
     return _join(
         _head(headline, server_text(best), fit_text(sweep.fit)),
         _figures([sweep_curve(sweep), times_by_step(sweep.runs, "clients")]),
-        _table(("clients", "creates/s", "p50", "p90", "p99", "max", "errors"), rows),
-        _details(sweep.runs, sweep.command),
+        _table(("clients", "creates/s", "of ceiling", "p50", "p90", "p99", "max", "errors"), rows),
+        _details(sweep.runs[0], [(f"at {best.plan.concurrency:,}", best)], sweep.command),
     )
 
 
 def _knee(knee: doc.Knee) -> str:
     first = knee.runs[0]
+    shown = next((run for run in knee.runs if run.plan.rate_per_s == knee.knee_per_s), first)
     rows = [
         (rate_text(run.plan.rate_per_s or 0), *_step_cells(run), "kept" if kept else why_broken(run))
         for run, kept in zip(knee.runs, knee.kept, strict=True)
@@ -92,8 +93,12 @@ def _knee(knee: doc.Knee) -> str:
     return _join(
         _head(knee_text(knee), server_text(first), f"objectives: {objectives}; open model"),
         _figures([knee_curve(knee), times_by_step(knee.runs, "offered rate")]),
-        _table(("offered", "achieved", "p50", "p90", "p99", "max", "errors", "objectives"), rows, is_worded=True),
-        _details(knee.runs, knee.command),
+        _table(
+            ("offered", "achieved", "of ceiling", "p50", "p90", "p99", "max", "errors", "objectives"),
+            rows,
+            is_worded=True,
+        ),
+        _details(first, [(f"at {rate_text(shown.plan.rate_per_s or 0)}", shown)], knee.command),
     )
 
 
@@ -114,7 +119,7 @@ def _comparison(comparison: doc.Comparison) -> str:
         f"<h3>Fair, if all of this holds</h3><ul class='conditions'>{conditions}</ul>",
         _errors(a),
         _errors(b),
-        _details([a, b], comparison.command),
+        _details(a, [("A", a), ("B", b)], comparison.command),
     )
 
 
@@ -134,9 +139,8 @@ def _run_cards(run: doc.Run) -> Iterator[tuple[str, str, str]]:
     if run.plan.rate_per_s is not None:
         yield "offered", rate_text(run.plan.rate_per_s), f"{counts.late:,} late, {counts.unsent:,} never sent"
     if run.client.ceiling_per_s:
-        share = run.creates_per_s / run.client.ceiling_per_s
-        shown = f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
-        yield "of this client's ceiling", shown, f"{rate_text(run.client.ceiling_per_s)} against a null server"
+        ceiling = f"{rate_text(run.client.ceiling_per_s)} against a null server"
+        yield "of this client's ceiling", share_text(run.client.ceiling_share), ceiling
 
 
 def _cards(cards: Iterable[tuple[str, str, str]]) -> str:
@@ -183,7 +187,8 @@ def _step_cells(run: doc.Run) -> tuple[str, ...]:
     times = run.response_time
     values = [*(times.percentiles_ns[name] for name in ("p50", "p90", "p99")), times.max_ns]
     mark = " (client-limited)" if run.client.is_limited else ""
-    return f"{rate_text(run.creates_per_s)}{mark}", *map(nanoseconds_text, values), f"{run.counts.errors:,}"
+    share = share_text(run.client.ceiling_share)
+    return f"{rate_text(run.creates_per_s)}{mark}", share, *map(nanoseconds_text, values), f"{run.counts.errors:,}"
 
 
 def _errors(run: doc.Run) -> str:
@@ -193,9 +198,8 @@ def _errors(run: doc.Run) -> str:
     return "<h3>Errors</h3>" + _table(("kind", "count", "first"), rows, is_worded=True)
 
 
-def _details(runs: Sequence[doc.Run], command: Sequence[str]) -> str:
-    """How it was measured, for whoever wants to do it again."""
-    first = runs[0]
+def _details(first: doc.Run, shown: Sequence[tuple[str, doc.Run]], command: Sequence[str]) -> str:
+    """How it was measured, for whoever wants to do it again: on which machine, and of each of `shown` what it cost."""
     machine = first.environment
     load = ", ".join(f"{value:.2f}" for value in machine.load_average)
     rows = [
@@ -203,14 +207,12 @@ def _details(runs: Sequence[doc.Run], command: Sequence[str]) -> str:
         ("started", first.started_at),
         ("machine", f"{machine.cpu_model}, {machine.cpus_usable} of {machine.cpu_count} CPUs, {machine.kernel}"),
         ("load average", load),
-        ("client", f"{machine.python}, {first.client.cpu_us_per_request:.1f} us CPU per request"),
     ]
-    for name, run in zip("AB" if len(runs) == 2 else "", runs, strict=False):
-        rows.append((f"server {name}", _server(run)))
-    if len(runs) == 1:
-        rows.append(("server", _server(first)))
-    if first.cpu_pressure is not None:
-        rows.append(("CPU pressure", f"somebody waited in {first.cpu_pressure:.0%} of the time"))
+    for label, run in shown:
+        rows.append((f"client {label}", f"{machine.python}, {client_text(run.client)}"))
+        rows.append((f"server {label}", _server(run)))
+        if run.cpu_pressure is not None:
+            rows.append((f"CPU pressure {label}", f"somebody waited in {run.cpu_pressure:.0%} of the time"))
     body = "".join(f"<tr><th>{escape(label)}</th><td>{escape(value)}</td></tr>" for label, value in rows)
     return f"<h3>How it was measured</h3><div class='wide'><table class='facts'>{body}</table></div>"
 

@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from loadtest.document import Client, Plan, Run, Times
-from loadtest.outcome import CONFLICT
+from loadtest.errors import ErrorKind
 from loadtest.scenario import Operation
 from loadtest.statistics import PERCENTILES
-from loadtest.units import bytes_text, duration_text, nanoseconds_text, rate_text
+from loadtest.units import bytes_text, duration_text, nanoseconds_text, rate_text, share_text, visible
 
 TABLE_WIDTH_MAX = 200  # far more than any has
 _LABEL_WIDTH = 13
@@ -41,7 +41,7 @@ def print_run(run: Run, console: Console) -> None:
     console.print()
     _print_row(console, "statuses", _statuses(run))
     _print_errors(run, console)
-    _print_row(console, "client", _client(run.client))
+    _print_row(console, "client", client_text(run.client))
     if run.server_use is not None:
         _print_row(console, "server", _server(run))
     if run.cpu_pressure is not None:
@@ -61,8 +61,12 @@ def print_cleanup(run: Run, console: Console) -> None:
         return
     _print_row(console, "clean-up", f"{run.cleanup.removed:,} containers removed")
     if run.cleanup.failures:
-        _print_row(console, "", Text(f"{len(run.cleanup.failures):,} failed: {run.cleanup.failures[0]}", "red"))
+        _print_row(
+            console, "", Text(f"{len(run.cleanup.failures):,} failed: {visible(run.cleanup.failures[0])}", "red")
+        )
         _print_row(console, "", f"to try again: {later}")
+    elif any(group.kind == ErrorKind.TIMEOUT.value for group in run.errors):
+        _print_row(console, "", f"what timed out may yet be created; to look again: {later}")
 
 
 def print_table(table: Table, console: Console) -> None:
@@ -87,7 +91,25 @@ def server_text(run: Run) -> str:
     server = run.server
     storage = " on ".join(filter(None, (server.driver, server.file_system)))
     process = "" if server.version.startswith(server.process) else server.process
-    return ", ".join(filter(None, (f"{process} {server.version}".strip(), storage)))
+    return visible(", ".join(filter(None, (f"{process} {server.version}".strip(), storage))))
+
+
+def _errors_of(run: Run, status: str) -> int:
+    return sum(group.count for group in run.errors if group.kind in (f"http_{status}", f"unexpected_{status}"))
+
+
+def client_text(client: Client) -> str:
+    """What the harness cost, and what it could have done."""
+    text = f"{client.cpu_us_per_request:.1f} us CPU per request, {client.use.core_share:.0%} of one core"
+    text += _waited(client.use.run_queue_s)
+    if client.loop_lag_ns:
+        text += f", at most {nanoseconds_text(client.loop_lag_ns)} late"
+    if client.ceiling_per_s is not None:
+        floor = nanoseconds_text(client.floor_p50_ns)
+        text += f"; its ceiling here is {rate_text(client.ceiling_per_s)}, its floor {floor} at p50"
+        if client.ceiling_share is not None:
+            text += f"; this is {share_text(client.ceiling_share)} of that ceiling"
+    return text
 
 
 def _print_head(run: Run, console: Console) -> None:
@@ -150,7 +172,7 @@ def _print_errors(run: Run, console: Console) -> None:
     for group in run.errors:
         _print_row(console, "errors", Text(f"{group.kind} x {group.count:,}", "red"))
         for sample in group.samples:
-            _print_row(console, "", Text(sample.strip(), "dim"))
+            _print_row(console, "", Text(visible(sample.strip()), "dim"))
 
 
 def _print_row(console: Console, label: str, value: str | Text) -> None:
@@ -159,20 +181,10 @@ def _print_row(console: Console, label: str, value: str | Text) -> None:
 
 def _statuses(run: Run) -> str:
     parts = [f"{status} x {count:,}" for status, count in run.counts.statuses.items()]
-    if run.plan.names.startswith("collide") and str(CONFLICT) in run.counts.statuses:
-        parts.append("(409 is what all clients but one for each name are to get)")
+    if run.plan.names.startswith("collide"):
+        refused = [status for status in ("409", "500") if run.counts.statuses.get(status, 0) > _errors_of(run, status)]
+        parts += [f"({' or '.join(refused)} is what all clients but one for each name are to get)"] if refused else []
     return "  ".join(parts) or "none"
-
-
-def _client(client: Client) -> str:
-    text = f"{client.cpu_us_per_request:.1f} us CPU per request, {client.use.core_share:.0%} of one core"
-    text += _waited(client.use.run_queue_s)
-    if client.loop_lag_ns:
-        text += f", at most {nanoseconds_text(client.loop_lag_ns)} late"
-    if client.ceiling_per_s is not None:
-        floor = nanoseconds_text(client.floor_p50_ns)
-        text += f"; its ceiling here is {rate_text(client.ceiling_per_s)}, its floor {floor} at p50"
-    return text
 
 
 def _server(run: Run) -> str:

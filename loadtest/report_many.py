@@ -11,9 +11,9 @@ from rich.text import Text
 
 from loadtest.compare import SIGNIFICANT_P
 from loadtest.document import Comparison, Condition, Knee, Quotient, Run, Sweep, Usl
-from loadtest.report import print_table
+from loadtest.report import client_text, print_table
 from loadtest.sweep import Fit
-from loadtest.units import nanoseconds_text, rate_text
+from loadtest.units import nanoseconds_text, rate_text, share_text, visible
 from loadtest.verify import SHOWN_MAX, Verification
 
 
@@ -59,6 +59,9 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     console.print("\n  Fair, if all of this holds:")
     for condition in comparison.conditions:
         console.print(Text.assemble("    ", _mark(condition), f" {condition.text}"), soft_wrap=True)
+    console.print()
+    for letter, run in (("A", comparison.a), ("B", comparison.b)):
+        console.print(Text(f"  client of {letter}: {client_text(run.client)}", "dim"), soft_wrap=True)
     _print_limits((comparison.a, comparison.b), console)
 
 
@@ -68,7 +71,7 @@ def print_verification(run: Run, verification: Verification, console: Console) -
     )
     console.print(Text(text, "bold green" if verification.is_passed else "bold red"))
     for finding in verification.findings[:SHOWN_MAX]:
-        console.print(Text.assemble(("  " + finding.kind, "red"), f"  {finding.text}"), soft_wrap=True)
+        console.print(Text.assemble(("  " + finding.kind, "red"), f"  {visible(finding.text)}"), soft_wrap=True)
     more = len(verification.findings) - SHOWN_MAX
     if more > 0:
         console.print(f"  and {more:,} more")
@@ -134,7 +137,7 @@ def comparison_text(comparison: Comparison) -> str:
 
 def _run_table(first: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in (first, "creates/s", "p50", "p90", "p99", "max", "errors"):
+    for title in (first, "creates/s", "of ceiling", "p50", "p90", "p99", "max", "errors"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column(
         "fitted" if first == "clients" else "", justify="right" if first == "clients" else "left", no_wrap=True
@@ -146,7 +149,8 @@ def _run_cells(run: Run) -> tuple[str, ...]:
     times = run.response_time
     percentiles = [nanoseconds_text(times.percentiles_ns[name]) for name in ("p50", "p90", "p99")]
     mark = "*" if run.client.is_limited else ""
-    return rate_text(run.creates_per_s) + mark, *percentiles, nanoseconds_text(times.max_ns), f"{run.counts.errors:,}"
+    rate, share = rate_text(run.creates_per_s) + mark, share_text(run.client.ceiling_share)
+    return rate, share, *percentiles, nanoseconds_text(times.max_ns), f"{run.counts.errors:,}"
 
 
 def _print_limits(runs: Sequence[Run], console: Console) -> None:

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from loadtest.errors import BadScenario
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _UNIT_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -55,6 +56,18 @@ def nanoseconds_text(value_ns: float | None) -> str:
 def rate_text(value_per_s: float) -> str:
     """`1,234/s`, `87.3/s`."""
     return f"{value_per_s:,.0f}/s" if value_per_s >= 100 else f"{value_per_s:#.3g}/s".replace("./", "/")
+
+
+def visible(text: str) -> str:
+    """What somebody else has written, fit for a terminal: control characters as their numbers, but for tabs and line feeds."""
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+def share_text(share: float | None) -> str:
+    """`42%`, `0.7%`; `-` for what could not be told."""
+    if share is None:
+        return "-"
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
 
 
 def bytes_text(value: int) -> str:

@@ -9,7 +9,7 @@ import attrs
 
 from loadtest.errors import ErrorKind, Failure
 from loadtest.loop import Times
-from loadtest.outcome import CONFLICT, CREATED
+from loadtest.outcome import CONFLICT, CREATED, is_conflict
 from loadtest.requests import OK, Requests
 from loadtest.response import Response
 from loadtest.scenario import COUNT_MAX, Operation, Scenario
@@ -85,7 +85,7 @@ class Work:
         if operation is Operation.CREATE or response.status >= 300:
             self.bodies[number] = response.body
         self._done += 1
-        if response.status not in self._is_fine:
+        if response.status not in self._is_fine and not self._is_conflict(response):
             self._errors += 1
 
     def failed(self, number: int, times: Times, kind: ErrorKind, text: str) -> None:
@@ -93,6 +93,9 @@ class Work:
         self.failures.append(Failure(number, kind, text))
         self._done += 1
         self._errors += 1
+
+    def _is_conflict(self, response: Response) -> bool:
+        return self._scenario.expects_conflicts and is_conflict(response.status, response.body)
 
     def abandoned(self, count: int) -> None:
         self.unsent += count

@@ -35,6 +35,8 @@ def test_a_sweep_runs_each_concurrency_and_fits_the_law(
     read = doc.decode(file.read_bytes())
     assert isinstance(read, doc.Sweep)
     assert [run.plan.concurrency for run in read.runs] == [1, 2, 4]
+    assert "of ceiling" in captured.out
+    assert len({run.client.ceiling_per_s for run in read.runs}) == 3  # each step has its own
     assert docker.containers == {}
 
 

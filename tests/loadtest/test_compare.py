@@ -110,6 +110,7 @@ def test_what_cannot_be_removed_ends_the_comparison(docker: FakeDocker, other: F
     [
         ({}, []),
         ({"image": "sha256:2"}, ["the same image (i)"]),
+        ({"driver": "overlay"}, []),  # which is what Podman calls it
         ({"driver": "vfs"}, ["the same kind of storage driver"]),
         ({"file_system": "xfs"}, ["data on the same kind of file system"]),
         ({"containers": 981}, ["as many containers there before each block (0 and 981)"]),
@@ -156,6 +157,8 @@ def test_the_command_compares_prints_the_conditions_and_writes_it_down(
     assert "times as many containers per second as B" in captured.out
     assert "Fair, if all of this holds" in captured.out
     assert "16 of 16  A" in captured.err
+    assert captured.out.count("its ceiling here is") == 2
+    assert page.read_text().count("its ceiling here is") == 2
     read = json.loads(file.read_text())
     assert (read["kind"], read["rounds"], len(read["quotients"][0]["a"])) == ("comparison", 4, 8)
     assert "<svg" in page.read_text()

@@ -125,6 +125,9 @@ def test_a_sweep_and_a_search_have_their_own_figures() -> None:
     assert page.count("<svg") == 4
     assert "contention 0.1, coherency 0.001" in text
     assert "112/s is the highest rate that was borne" in text
+    for label in ("client at ", "server at ", "server at 112/s"):  # of the best step, and of the knee
+        assert label in text
+    assert text.count("of ceiling") == 2
 
 
 def test_the_report_command_puts_several_results_on_one_page(docker: FakeDocker, tmp_path: Path) -> None:

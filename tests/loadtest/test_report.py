@@ -84,6 +84,25 @@ def test_markup_in_a_message_is_printed_as_it_is() -> None:
     assert "[red]bold[/red] [/x]" in printed(attrs.evolve(result(10), errors=group_failures(failures)))
 
 
+def test_a_message_cannot_steer_the_terminal() -> None:
+    failures = [Failure(0, ErrorKind.HTTP_STATUS, "\x1b[2J\x9b1mgone\tfor good", 500)]
+    text = printed(attrs.evolve(result(10), server="1\x07", errors=group_failures(failures)))
+    assert "\\x1b[2J\\x9b1mgone" in text
+    assert "1\\x07" in text
+    assert not {"\x1b", "\x9b", "\x07"} & set(text)
+
+
+def test_what_timed_out_may_yet_be_created() -> None:
+    failures = [Failure(0, ErrorKind.TIMEOUT, "no answer within 1 s")]
+    text = printed(attrs.evolve(result(10), errors=group_failures(failures), cleanup=Cleanup(9)))
+    assert "what timed out may yet be created; to look again: boatyard-load clean r -H unix:///s" in text
+
+
+def test_podmans_way_to_refuse_a_name_is_no_error() -> None:
+    text = printed(attrs.evolve(result(10, names="collide:2"), statuses={201: 5, 500: 5}))
+    assert "500 x 5  (500 is what all clients but one for each name are to get)" in text
+
+
 def test_conflicts_that_were_asked_for_are_said_to_be_right() -> None:
     text = printed(attrs.evolve(result(10, names="collide:2"), statuses={201: 5, 409: 5}))
     assert "409 x 5  (409 is what all clients but one for each name are to get)" in text
