@@ -20,6 +20,7 @@ from tests.loadtest.fake_docker import FakeDocker, http
 from tests.loadtest.virtual import VirtualSystem
 
 MS = 1_000_000
+SAMPLE = Path(__file__).parents[2] / "docs" / "loadtest-sample.html"
 VOID = {"meta", "br", "hr", "img", "link"}
 
 
@@ -186,3 +187,9 @@ def test_every_text_of_a_figure_is_escaped() -> None:
     figure.rule(1, "a", title="<v>")
     titles = [element.text for element in ElementTree.fromstring(figure.text()).iter("title")]
     assert titles == ["<l>", "<b>", "<r>", "<d>", "<v>"]
+
+
+def test_the_sample_report_is_what_its_data_looks_like_now() -> None:
+    page = SAMPLE.read_text(encoding="utf-8")
+    # To publish a change of the page: write what is compared here to that file, and take the picture beside it anew.
+    assert page == html_text([doc.decode(json.dumps(data).encode()) for data in data_of(page)])
