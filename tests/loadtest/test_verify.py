@@ -57,7 +57,7 @@ def test_a_doubled_name_is_found(docker: FakeDocker, kept: doc.Run) -> None:
     docker.containers["f" * 64] = Container("f" * 64, first(docker).name, {})
     verification = verified(docker, kept)
     assert kinds(verification) == ["doubled"]
-    assert verification.findings[0].text == "the name 'lt-r-0' is held by 2 containers"
+    assert verification.findings[0].text == f"the name {first(docker).name!r} is held by 2 containers"
 
 
 def test_a_container_that_is_listed_twice_is_found(docker: FakeDocker, kept: doc.Run) -> None:
