@@ -40,7 +40,13 @@ class Journal:
 
     @classmethod
     def of_user(cls) -> Journal:
-        state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+        """Raises `HarnessError`."""
+        try:
+            state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+        except RuntimeError as error:
+            raise HarnessError(
+                "the journal has no place: this user has no home, and XDG_STATE_HOME is not set"
+            ) from error
         return cls(Path(state) / "boatyard-load" / "runs")
 
     def begin(self, scenario: Scenario) -> None:

@@ -54,6 +54,16 @@ def test_a_journal_that_cannot_be_written_stops_the_run_before_it_begins(
     assert docker.creates == []
 
 
+def test_a_user_without_a_home_is_told_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 2**31 - 5)  # of no line in /etc/passwd
+    assert main(["clean"]) == 1
+    assert "this user has no home, and XDG_STATE_HOME is not set" in capsys.readouterr().err
+
+
 def test_a_run_that_is_still_going_on_is_not_unfinished(docker: FakeDocker) -> None:
     journal = Journal.of_user()
     journal.begin(Scenario(host=docker.host, run_id="r"))
