@@ -55,18 +55,22 @@ class Topic(Generic[T]):
 
     def subscribe(self, subscriber: Subscriber[T]) -> None:
         """From the next value on."""
+        self._forget_closed()  # or those who come and go while nothing is published would pile up
         self._subscribers.append(subscriber)
 
     def publish(self, value: T) -> None:
         for subscriber in self._subscribers:
             subscriber.push(value)
-        self._subscribers = [subscriber for subscriber in self._subscribers if not subscriber.is_closed]
+        self._forget_closed()
 
     def close(self, error: ActorError | None = None) -> None:
         """The subscribers get what they have not read yet, and then the end, or `error`."""
         subscribers, self._subscribers = self._subscribers, []
         for subscriber in subscribers:
             subscriber.close(error)
+
+    def _forget_closed(self) -> None:
+        self._subscribers = [subscriber for subscriber in self._subscribers if not subscriber.is_closed]
 
     def __len__(self) -> int:
         """How many will get the next value."""

@@ -121,3 +121,12 @@ async def test_an_actor_is_told_and_a_full_mailbox_holds_up_nobody() -> None:
 def test_a_subscription_without_room_is_an_error() -> None:
     with pytest.raises(ValueError, match="needs room for at least one value, not 0"):
         Subscription[int](capacity=0)
+
+
+def test_subscribers_that_come_and_go_while_nothing_is_published_do_not_pile_up() -> None:
+    topic: Topic[int] = Topic()
+    for _ in range(100):
+        with Subscription[int]() as subscription:
+            topic.subscribe(subscription)
+    assert len(topic._subscribers) == 1
+    assert len(topic) == 0
