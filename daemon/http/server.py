@@ -326,11 +326,11 @@ class Server:
             await send(peer, encoded, patience_s)
             if is_head:
                 return
-            chunks = self._until_drained(body) if response.is_endless else body
-            async for content in chunks:
-                if content:  # an empty chunk would be the last
-                    await send(peer, encode_chunk(content) if is_framed else content, patience_s)
-                    account.sent_bytes += len(content)
+            async with aclosing(self._until_drained(body) if response.is_endless else body) as chunks:
+                async for content in chunks:
+                    if content:  # an empty chunk would be the last
+                        await send(peer, encode_chunk(content) if is_framed else content, patience_s)
+                        account.sent_bytes += len(content)
         if is_framed:
             await send(peer, LAST_CHUNK, patience_s)
 

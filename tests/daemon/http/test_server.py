@@ -527,21 +527,23 @@ async def test_300_slow_senders_are_closed_and_nobody_else_notices(directory: Pa
         assert (await other.ask(GET)).status == 200
 
 
-@pytest.mark.parametrize("is_stream", [False, True])
-async def test_who_does_not_read_its_answer_is_closed(is_stream: bool, directory: Path) -> None:
+@pytest.mark.parametrize("kind", ["bytes", "stream", "endless"])
+async def test_who_does_not_read_its_answer_is_closed(kind: str, directory: Path) -> None:
     stream = Stream(and_then="flood")
 
     async def handle(request: Request) -> Response:
         if request.path == "/other":
             return HELLO
-        return await stream.handle(request) if is_stream else Response(status=200, body=b"x" * (8 << 20))
+        if kind == "bytes":
+            return Response(status=200, body=b"x" * (8 << 20))
+        return attrs.evolve(await stream.handle(request), is_endless=kind == "endless")
 
     async with serving(handle, directory, write_timeout_s=SOON_S) as service:
         async with await service.connect() as deaf:
             await deaf.send(GET)
             await wait_until(lambda: len(anyio.get_running_tasks()) > service.tasks_at_rest)
             await service.wait_idle()
-            if is_stream:
+            if kind != "bytes":
                 await stream.wait_closed()
         async with await service.connect() as client:
             assert (await client.ask(GET.replace(b"/ ", b"/other "))).body == b"hello"
