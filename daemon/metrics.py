@@ -19,7 +19,6 @@ from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-import anyio
 import attrs
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -28,8 +27,8 @@ from prometheus_client.utils import floatToGoString
 
 from actors import ChildCrashed, ChildStarted, Event, MailboxStatistics
 from daemon.engine import Engine
-from daemon.errors import Cancelled, Conflict, Forbidden, InvalidParameter, NotFound, Unavailable
 from daemon.instruments import STEPS, Instruments, StepName
+from daemon.outcomes import CREATED, FAILED, OUTCOMES, outcome_of
 
 R = TypeVar("R")
 
@@ -38,18 +37,6 @@ SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 
 WRITES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 """Bounds: up to the largest batch that there is (`storage/database.py`)."""
-
-OUTCOMES: tuple[tuple[type[Exception], str], ...] = (
-    (NotFound, "not_found"),
-    (InvalidParameter, "invalid"),
-    (Conflict, "conflict"),
-    (Forbidden, "forbidden"),
-    (Unavailable, "unavailable"),
-    (Cancelled, "cancelled"),
-)
-"""What becomes of a create that is refused; the first that fits counts."""
-
-CREATED, CANCELLED, FAILED = "created", "cancelled", "failed"
 
 
 class Metrics(Collector):
@@ -154,13 +141,6 @@ def mailboxes_of(engine: Engine) -> Iterator[tuple[str, MailboxStatistics]]:
     """Each with the name of its actor."""
     for ref in attrs.asdict(engine.services, recurse=False).values():
         yield ref.name, ref.statistics()
-
-
-def outcome_of(error: BaseException) -> str:
-    """What to call the end of a create by that error."""
-    if isinstance(error, anyio.get_cancelled_exc_class()):
-        return CANCELLED  # its client has gone away, or the daemon is stopping
-    return next((name for kind, name in OUTCOMES if isinstance(error, kind)), FAILED)
 
 
 class _Tally:

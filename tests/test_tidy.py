@@ -56,6 +56,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "daemon.access_log": ({"daemon.config", "daemon.http.account", "daemon.logs"}, {"attrs"}),
     "daemon.logs": ({"daemon.config", "daemon.errors"}, {"msgspec"}),
     "daemon.options": ({"daemon.config", "daemon.errors", "daemon.registry.addresses"}, {"attrs"}),
+    "daemon.outcomes": ({"daemon.errors"}, {"anyio"}),
     "daemon.process": (set(), set()),
     "daemon.systemd": ({"daemon.errors"}, {"anyio"}),
     "daemon.http": ({"daemon.errors"}, {"anyio", "attrs", "httptools"}),
@@ -131,8 +132,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"anyio", "attrs"},
     ),
     "daemon.metrics": (
-        {"actors", "daemon.engine", "daemon.errors", "daemon.instruments"},
-        {"anyio", "attrs", "prometheus_client"},
+        {"actors", "daemon.engine", "daemon.instruments", "daemon.outcomes"},
+        {"attrs", "prometheus_client"},
     ),
     "daemon.metrics_page": (
         {"daemon.engine", "daemon.errors", "daemon.http", "daemon.metrics", "daemon.serving"},
