@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,8 +10,7 @@ import attrs
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from daemon.engine import Engine
-from daemon.errors import System
-from daemon.http.listeners import listening
+from daemon.http.listeners import bound_to, listening
 from daemon.http.message import Request, Response
 from daemon.http.server import Server
 from daemon.metrics import Metrics
@@ -39,7 +37,7 @@ async def showing(metrics: Metrics, engine: Engine, where: Path | tuple[str, int
             return plain(405, "metrics can only be read")
         return Response(status=200, headers=(("Content-Type", CONTENT_TYPE_LATEST),), body=metrics.page())
 
-    opened = listening(where if isinstance(where, Path) else _bound(where))
+    opened = listening(where if isinstance(where, Path) else bound_to(*where))
     with metrics.observing(engine):
         async with running(Server(answer, plain, limits), opened, drain_timeout_s=DRAIN_TIMEOUT_S):
             yield
@@ -47,13 +45,3 @@ async def showing(metrics: Metrics, engine: Engine, where: Path | tuple[str, int
 
 def plain(status: int, text: str) -> Response:
     return Response(status=status, headers=(("Content-Type", "text/plain; charset=utf-8"),), body=f"{text}\n".encode())
-
-
-def _bound(address: tuple[str, int]) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    try:
-        listener = socket.create_server(address, family=family)
-    except OSError as error:
-        raise System(f"cannot show metrics on {address[0]} port {address[1]}: {error.strerror or error}") from error
-    listener.setblocking(False)
-    return listener

@@ -136,7 +136,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"attrs", "prometheus_client"},
     ),
     "daemon.metrics_page": (
-        {"daemon.engine", "daemon.errors", "daemon.http", "daemon.metrics", "daemon.serving"},
+        {"daemon.engine", "daemon.http", "daemon.metrics", "daemon.serving"},
         {"attrs", "prometheus_client"},
     ),
     "daemon.tracing": ({"daemon.instruments"}, {"opentelemetry"}),

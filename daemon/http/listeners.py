@@ -93,6 +93,12 @@ def listening(where: Path | socket.socket, access: SocketAccess = SocketAccess()
 @contextlib.contextmanager
 def listening_on_tcp(host: str, port: int, tls: ssl.SSLContext) -> Iterator[Listener]:
     """At an address of this machine and a port, any that is free if it is 0. Raises System."""
+    with contextlib.closing(bound_to(host, port)) as bound:
+        yield Listener(bound, tls=tls)
+
+
+def bound_to(host: str, port: int) -> socket.socket:
+    """A socket that listens there, for `listening`: to whoever reaches it. Raises System."""
     try:
         bound = socket.create_server(
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG
@@ -101,9 +107,8 @@ def listening_on_tcp(host: str, port: int, tls: ssl.SSLContext) -> Iterator[List
         # What `create_server` says repeats the address.
         reason = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror or error
         raise System(f"cannot listen on {host} port {port}: {reason}") from error
-    with contextlib.closing(bound):
-        bound.setblocking(False)
-        yield Listener(bound, tls=tls)
+    bound.setblocking(False)
+    return bound
 
 
 @contextlib.contextmanager

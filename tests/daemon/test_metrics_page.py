@@ -47,7 +47,7 @@ async def test_a_port_of_this_machine_answers_too_and_one_that_is_taken_is_told(
     metrics = Metrics()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    where, taken = ("127.0.0.1", port), f"cannot show metrics on 127.0.0.1 port {port}: Address already in use"
+    where, taken = ("127.0.0.1", port), f"cannot listen on 127.0.0.1 port {port}: Address already in use"
     async with no_leaks(), Engine(config_at(tmp_path)) as engine, showing(metrics, engine, where):
         page = await get("/metrics", url=f"http://127.0.0.1:{port}")
         assert "boatyard_creates_total" in page.text
