@@ -20,7 +20,7 @@ from typing import Self
 
 import anyio
 
-from actors import ActorError, Ref, run_in_thread
+from actors import ActorError, Ref, Snapshot, run_in_thread
 from daemon.config import Config
 from daemon.container import ContainerConfig, HostConfig
 from daemon.create.changes import Changer
@@ -45,6 +45,7 @@ from daemon.image import Image
 from daemon.instruments import UNWATCHED, Instruments
 from daemon.network.plan import Surroundings
 from daemon.network.pools import unique_local_block
+from daemon.overview.recorder import Recorder
 from daemon.process import UMASK, umask
 from daemon.registry.registries import Registries
 from daemon.services import Services
@@ -108,7 +109,8 @@ class Engine:
 
     def __init__(self, config: Config, instruments: Instruments = UNWATCHED) -> None:
         self.config = config
-        self._instruments = instruments
+        self.recorder = Recorder()
+        self._instruments = self.recorder.instruments.beside(instruments)
         self.creates_under_way = 0
         self.creates_turned_away = 0
         """Since the start, because too many were under way."""
@@ -130,7 +132,7 @@ class Engine:
             tree = database_tree(
                 root / DATABASE_NAME, log_bytes_max=self.config.log_bytes_max, instruments=self._instruments
             )
-            database = await stack.enter_async_context(tree)
+            storage, database = await stack.enter_async_context(tree)
             if not is_clean:
                 await self._recover(stores, database)
             await self._make_inits(stores, database)
@@ -145,7 +147,8 @@ class Engine:
                 instruments=self._instruments,
             )
             host = await stack.enter_async_context(WorkerHost())
-            self.services = await stack.enter_async_context(services)
+            supervisor, self.services = await stack.enter_async_context(services)
+            self._supervisors = storage, supervisor
             self._assemble(stores, host)
             self._stack = stack.pop_all()
         return self
@@ -191,6 +194,10 @@ class Engine:
             _log.warning("an actor does not answer: %s", error)
             return False
         return True
+
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """The trees of actors, in the order in which they were started."""
+        return tuple(supervisor.snapshot() for supervisor in self._supervisors)
 
     def reconfigure(self, config: Config) -> None:
         """From now on: of what can change while it runs (`options/reload.py`), the rest being as it was."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
-from actors import ChildCrashed, Event, Ref, StopTimeout, Supervisor
+from actors import ChildCrashed, Event, EventHook, Ref, StopTimeout, Supervisor
 from actors.adapters.logs import log_events
 from daemon.config import Config
 from daemon.instruments import UNWATCHED, Instruments
@@ -50,20 +50,19 @@ STOP_TIMEOUT_S = 10.0
 @asynccontextmanager
 async def database_tree(
     path: Path, *, log_bytes_max: int, instruments: Instruments = UNWATCHED
-) -> AsyncIterator[Ref[Database]]:
-    def on_event(event: Event) -> None:
-        instruments.on_event(event)
-        _log_event(event)
-
+) -> AsyncIterator[tuple[Supervisor, Ref[Database]]]:
+    """Its supervisor, and the database."""
+    on_event = _hook(instruments)
     async with Supervisor(
         "one_for_one", intensity=(0, 1.0), name="storage", on_event=on_event, hooks=instruments.hooks
     ) as supervisor:
-        yield await supervisor.start(
+        database = await supervisor.start(
             lambda: Database(path, log_bytes_max=log_bytes_max, on_commit=instruments.on_commit),
             name="database",
             mailbox_capacity=MAILBOX_CAPACITY,
             stop_timeout_s=STOP_TIMEOUT_S,
         )
+        yield supervisor, database
 
 
 @asynccontextmanager
@@ -76,15 +75,9 @@ async def service_tree(
     on_crash: Callable[[BaseException], None],
     note_residue: Callable[[], None],
     instruments: Instruments = UNWATCHED,
-) -> AsyncIterator[Services]:
-    def on_event(event: Event) -> None:
-        if isinstance(event, ChildCrashed):
-            on_crash(event.error)
-        elif isinstance(event, StopTimeout):
-            on_crash(TimeoutError(event.child))
-        instruments.on_event(event)
-        _log_event(event)
-
+) -> AsyncIterator[tuple[Supervisor, Services]]:
+    """Its supervisor, and all the actors."""
+    on_event = _hook(instruments, on_crash)
     async with Supervisor(
         "rest_for_one", intensity=(3, 5.0), name="services", on_event=on_event, hooks=instruments.hooks
     ) as supervisor:
@@ -104,7 +97,7 @@ async def service_tree(
         layers = await start("layers", lambda: LayerManager(stores.containers, stores.layers))
         networks = await start("networks", lambda: Networks(database, surroundings))
         transfers = await start("transfers", Transfers)
-        yield Services(
+        services = Services(
             database=database,
             events=events,
             registrar=registrar,
@@ -117,3 +110,16 @@ async def service_tree(
             networks=networks,
             transfers=transfers,
         )
+        yield supervisor, services
+
+
+def _hook(instruments: Instruments, on_crash: Callable[[BaseException], None] = lambda _: None) -> EventHook:
+    def on_event(event: Event) -> None:
+        if isinstance(event, ChildCrashed):
+            on_crash(event.error)
+        elif isinstance(event, StopTimeout):
+            on_crash(TimeoutError(event.child))
+        instruments.on_event(event)
+        _log_event(event)
+
+    return on_event

@@ -57,6 +57,11 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "daemon.logs": ({"daemon.config", "daemon.errors"}, {"msgspec"}),
     "daemon.options": ({"daemon.config", "daemon.errors", "daemon.registry.addresses"}, {"attrs"}),
     "daemon.outcomes": ({"daemon.errors"}, {"anyio"}),
+    "daemon.overview": ({"actors", "daemon.instruments", "daemon.outcomes"}, {"attrs"}),
+    "daemon.overview.watching": (
+        {"actors", "daemon.engine", "daemon.errors", "daemon.outcomes", "daemon.overview", "daemon.services.event_bus"},
+        {"anyio"},
+    ),
     "daemon.process": (set(), set()),
     "daemon.systemd": ({"daemon.errors"}, {"anyio"}),
     "daemon.http": ({"daemon.errors"}, {"anyio", "attrs", "httptools"}),
@@ -107,14 +112,15 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "daemon.fsck": ({"daemon.config", "daemon.errors", "daemon.storage"}, {"attrs"}),
     "daemon.engine": (
         {"actors", "daemon.config", "daemon.host", "daemon.create", "daemon.services", "daemon.storage"}
-        | {"daemon.host_subnets", "daemon.instruments", "daemon.process", "daemon.registry.registries"}
+        | {"daemon.host_subnets", "daemon.instruments", "daemon.overview.recorder", "daemon.process"}
+        | {"daemon.registry.registries"}
         | {"daemon.serving", "daemon.supervision"}
         | NOUNS,
         {"anyio"},
     ),
     "daemon.api": (
         {"actors", "daemon.config", "daemon.create", "daemon.engine", "daemon.host", "daemon.http"}
-        | {"daemon.services", "daemon.storage.database"}
+        | {"daemon.overview.watching", "daemon.services", "daemon.storage.database"}
         | NOUNS,
         {"anyio", "attrs", "msgspec"},
     ),

@@ -36,6 +36,7 @@ from daemon.errors import (
 from daemon.evolve import evolve
 from daemon.http.connection import HeadTooLarge, TooLarge, TooSlow
 from daemon.http.message import Request, Response
+from daemon.overview.watching import Watchers
 
 STATUS: Mapping[type[DaemonError], int] = {
     NotFound: 404,
@@ -71,6 +72,7 @@ class Call:
     engine: Engine
     bodies: DecodedBodies
     listed: ListedViews
+    watchers: Watchers
     request: Request
     version: tuple[int, int]
     """Of the API, as the client wants it spoken."""

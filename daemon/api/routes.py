@@ -23,6 +23,7 @@ from daemon.api import (
     images,
     networks,
     not_running,
+    overview,
     registries,
     system,
     volumes,
@@ -36,6 +37,7 @@ from daemon.engine import Engine
 from daemon.errors import DaemonError, InvalidParameter, NotFound, NotImplementedHere, SyncFailed, Unavailable
 from daemon.evolve import evolve
 from daemon.http.message import Request, Response
+from daemon.overview.watching import Watchers
 
 _log = logging.getLogger(__name__)
 
@@ -105,6 +107,7 @@ ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("GET", "/volumes/{name}", volumes.inspect),
     ("PUT", "/volumes/{name}", volumes.update),
     ("DELETE", "/volumes/{name}", volumes.remove),
+    ("GET", "/boatyard/overview", overview.overview),
     ("GET", "/plugins", absent.plugins),
     ("GET", "/swarm", absent.of_a_swarm),
     *(("GET", f"/{kind}", absent.of_a_swarm) for kind in absent.SWARM_KINDS),
@@ -151,6 +154,7 @@ class Router:
         self._authorize = authorize
         self._bodies = DecodedBodies()
         self._listed = ListedViews(engine.config.data_root)
+        self._watchers = Watchers(engine, VERSION)
         self._fixed = {(method, path): handle for method, path, handle in ROUTES if "{" not in path}
         self._patterns = [
             (method, re.compile(path.replace("{name}", "(.+)")), handle)
@@ -203,6 +207,7 @@ class Router:
             engine=self._engine,
             bodies=self._bodies,
             listed=self._listed,
+            watchers=self._watchers,
             request=request,
             version=version,
             name=name,

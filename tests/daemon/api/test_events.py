@@ -17,6 +17,7 @@ from daemon.api.listed import ListedViews
 from daemon.engine import Engine
 from daemon.errors import InvalidParameter
 from daemon.http.message import Request
+from daemon.overview.watching import Watchers
 from daemon.services.event_bus import PENDING_MAX, Event, EventBus
 from tests.daemon.harness import config_at
 
@@ -117,6 +118,7 @@ def a_call(engine: Engine, query: str) -> Call:
         engine=engine,
         bodies=DecodedBodies(),
         listed=ListedViews(engine.config.data_root),
+        watchers=Watchers(engine, "0"),
         request=request,
         version=(1, 50),
     )
