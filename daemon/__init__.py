@@ -5,7 +5,7 @@ The map, along a request's path; each arrow is one file or folder, and nothing o
     __main__ -> serving -> http/server -> http/connection -> api/routes -> api/schema -> engine -> create/pipeline
              -> services/* (actors, by `ask`) -> storage/database (group commit), storage/content, storage/layers
 
-`overview` is what there is to see of it at one moment.
+`overview` is what there is to see of it at one moment; `monitor` is who looks, in processes of their own.
 `registry` is the other end of a pull or a push: a client of registries, for `create/image_puller` and `create/image_pusher`.
 `supervision` builds the tree, `errors` has the kinds of failure, `container` and `image` the nouns.
 `tests/test_tidy.py` holds the table of who may import whom.

@@ -31,6 +31,7 @@ from daemon.http.listeners import Listener, SocketAccess, listening, listening_o
 from daemon.http.server import Server
 from daemon.http.tls import TlsFiles, server_context
 from daemon.logs import logging_to, set_level
+from daemon.monitor import command as monitor
 from daemon.options.command import add_flags, as_json, as_toml, flags_of
 from daemon.options.reload import reload
 from daemon.options.sources import Configured, WrongOption, configure
@@ -51,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.command == "fsck":
         return fsck.run(given)
+    if given.command in ("top", "dashboard"):
+        return monitor.run(given)
     environment = dict(os.environ)
 
     def configured() -> Configured:
@@ -223,6 +226,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     for each in (serve_parser, config_parser):
         add_flags(each)
     fsck.add_parser(commands)
+    monitor.add_parsers(commands)
     return parser
 
 

@@ -62,6 +62,11 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"actors", "daemon.engine", "daemon.errors", "daemon.outcomes", "daemon.overview", "daemon.services.event_bus"},
         {"anyio"},
     ),
+    "daemon.monitor": ({"daemon.overview", "loadtest.live", "loadtest.units"}, {"attrs", "httpx", "msgspec", "rich"}),
+    "daemon.monitor.dashboard": (
+        {"daemon.errors", "daemon.http", "daemon.monitor.client", "daemon.serving"},
+        {"anyio", "attrs", "msgspec"},
+    ),
     "daemon.process": (set(), set()),
     "daemon.systemd": ({"daemon.errors"}, {"anyio"}),
     "daemon.http": ({"daemon.errors"}, {"anyio", "attrs", "httptools"}),
