@@ -166,19 +166,27 @@ class Engine:
             now_ns=self.now_ns,
             step=self._instruments.step,
         )
-        self._changer = Changer(services=self.services, host=self.host, config=self.config, now_ns=self.now_ns)
+        self._changer = Changer(
+            services=self.services,
+            host=self.host,
+            config=self.config,
+            now_ns=self.now_ns,
+            note_residue=self._note_residue,
+        )
         reading = Reading()
         self.files = ContainerFiles(services=self.services, stores=stores, reading=reading, now_ns=self.now_ns)
         self.intake = ImageIntake(
             loader=self.services.loader, stores=stores, host=host, note_residue=self._note_residue
         )
         self._image_maker = ImageMaker(services=self.services, intake=self.intake, now_ns=self.now_ns)
-        self.images = ImageChanger(services=self.services, now_ns=self.now_ns)
+        self.images = ImageChanger(services=self.services, now_ns=self.now_ns, note_residue=self._note_residue)
         self.committer = Committer(services=self.services, containers=stores.containers, now_ns=self.now_ns)
         self.saver = ImageSaver(services=self.services, content=stores.content, reading=reading, now_ns=self.now_ns)
         self._use_registries(stores, reading)
         self.networks = NetworkChanger(services=self.services, now_ns=self.now_ns)
-        self._volume_changer = VolumeChanger(services=self.services, config=self.config, now_ns=self.now_ns)
+        self._volume_changer = VolumeChanger(
+            services=self.services, config=self.config, now_ns=self.now_ns, note_residue=self._note_residue
+        )
 
     async def is_answering(self) -> bool:
         """Whether the actors answer that have no reason to take their time, as images, layers and volumes may; waits for them."""

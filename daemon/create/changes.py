@@ -16,6 +16,7 @@ from actors import ActorError
 from daemon.config import Config
 from daemon.container import HostConfig, link_name
 from daemon.create.events import container_event, insist, prune_event, publish, volume_event
+from daemon.create.leftovers import left_to_recovery
 from daemon.create.request import Pruned
 from daemon.create.turns import released, turn_to_change
 from daemon.create.undo import Undo
@@ -48,6 +49,8 @@ class Changer:
     host: Host
     config: Config
     now_ns: Callable[[], int]
+    note_residue: Callable[[], None]
+    """Something has been left to the next start."""
 
     async def remove(self, name_or_id: str, *, with_volumes: bool) -> None:
         """The container is gone, durably, and its name free; `with_volumes`, its anonymous volumes, too.
@@ -64,21 +67,12 @@ class Changer:
             await self._remove(name_or_id, with_volumes=with_volumes)
 
     async def _remove(self, name_or_id: str, *, with_volumes: bool) -> None:
-        services = self.services
-        async with turn_to_change(services.registrar, name_or_id, REMOVAL) as summary:
+        async with turn_to_change(self.services.registrar, name_or_id, REMOVAL) as summary:
             try:
                 volumes = await self._delete_record(summary, with_volumes=with_volumes)
             except System as error:
                 raise type(error)(f'cannot remove container "{name_or_id}": {error}') from error
-            await insist(partial(services.registrar.ask, Registrar.remove, summary.id))
-            await insist(partial(services.allocator.ask, Allocator.release_all, summary.id, summary.name))
-            await insist(partial(services.keys.ask, IdempotencyKeys.forget, summary.id))
-            try:
-                if any(mount.name for mount in summary.mounts):
-                    await self._leave_volumes(summary, volumes)
-            finally:
-                await publish(services.events, container_event(summary, "destroy", self.now_ns()))
-                await insist(partial(services.layers.ask, LayerManager.remove, summary.id))
+            await self._clear_away(summary, volumes)
 
     async def remove_link(self, name: str) -> None:
         """The name by which one container links to another is free, durably; both containers stay.
@@ -200,6 +194,20 @@ class Changer:
             await services.database.ask(Database.delete_container, summary.id, names)
             undo.commit()
         return volumes
+
+    async def _clear_away(self, summary: ContainerSummary, volumes: tuple[Volume, ...]) -> None:
+        """What follows once the record is gone, each part whatever became of those before it."""
+        services, gone = self.services, partial(left_to_recovery, f"container {summary.id}", self.note_residue)
+        with gone():
+            await insist(partial(services.registrar.ask, Registrar.remove, summary.id))
+            await insist(partial(services.allocator.ask, Allocator.release_all, summary.id, summary.name))
+            await insist(partial(services.keys.ask, IdempotencyKeys.forget, summary.id))
+        if any(mount.name for mount in summary.mounts):
+            with gone():
+                await self._leave_volumes(summary, volumes)
+        with gone():
+            await publish(services.events, container_event(summary, "destroy", self.now_ns()))
+            await insist(partial(services.layers.ask, LayerManager.remove, summary.id))
 
     async def _leave_volumes(self, summary: ContainerSummary, removed: tuple[Volume, ...]) -> None:
         services = self.services

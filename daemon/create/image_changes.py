@@ -6,7 +6,6 @@ after, and by recovery if that is cut short.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
@@ -14,8 +13,10 @@ from functools import partial
 import anyio
 import attrs
 
+from actors import ActorError
 from daemon.create.events import image_event, insist, prune_event, publish
-from daemon.errors import Conflict, DaemonError, NotFound
+from daemon.create.leftovers import left_to_recovery
+from daemon.errors import Conflict, DaemonError, NotFound, System
 from daemon.image import Image
 from daemon.reference import parse_reference
 from daemon.services import Services
@@ -49,6 +50,8 @@ class Removed:
 class ImageChanger:
     services: Services
     now_ns: Callable[[], int]
+    note_residue: Callable[[], None]
+    """Something has been left to the next start."""
 
     async def tag(self, name_or_id: str, reference: str) -> None:
         """Point a reference in full, with a tag, at an image; durable. Raises NotFound, InvalidParameter, System."""
@@ -64,7 +67,7 @@ class ImageChanger:
         Raises:
             NotFound: there is no such image.
             Conflict: it is in use, others were committed on it, or it has several names and none was given.
-            System: the disk is full, and nothing has changed; or something that was stored could not be removed.
+            System: the disk is full; nothing has changed.
         """
         services = self.services
         image = await services.images.ask(ImageStore.find, name_or_id)
@@ -110,14 +113,18 @@ class ImageChanger:
                     _log.warning("cannot prune image %s: %s", named.image.id, error)
 
     async def _prune(self, image_id: str) -> ImageRemoval | None:
-        """An image that another was committed on goes, too, unless somebody needs it."""
+        """An image that another was committed on goes, too, unless somebody needs it, or it cannot."""
         if not image_id:
             return None
         services = self.services
-        is_used = await services.registrar.ask(Registrar.user_of_image, image_id) is not None
-        with contextlib.suppress(Conflict):  # a container has come to have it since
+        try:
+            is_used = await services.registrar.ask(Registrar.user_of_image, image_id) is not None
             return await services.images.ask(ImageStore.prune, image_id, is_used=is_used)
-        return None
+        except Conflict:  # a container has come to have it since
+            return None
+        except (System, ActorError) as error:  # the other is gone: that is what was asked for
+            _log.warning("image %s stays, though nobody needs it any more: %s", image_id, error)
+            return None
 
     async def _carry_out(self, removal: ImageRemoval) -> Removed:
         """What follows once the records are gone."""
@@ -127,7 +134,8 @@ class ImageChanger:
         gone: tuple[str, ...] = ()
         if removal.is_deleted:
             await self._publish(removal.image, "delete", removal.image.id)
-            gone = await insist(partial(self.services.loader.ask, ImageLoader.discard, removal.image))
+            with left_to_recovery(f"image {removal.image.id}", self.note_residue):
+                gone = await insist(partial(self.services.loader.ask, ImageLoader.discard, removal.image))
             deleted = (removal.image.id, *gone)
         elif removal.untagged:
             await insist(partial(self.services.loader.ask, ImageLoader.write_index))

@@ -16,6 +16,7 @@ import attrs
 
 from daemon.config import Config
 from daemon.create.events import insist, prune_event, publish, volume_event
+from daemon.create.leftovers import left_to_recovery
 from daemon.create.request import Pruned
 from daemon.create.undo import Undo
 from daemon.errors import Conflict, NotFound
@@ -32,6 +33,8 @@ class VolumeChanger:
     services: Services
     config: Config
     now_ns: Callable[[], int]
+    note_residue: Callable[[], None]
+    """Something has been left to the next start."""
 
     async def create(self, request: VolumeRequest) -> Volume:
         """The volume of that name, durable: a new one, or the one that there is, whatever options and labels were asked for.
@@ -67,7 +70,7 @@ class VolumeChanger:
         Raises:
             NotFound: there is none.
             Conflict: containers use it.
-            System: the disk failed.
+            System: the disk is full; nothing has changed.
         """
         owner = _new_owner("removal")
         async with Undo(timeout_s=self.config.undo_timeout_s) as undo:
@@ -84,7 +87,7 @@ class VolumeChanger:
 
         Raises:
             Conflict: another prune is under way.
-            System: the disk failed; what has been removed until then is gone.
+            System: the disk is full; what has been removed until then is gone.
         """
         services, owner = self.services, _new_owner("pruning")
         names: list[str] = []
@@ -108,15 +111,16 @@ class VolumeChanger:
         return Pruned(removed=tuple(names), freed_bytes=freed_bytes)
 
     async def _remove_claimed(self, owner: str, volume: Volume, *, is_measured: bool = False) -> int:
-        """Bytes that were in its files, if `is_measured`."""
+        """Bytes that were in its files, if `is_measured` and they could be removed."""
         services = self.services
         # Bounded: one commit, one tree, and messages to actors that are restarted.
         with anyio.CancelScope(shield=True):
             await services.database.ask(Database.delete_volume, volume.name)
-            await publish(services.events, volume_event(volume, "destroy", self.now_ns()))
-            discard = partial(services.volumes.ask, Volumes.discard, owner, (volume,), is_measured=is_measured)
-            freed_bytes: int = await insist(discard)
-        return freed_bytes
+            with left_to_recovery(f"volume {volume.name}", self.note_residue):
+                await publish(services.events, volume_event(volume, "destroy", self.now_ns()))
+                discard = partial(services.volumes.ask, Volumes.discard, owner, (volume,), is_measured=is_measured)
+                return await insist(discard)
+        return 0
 
 
 def _new_owner(what: str) -> str:

@@ -93,8 +93,7 @@ class ImageLoader:
             for chain_id in gone:
                 self._layers.delete(chain_id)
 
-        with self._noting_residue():
-            await run_in_thread(remove)
+        await run_in_thread(remove)
         return gone
 
     @contextmanager

@@ -40,7 +40,13 @@ def request_for(name: str, **labels: str) -> CreateRequest:
 
 def changer_with(engine: Engine, faults: Faults) -> Changer:
     services = faulty(engine.services, faults)
-    return Changer(services=services, host=engine.host, config=engine.config, now_ns=engine.now_ns)
+    return Changer(
+        services=services,
+        host=engine.host,
+        config=engine.config,
+        now_ns=engine.now_ns,
+        note_residue=engine._note_residue,
+    )
 
 
 Change = Callable[[Changer, str], Awaitable[object]]

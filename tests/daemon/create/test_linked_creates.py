@@ -197,7 +197,11 @@ async def test_a_link_is_removed_whole_or_not_at_all_whatever_fails(tmp_path: Pa
         await engine.create(request_for("web", "db:../rehearsed", "db:../shared"))
         faults = Faults()
         changer = Changer(
-            services=faulty(engine.services, faults), host=engine.host, config=engine.config, now_ns=engine.now_ns
+            services=faulty(engine.services, faults),
+            host=engine.host,
+            config=engine.config,
+            now_ns=engine.now_ns,
+            note_residue=engine._note_residue,
         )
         await changer.remove_link("rehearsed")
         steps = faults.steps

@@ -32,7 +32,12 @@ pytestmark = pytest.mark.anyio
 
 
 def changer_with(engine: Engine, faults: Faults) -> VolumeChanger:
-    return VolumeChanger(services=faulty(engine.services, faults), config=engine.config, now_ns=engine.now_ns)
+    return VolumeChanger(
+        services=faulty(engine.services, faults),
+        config=engine.config,
+        now_ns=engine.now_ns,
+        note_residue=engine._note_residue,
+    )
 
 
 def asking_for(*binds: str, name: str = "", mounts: tuple[MountRequest, ...] = ()) -> CreateRequest:
@@ -347,7 +352,7 @@ async def test_a_failed_removal_of_the_directory_is_made_up_for_at_the_next_star
         subscription = await listening(engine)
         with monkeypatch.context() as patch:
             patch.setattr(VolumeTrees, "discard", fail)
-            assert await outcome(engine.remove_volume("vol")) == "System: cannot remove a volume: Input/output error"
+            assert await outcome(engine.remove_volume("vol")) == "done"
         assert await outcome(engine.remove_volume("vol")) == "NotFound: get vol: no such volume"
         assert await events_of(engine, subscription) == [("volume", "destroy", "vol")]
         assert any((engine.config.data_root / "staging").iterdir())
@@ -366,8 +371,7 @@ async def test_a_container_is_gone_even_if_the_disk_fails_to_remove_its_volume(
         subscription = await listening(engine)
         with monkeypatch.context() as patch:
             patch.setattr(VolumeTrees, "discard", fail)
-            with pytest.raises(System):
-                await engine.remove("web", with_volumes=True)
+            await engine.remove("web", with_volumes=True)
         events = await events_of(engine, subscription)
         assert [event[:2] for event in events] == [("volume", "destroy"), ("container", "destroy")]
         state = await state_of(engine)
