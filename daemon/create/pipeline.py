@@ -252,8 +252,9 @@ class Creator:
         services, request = self.services, draft.request
         host_config = request.host_config
         undo.push("name", partial(services.allocator.ask, Allocator.release, container_id))
-        reserve = services.allocator.ask(Allocator.reserve, container_id, request.name, call_off)
-        name = await self.step("name", reserve)
+        may_be_repeated = bool(request.name) and request.idempotency is not None
+        reserve = Allocator.reserve_in_turn if may_be_repeated else Allocator.reserve
+        name = await self.step("name", services.allocator.ask(reserve, container_id, request.name, call_off))
         config = with_hostname(
             request.config, container_id=container_id, network_mode=host_config.network_mode, host=self.host
         )

@@ -16,7 +16,7 @@ import attrs
 
 from actors import Deferred, Ref
 from daemon.container import SHORT_ID_LENGTH, Link, link_name
-from daemon.errors import Conflict, name_in_use
+from daemon.errors import Cancelled, Conflict, name_in_use
 from daemon.services.names import candidate_names, check_name
 from daemon.services.registrar import Registrar
 from daemon.storage.database import Database
@@ -109,6 +109,19 @@ class _Creation:
     name: str
     call_off: Callable[[], None]
     waiters: list[Deferred[bool]] = attrs.field(factory=list)
+    """Who has called it off."""
+    line: list[_Candidate] = attrs.field(factory=list)
+    """Who is to have the name if this one fails."""
+
+
+@attrs.frozen(eq=False)
+class _Candidate:
+    """A create that waits for its name."""
+
+    container_id: str
+    name: str
+    call_off: Callable[[], None]
+    answer: Deferred[str] = attrs.field(factory=Deferred)
 
 
 class Allocator:
@@ -118,6 +131,7 @@ class Allocator:
         self._rng = rng
         self._names = NameIndex()
         self._creations: dict[str, _Creation] = {}
+        self._candidates: dict[str, _Candidate] = {}
 
     async def __aenter__(self) -> Self:
         self._names = NameIndex(await self._database.ask(Database.container_names))
@@ -147,6 +161,17 @@ class Allocator:
         self._creations[container_id] = _Creation(name, call_off)
         return name
 
+    def reserve_in_turn(self, container_id: str, requested: str, call_off: Callable[[], None]) -> Deferred[str]:
+        """As `reserve` with a name, but where a create is on its way with that name, once that is over.
+
+        For a create that may be the very same, asked for again: where the claims of keys are forgotten in a crash, only the
+        database can tell, and only when the other one is through.
+        """
+        candidate = _Candidate(container_id, check_name(requested), call_off)
+        self._candidates[container_id] = candidate
+        self._admit(candidate)
+        return candidate.answer
+
     async def reserve_links(self, container_id: str, links: tuple[Link, ...]) -> tuple[Link, ...]:
         """See `NameIndex.reserve_links`; of a create on its way."""
         creation = self._creations.get(container_id)
@@ -164,6 +189,9 @@ class Allocator:
 
     async def release(self, container_id: str) -> None:
         """The create failed: its name is free. Harmless twice, and for an id that never reserved."""
+        candidate = self._candidates.pop(container_id, None)
+        if candidate is not None:  # nobody reads this, but an actor does not stop while it owes
+            candidate.answer.fail(Cancelled("the request has been called off"))
         creation = self._creations.get(container_id)
         if creation is not None:
             self._names.release_all(container_id, creation.name)
@@ -210,3 +238,22 @@ class Allocator:
         if creation is not None:
             for waiter in creation.waiters:
                 waiter.resolve(not is_created)
+            for candidate in creation.line:
+                self._admit(candidate)
+
+    def _admit(self, candidate: _Candidate) -> None:
+        """Answer who waits for a name, or have it wait for the create that has it now."""
+        container_id, name = candidate.container_id, candidate.name
+        if container_id not in self._candidates:  # it has been given up
+            return
+        holder = self._names.holder(name)
+        if holder is not None and holder in self._creations:
+            self._creations[holder].line.append(candidate)
+            return
+        del self._candidates[container_id]
+        if holder is not None:
+            candidate.answer.fail(name_in_use(name, holder))
+        else:
+            self._names.reserve(container_id, name)
+            self._creations[container_id] = _Creation(name, candidate.call_off)
+            candidate.answer.resolve(name)

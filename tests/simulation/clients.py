@@ -20,7 +20,8 @@ from tests.simulation.history import Asked, Create, History, On
 NAMES = ("xx", "yy", "zz")
 """Few, so that clients get in each other's way; none is the beginning of an id."""
 VOLUMES = ("v1", "v2")
-KEYS = ("k1", "k2")
+KEYS = {"k1": "", "k2": "yy"}
+"""And the name that each asks for."""
 CALLS_MAX = 6
 """Of one client, in one life of the daemon."""
 THINK_S_MAX = 0.4
@@ -87,9 +88,9 @@ class Clients:
 
     async def create(self, name: str | None = None) -> Asked:
         rng = self._rng
-        key = rng.choice(KEYS) if name is None and rng.random() < 0.3 else ""
+        key = rng.choice([*KEYS]) if name is None and rng.random() < 0.3 else ""
         if key:
-            wanted = Create(name="", key=key, label=key)
+            wanted = Create(name=KEYS[key], key=key, label=key)
         else:
             asked = name if name is not None else rng.choice([*NAMES, *NAMES, ""])
             wanted = Create(name=asked, key="", label=f"call {len(self._history.calls)}")

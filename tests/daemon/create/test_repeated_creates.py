@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from typing import Any, Self, TypeVar
 
 import anyio
+import anyio.lowlevel
 import attrs
 import pytest
 from anyio.abc import TaskGroup
 
-from actors import TooManyRestarts
+from actors import ActorCrashed, TooManyRestarts
 from daemon.container import ContainerConfig, HostConfig
 from daemon.create.pipeline import Creator
 from daemon.create.request import Created, CreateRequest, Idempotency
 from daemon.engine import Engine
 from daemon.errors import Conflict, InvalidParameter, NotFound
+from daemon.instruments import StepName
 from daemon.services.allocator import Allocator
 from daemon.services.idempotency import IdempotencyKeys
 from daemon.storage.database import Database
 from tests.daemon.harness import Faults, Injected, crash, engine_at, faulty, state_of
 
 pytestmark = pytest.mark.anyio
+
+R = TypeVar("R")
 
 KEYED = CreateRequest(
     config=ContainerConfig(image="busybox", cmd=("true",)),
@@ -188,6 +195,98 @@ async def test_a_create_that_the_database_refuses_as_a_repeated_one_gets_the_fir
             await allocator.ask(Allocator.release_all, first.id, request.name)
             assert await engine.create(request) == first
             assert await containers_of(engine) == [first.id]
+
+
+class Held:
+    """Keeps a create at one of its steps, until it may go on, or is to fail, or the block ends."""
+
+    def __init__(self, at: StepName) -> None:
+        self._at = at
+        self.is_there = anyio.Event()
+        self.may_go_on = anyio.Event()
+        self.error: Exception | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.may_go_on.set()
+
+    async def step(self, name: StepName, work: Coroutine[Any, Any, R], /) -> R:
+        try:
+            if name == self._at:
+                self.is_there.set()
+                await self.may_go_on.wait()
+                if self.error is not None:
+                    raise self.error
+        except BaseException:
+            work.close()  # it has not begun
+            raise
+        return await work
+
+
+async def crash_keys(engine: Engine) -> None:
+    """The claims are forgotten; whoever asks from now on asks the next incarnation."""
+    crash(engine.services.keys)
+    with suppress(ActorCrashed):
+        await engine.services.keys.ask(IdempotencyKeys.forget, "")
+    await engine.services.keys.ask(IdempotencyKeys.forget, "")
+
+
+@pytest.mark.parametrize(
+    ("fate", "at"),
+    [("done", "layer"), ("done", "commit"), ("failed", "commit"), ("failed", "volumes"), ("called off", "layer")],
+)
+async def test_who_asks_again_for_a_name_after_a_crash_of_the_keys_waits_for_the_create_that_has_it(
+    fate: str, at: StepName, tmp_path: Path
+) -> None:
+    named = attrs.evolve(KEYED, name="web", config=ContainerConfig(image="busybox", cmd=("true",), volumes=("/full",)))
+    first: list[Created] = []
+    again: list[Created] = []
+    async with engine_at(tmp_path) as engine, anyio.create_task_group() as group:
+        scope = anyio.CancelScope()
+
+        async def create(into: list[Created], creator: Creator) -> None:
+            with scope if into is first else nullcontext(), suppress(Injected):
+                into.append(await creator.create(named))
+
+        with Held(at) as held:
+            creator = attrs.evolve(creator_with(engine, Faults()), step=held.step)
+            group.start_soon(create, first, creator)
+            await held.is_there.wait()
+            await crash_keys(engine)
+            faults = Faults()
+            for _ in range(2):
+                group.start_soon(create, again, creator_with(engine, faults))
+            while "allocator.reserve_in_turn" not in faults.steps or faults.steps.count("keys.claim") < 2:
+                await anyio.lowlevel.checkpoint()
+            await engine.services.allocator.ask(Allocator.release, "nobody")  # it has come to those before this one
+            assert again == []
+            if fate == "called off":
+                scope.cancel()
+            held.error = Injected("planned") if fate == "failed" else None
+        while len(again) < 2 or (fate == "done" and not first):
+            await anyio.lowlevel.checkpoint()
+        assert again[0] == again[1]
+        assert first == ([again[0]] if fate == "done" else [])
+        assert await containers_of(engine) == [again[0].id]
+
+
+async def test_who_waits_for_a_name_that_another_create_gets_is_told_that_it_is_taken(tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine, anyio.create_task_group() as group:
+        faults = Faults()
+
+        async def be_refused() -> None:
+            with pytest.raises(Conflict, match='"/web" is already in use by container'):
+                await creator_with(engine, faults).create(attrs.evolve(KEYED, name="web"))
+
+        with Held("commit") as held:
+            creator = attrs.evolve(creator_with(engine, Faults()), step=held.step)
+            group.start_soon(creator.create, attrs.evolve(KEYED, name="web", idempotency=None))
+            await held.is_there.wait()
+            group.start_soon(be_refused)
+            while "allocator.reserve_in_turn" not in faults.steps:
+                await anyio.lowlevel.checkpoint()
 
 
 async def test_a_key_is_durable_with_its_container_or_not_at_all(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from actors import Ref, Supervisor
 from daemon.container import Container, ContainerConfig, HostConfig
-from daemon.errors import Conflict, InvalidParameter
+from daemon.errors import Conflict, DaemonError, InvalidParameter
 from daemon.services.allocator import Allocator, NameIndex, new_container_id
 from daemon.services.names import candidate_names
 from daemon.services.registrar import Registrar
@@ -285,3 +285,56 @@ async def test_who_calls_a_create_off_is_told_how_it_ended(
 async def test_only_a_create_on_its_way_can_be_called_off(tmp_path: Path, named: str) -> None:
     async with allocator_at(tmp_path, container(A, "web")) as allocator:
         assert not await allocator.ask(Allocator.call_off, named)
+
+
+async def in_turn(allocator: Ref[Allocator], container_id: str, told: list[str]) -> None:
+    """Note who has got the name, or why not."""
+    try:
+        told.append(f"{container_id[0]}: {await allocator.ask(Allocator.reserve_in_turn, container_id, '/web', keep)}")
+    except DaemonError as error:
+        told.append(f"{container_id[0]}: {error}")
+
+
+@pytest.mark.anyio
+async def test_who_waits_for_a_name_gets_it_in_turn_where_creates_before_fail(tmp_path: Path) -> None:
+    told: list[str] = []
+    async with allocator_at(tmp_path) as allocator, create_task_group() as group:
+        await allocator.ask(Allocator.reserve, A, "web", keep)
+        for each in (B, C):
+            group.start_soon(in_turn, allocator, each, told)
+            await wait_all_tasks_blocked()
+        assert told == []
+        await allocator.ask(Allocator.release, A)
+        await wait_all_tasks_blocked()
+        assert told == ["b: web"]
+        with pytest.raises(Conflict, match=B):
+            await allocator.ask(Allocator.reserve, A, "web", keep)
+        await allocator.ask(Allocator.keep, B, "web")
+        await wait_all_tasks_blocked()
+        assert told == ["b: web", f"c: {in_use('web', B)}"]
+
+
+@pytest.mark.anyio
+async def test_who_has_given_up_waiting_for_a_name_does_not_get_it(tmp_path: Path) -> None:
+    told: list[str] = []
+    async with allocator_at(tmp_path) as allocator, create_task_group() as group:
+        await allocator.ask(Allocator.reserve, A, "web", keep)
+        for each in (B, C):
+            group.start_soon(in_turn, allocator, each, told)
+            await wait_all_tasks_blocked()
+        await allocator.ask(Allocator.release, B)
+        await allocator.ask(Allocator.release, A)
+        await wait_all_tasks_blocked()
+        assert told == ["b: the request has been called off", "c: web"]
+
+
+@pytest.mark.anyio
+async def test_a_name_is_had_at_once_in_turn_if_it_is_free_and_not_at_all_if_it_is_a_containers(tmp_path: Path) -> None:
+    told: list[str] = []
+    async with allocator_at(tmp_path) as allocator:
+        await in_turn(allocator, A, told)
+        await allocator.ask(Allocator.keep, A, "web")
+        await in_turn(allocator, B, told)
+        with pytest.raises(InvalidParameter, match="Invalid container name"):
+            await allocator.ask(Allocator.reserve_in_turn, C, "/", keep)
+        assert told == ["a: web", f"b: {in_use('web', A)}"]
