@@ -10,7 +10,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 endif
 INSTALL_BENCH := $(subst $(BIN),.venv-bench/bin,$(INSTALL))
 
-.PHONY: demo test lint types unit names simulate failpoints sweep crash faults bench bench-actors bench-load lock clean
+.PHONY: demo test lint types unit names simulate failpoints sweep crash crash-actors faults bench bench-actors bench-load lock clean
 
 demo: .venv/run.stamp  ## start a daemon, create 2,000 containers, kill it, prove that nothing was lost
 	$(BIN)/python -m examples.demo
@@ -51,6 +51,9 @@ sweep: .venv/dev.stamp  ## refuse each system call of one create and one load, o
 
 crash: .venv/run.stamp  ## kill the daemon, stop it, cut its power, under load, and audit what is left; CRASH_ARGS='--help'
 	$(BIN)/python -m contrib.crash $(CRASH_ARGS)
+
+crash-actors: .venv/run.stamp  ## crash each actor while 64 clients create, and measure what they notice; CRASH_ARGS='--help'
+	$(BIN)/python -m contrib.crash_actors $(CRASH_ARGS)
 
 faults: .venv/dev.stamp  ## put known faults into copies of the actors, one by one: the tests must catch them all
 	$(BIN)/python -m tests.actors.faults

@@ -163,6 +163,10 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "contrib.engines": ({"loadtest"}, {"attrs"}),
     "contrib.bench_load": ({"contrib.connection", "contrib.engines", "loadtest.procfs"}, {"attrs", "rich"}),
     "contrib.crash": ({"contrib.connection", "contrib.engines", "loadtest"}, {"attrs", "rich"}),
+    "contrib.crash_actors": (
+        {"actors", "contrib.connection", "daemon.config", "daemon.engine", "daemon.services"},
+        {"anyio", "attrs", "rich"},
+    ),
     "contrib.bench_start": (
         {"contrib.engines", "daemon.container", "daemon.storage", "loadtest"},
         {"anyio", "attrs", "rich"},

@@ -1,0 +1,160 @@
+"""The command line: which actors, how often; one table."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+import attrs
+from rich.console import Console
+from rich.table import Table
+
+from contrib.crash_actors.crowd import Answer, Crowd, listed
+from contrib.crash_actors.host import READY
+from daemon.services import Services
+
+EXIT_OK, EXIT_BROKEN = 0, 1
+
+ACTORS = [field.name for field in attrs.fields(Services) if field.name != "database"]
+BEFORE_S = 0.4
+AFTER_S = 1.0
+BREAK_S = 0.4
+"""Between two rounds: a supervisor grants three restarts in five seconds."""
+STOP_TIMEOUT_S = 30.0
+SOURCES = Path(__file__).parents[2]
+
+
+@attrs.frozen
+class Crash:
+    """What clients have noticed of one."""
+
+    actor: str
+    usual_s: float
+    """What a create took before."""
+    back_s: float
+    silence_s: float
+    silence_before_s: float
+    told_to_wait: int
+    dropped: int
+    created: int
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line `argv` and returns the exit code. Raises `SystemExit` for bad flags, as argparse does."""
+    arguments = _parser().parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="by-", dir=arguments.directory) as home, _daemon(Path(home)) as host:
+        crowd = Crowd(Path(home) / "socket")
+        wanted = [actor for actor in arguments.actor or ACTORS for _ in range(arguments.rounds)]
+        crashes = [_crash(host, crowd, actor, arguments.clients) for actor in wanted]
+        there = listed(crowd.socket)
+    missing = {name for name, container_id in crowd.acknowledged.items() if there.get(name) != container_id}
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, markup=False)
+    console.print(_table(crashes, arguments.clients))
+    console.print(f"{len(crowd.acknowledged)} creates acknowledged, {len(missing)} of them missing")
+    for text in crowd.odd:
+        console.print(text)
+    return EXIT_BROKEN if missing or crowd.odd or any(each.dropped for each in crashes) else EXIT_OK
+
+
+@contextmanager
+def _daemon(home: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "contrib.crash_actors.host", str(home)]
+    with (home / "log").open("wb") as log:
+        host = subprocess.Popen(
+            command, cwd=SOURCES, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+    try:
+        assert host.stdout is not None
+        if host.stdout.readline().strip() != READY:
+            raise RuntimeError(f"the daemon did not start\n{(home / 'log').read_text(errors='replace')[-4000:]}")
+        yield host
+    finally:
+        host.communicate(timeout=STOP_TIMEOUT_S)
+
+
+def _crash(host: subprocess.Popen[str], crowd: Crowd, actor: str, clients: int) -> Crash:
+    assert host.stdin is not None
+    assert host.stdout is not None
+    pause = threading.Event()  # never set
+    with crowd.creating(clients):
+        pause.wait(BEFORE_S)
+        host.stdin.write(f"{actor}\n")
+        host.stdin.flush()
+        crashed_at = float(host.stdout.readline())
+        pause.wait(AFTER_S)
+    pause.wait(BREAK_S)
+    return noticed(actor, crashed_at, crowd.answers, crowd.dropped)
+
+
+def noticed(actor: str, crashed_at: float, answers: Sequence[Answer], dropped: int) -> Crash:
+    done = sorted(answer.at for answer in answers if answer.status == 201)
+    before = [at for at in done if at < crashed_at]
+    after = [at for at in done if at >= crashed_at]
+    usual = [each.at - each.sent_at for each in answers if each.status == 201 and each.at < crashed_at]
+    asked_after = [each.at for each in answers if each.status == 201 and each.sent_at >= crashed_at]
+    return Crash(
+        actor=actor,
+        usual_s=median(usual) if usual else 0.0,
+        back_s=min(asked_after, default=float("inf")) - crashed_at,
+        silence_s=_longest([*before[-1:], *after]),
+        silence_before_s=_longest(before),
+        told_to_wait=sum(each.status == 503 for each in answers),
+        dropped=dropped,
+        created=len(done),
+    )
+
+
+def _longest(moments: Sequence[float]) -> float:
+    return max((later - earlier for earlier, later in itertools.pairwise(moments)), default=0.0)
+
+
+def _table(crashes: Sequence[Crash], clients: int) -> Table:
+    table = Table(title=f"Crashed while {clients} clients create; times in ms", padding=(0, 0))
+    for heading in ("actor", "crashes", "usual", "back", "at most", "silence", "before", "503", "dropped", "created"):
+        table.add_column(heading, justify="left" if heading == "actor" else "right", no_wrap=True)
+    for actor, each in itertools.groupby(crashes, key=lambda crash: crash.actor):
+        group = [*each]
+        times = (
+            median(crash.usual_s for crash in group),
+            median(crash.back_s for crash in group),
+            max(crash.back_s for crash in group),
+            max(crash.silence_s for crash in group),
+            max(crash.silence_before_s for crash in group),
+        )
+        counts = ("told_to_wait", "dropped", "created")
+        sums = (sum(getattr(crash, name) for crash in group) for name in counts)
+        table.add_row(actor, str(len(group)), *(f"{1000 * time_s:.0f}" for time_s in times), *map(str, sums))
+    return table
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m contrib.crash_actors",
+        description="Crashes the actors of a daemon, one after the other, while clients create, and tells what these notice.",
+        epilog="exit codes: 0 nothing was lost and no connection dropped; 1 otherwise; 2 bad arguments",
+    )
+    parser.add_argument("--actor", action="append", choices=ACTORS, help="may be given several times (default: all)")
+    parser.add_argument("--rounds", type=_count, default=3, metavar="N", help="of each actor (default %(default)s)")
+    parser.add_argument("--clients", type=_count, default=64, metavar="N", help="(default %(default)s)")
+    parser.add_argument(
+        "--directory", type=Path, help="on the disk to use (default: the temporary one); a short path, for a socket"
+    )
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

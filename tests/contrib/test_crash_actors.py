@@ -1,0 +1,35 @@
+"""The measurement of crashed actors, on a small crowd, and what it makes of answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from contrib.crash_actors.__main__ import EXIT_OK, main, noticed
+from contrib.crash_actors.crowd import Answer
+
+
+@pytest.mark.integration
+def test_no_create_is_lost_and_no_connection_dropped(capsys: pytest.CaptureFixture[str]) -> None:
+    exit_code = main(["--rounds", "1", "--clients", "4", "--actor", "registrar", "--actor", "keys"])
+    told = capsys.readouterr().out
+    assert exit_code == EXIT_OK, told
+    assert ", 0 of them missing" in told
+
+
+def test_what_was_asked_for_before_the_crash_does_not_tell_that_service_is_back() -> None:
+    answers = [
+        Answer(0.0, 1.0, 201),
+        Answer(1.0, 1.5, 201),
+        Answer(1.0, 2.5, 201),
+        Answer(1.5, 2.6, 503),
+        Answer(2.6, 4.0, 201),
+        Answer(3.0, 4.5, 201),
+    ]
+    found = noticed("keys", 2.0, answers, 1)
+    assert (found.back_s, found.silence_s, found.silence_before_s) == (2.0, 1.5, 0.5)
+    assert found.usual_s == 0.75
+    assert (found.told_to_wait, found.dropped, found.created) == (1, 1, 5)
+
+
+def test_service_that_does_not_come_back_is_told() -> None:
+    assert noticed("keys", 2.0, [Answer(0.0, 1.0, 201)], 0).back_s == float("inf")
