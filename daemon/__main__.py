@@ -96,8 +96,8 @@ async def serve(config: Config, access_log: AccessLog, wanted: Callable[[], Conf
     where = passed_socket(os.environ) if config.socket is None else config.socket
     raise_descriptor_limit()
     engine, shown = watched(config)
-    async with anyio.create_task_group() as tasks, asking(config.authorization_plugins) as authorize:
-        router = Router(engine, authorize if config.authorization_plugins else None)
+    async with anyio.create_task_group() as tasks, asking(config.authorization_plugins) as plugins:
+        router = Router(engine, plugins.authorize, plugins.authorize_answer) if plugins.names else Router(engine)
         server = Server(router, router.error, limits_of(config), access_log.note)
         tasks.start_soon(stop_on_signal, server, notifier, engine, tasks.cancel_scope)
         gc.disable()  # what is read at the start stays: with 100,000 containers a third of the time would go into looking at it

@@ -135,7 +135,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "daemon.api.authorization_plugins": (
         {"daemon.api.authorization", "daemon.errors"},
-        {"anyio", "httpx", "msgspec"},
+        {"anyio", "attrs", "httpx", "msgspec"},
     ),
     "daemon.api.patterns": ({"daemon.errors"}, {"re2"}),
     "daemon.serving": (

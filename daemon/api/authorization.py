@@ -16,7 +16,7 @@ import anyio
 import attrs
 
 from daemon.errors import DaemonError, Forbidden, System
-from daemon.http.message import Body, Peer, Request
+from daemon.http.message import Body, Peer, Request, Response
 
 AUTHORIZATION_TIMEOUT_S = 10.0
 """Every request waits for the answer; a client gives up after a minute."""
@@ -48,14 +48,27 @@ class AuthorizationFailed(System):
     """It could not be found out, so it is no."""
 
 
+@attrs.frozen(kw_only=True)
+class Answered:
+    """What is to be told."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes | None
+    """All of it; None of a stream, of what is no JSON or is larger than a request may be, and where there are passwords."""
+
+
 Authorize = Callable[[Asked], Coroutine[Any, Any, None]]
 """Returns if it may be done. Raises AuthorizationDenied, whose text the client is told; any other error is a no, too."""
+
+AuthorizeAnswer = Callable[[Asked, Answered], Coroutine[Any, Any, None]]
+"""Returns if the answer to what was asked may be told. What has been done by then has been done."""
 
 
 async def authorized(
     request: Request, authorize: Authorize, *, is_archive: bool, is_secret: bool, limit: int
-) -> Request:
-    """The request, for its handler.
+) -> tuple[Request, Asked]:
+    """The request, for its handler, and as it was shown.
 
     Raises:
         AuthorizationDenied, AuthorizationFailed; TooLarge, TooSlow: of the body.
@@ -72,15 +85,36 @@ async def authorized(
         headers={name: value for name, value in request.headers.items() if name not in _CONFIDENTIAL},
         body=None if is_secret else content,
     )
+    await _allowed(authorize(asked), request.id)
+    return attrs.evolve(request, body=body), asked
+
+
+async def check_answer(
+    asked: Asked, response: Response, authorize: AuthorizeAnswer, *, is_secret: bool, limit: int, request_id: str
+) -> None:
+    """Ask whether the answer may be told, before any of it is sent; of a stream its head is all there is to show.
+
+    Unlike Moby (pkg/authorization/middleware.go, response.go), which sends what is longer than its buffer first, and errors
+    whatever is said of them.
+
+    Raises AuthorizationDenied, AuthorizationFailed.
+    """
+    headers, body = {name.lower(): text for name, text in response.headers}, response.body
+    is_json = headers.get("content-type") == "application/json"
+    content = body if isinstance(body, bytes) and is_json and len(body) <= limit and not is_secret else None
+    answered = Answered(status=response.status, headers=headers, body=content)
+    await _allowed(authorize(asked, answered), request_id)
+
+
+async def _allowed(question: Coroutine[Any, Any, None], request_id: str) -> None:
     try:
         with anyio.fail_after(AUTHORIZATION_TIMEOUT_S):
-            await authorize(asked)
+            await question
     except DaemonError:
         raise
     except Exception as error:
-        _log.error("request %s is refused: authorization failed", request.id, exc_info=error)
+        _log.error("request %s is refused: authorization failed", request_id, exc_info=error)
         raise AuthorizationFailed("authorization failed: see the log of the daemon") from error
-    return attrs.evolve(request, body=body)
 
 
 class Shown:

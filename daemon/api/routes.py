@@ -28,7 +28,7 @@ from daemon.api import (
     system,
     volumes,
 )
-from daemon.api.authorization import Authorize, authorized
+from daemon.api.authorization import Authorize, AuthorizeAnswer, authorized, check_answer
 from daemon.api.calls import Call, error_response, refusal
 from daemon.api.decoded import DecodedBodies
 from daemon.api.listed import ListedViews
@@ -147,11 +147,15 @@ ENVELOPE = (
 
 
 class Router:
-    """The handler of the HTTP server. `authorize`, if it is given, must allow every request that has a route."""
+    """The handler of the HTTP server. `authorize`, if it is given, must allow every request that has a route, and
+    `authorize_answer` what is then answered to it."""
 
-    def __init__(self, engine: Engine, authorize: Authorize | None = None) -> None:
+    def __init__(
+        self, engine: Engine, authorize: Authorize | None = None, authorize_answer: AuthorizeAnswer | None = None
+    ) -> None:
         self._engine = engine
         self._authorize = authorize
+        self._authorize_answer = authorize_answer
         self._bodies = DecodedBodies()
         self._listed = ListedViews(engine.config.data_root)
         self._watchers = Watchers(engine, VERSION)
@@ -164,20 +168,24 @@ class Router:
         self._not_yet = [(method, re.compile(path.replace("{name}", ".+")), what) for method, path, what in NOT_YET]
 
     async def __call__(self, request: Request) -> Response:
+        response = await self._told(request, self._respond(request))
+        return evolve(response, headers=(*ENVELOPE, *response.headers))
+
+    async def _told(self, request: Request, work: Awaitable[Response]) -> Response:
+        """The response, also where there was to be none."""
         try:
-            response = await self._respond(request)
+            return await work
         except DaemonError as error:
-            response = refusal(error)
+            return refusal(error)
         except (ActorCrashed, ActorStopped, AskTimeout):
-            response = refusal(Unavailable("a service of the daemon is restarting, try again"))
+            return refusal(Unavailable("a service of the daemon is restarting, try again"))
         except SyncFailed as error:
             self._engine.give_up(error)
-            response = error_response(500, "the disk failed: the daemon is ending")
+            return error_response(500, "the disk failed: the daemon is ending")
         except Exception:  # noqa: BLE001 - a defect of ours: one answer lost, not the daemon
             _log.exception("request %s failed: %s %r", request.id, request.method, request.path)
             defect = error_response(500, "internal error: see the log of the daemon")
-            response = evolve(defect, refusal="a defect of the daemon")
-        return evolve(response, headers=(*ENVELOPE, *response.headers))
+            return evolve(defect, refusal="a defect of the daemon")
 
     def error(self, status: int, text: str) -> Response:
         """The answer to what is no request."""
@@ -195,15 +203,27 @@ class Router:
         name = ""
         if handle is None:
             handle, name = self._match(request.method, path)
-        if self._authorize is not None:
-            request = await authorized(
-                request,
-                self._authorize,
-                is_archive=handle in ARCHIVES,
-                is_secret=handle in SECRETS,
-                limit=self._engine.config.body_bytes_max,
+        if self._authorize is None:
+            return await handle(self._call(request, version, name))
+        is_secret, limit = handle in SECRETS, self._engine.config.body_bytes_max
+        request, asked = await authorized(
+            request, self._authorize, is_archive=handle in ARCHIVES, is_secret=is_secret, limit=limit
+        )
+        if self._authorize_answer is None:
+            return await handle(self._call(request, version, name))
+        response = await self._told(request, handle(self._call(request, version, name)))
+        try:
+            await check_answer(
+                asked, response, self._authorize_answer, is_secret=is_secret, limit=limit, request_id=request.id
             )
-        call = Call(
+        except BaseException:
+            if not isinstance(response.body, bytes):
+                await response.body.aclose()  # it has not begun
+            raise
+        return response
+
+    def _call(self, request: Request, version: tuple[int, int], name: str) -> Call:
+        return Call(
             engine=self._engine,
             bodies=self._bodies,
             listed=self._listed,
@@ -212,7 +232,6 @@ class Router:
             version=version,
             name=name,
         )
-        return await handle(call)
 
     def _match(self, method: str, path: str) -> tuple[Handle, str]:
         for wanted, pattern, handle in self._patterns:

@@ -13,11 +13,11 @@ import attrs
 import pytest
 
 from daemon.api import authorization
-from daemon.api.authorization import Asked, Shown, authorized
+from daemon.api.authorization import Answered, Asked, Shown, authorized
 from daemon.api.routes import ROUTES, Router
 from daemon.engine import Engine
 from daemon.errors import Forbidden, System, Unavailable
-from daemon.http.message import Request
+from daemon.http.message import Request, Response
 from tests.daemon.harness import config_at, engine_at, in_memory
 from tests.daemon.http.serving import Answer, Client, serving
 
@@ -195,7 +195,7 @@ async def test_an_archive_is_not_shown_and_can_be_read_as_nothing_else() -> None
     async def note(asked: Asked) -> None:
         seen.append(asked)
 
-    request = await authorized(request_of(), note, is_archive=True, is_secret=False, limit=1)
+    request, _ = await authorized(request_of(), note, is_archive=True, is_secret=False, limit=1)
     assert seen[0].body is None
     with pytest.raises(System, match="a body that was not authorized cannot be read"):
         await request.body.read(100)
@@ -230,3 +230,69 @@ class Nothing:
 
     async def read(self, bytes_max: int) -> bytes:
         return b""
+
+
+# Answers -----------------------------------------------------------------------------------------------------------------
+
+
+class Censor:
+    """Notes which answers it is shown, and does then what a test wants."""
+
+    def __init__(self) -> None:
+        self.shown: list[Answered] = []
+        self.then: Callable[[], None] = lambda: None
+
+    async def __call__(self, asked: Asked, answered: Answered) -> None:
+        self.shown.append(answered)
+        self.then()
+
+
+def no() -> None:
+    raise Forbidden("authorization denied by plugin censor: no")
+
+
+def broken() -> None:
+    raise KeyError("a defect of the censor")
+
+
+ASKING: list[tuple[str, str, int, bool]] = [
+    ("GET", "/containers/json", 200, True),
+    ("GET", "/containers/nobody/json", 404, True),
+    ("GET", "/_ping", 200, False),  # no JSON
+    ("GET", "/events", 200, False),  # a stream
+    ("POST", "/auth", 400, False),  # of a request with passwords
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status", "is_shown"), ASKING)
+async def test_an_answer_is_told_only_if_it_is_allowed(
+    method: str, path: str, status: int, is_shown: bool, root: Path
+) -> None:
+    censor = Censor()
+    async with engine_at(root) as engine:
+        router = Router(engine, Guard(), censor)
+
+        async def ask() -> Response:
+            return await router(
+                Request(method=method, path=path, query="", headers={}, body=Shown(b""), has_body=False)
+            )
+
+        response = await ask()
+        assert response.status == status
+        assert censor.shown[0].status == status
+        assert censor.shown[0].body == (response.body if is_shown else None)
+        for then, refused in ((no, 403), (broken, 500)):
+            censor.then = then
+            assert (await ask()).status == refused
+        if not isinstance(response.body, bytes):
+            await response.body.aclose()
+
+
+async def test_of_an_answer_that_is_larger_than_a_request_may_be_the_head_is_shown(root: Path) -> None:
+    censor = Censor()
+    async with engine_at(root) as engine:
+        engine.reconfigure(attrs.evolve(config_at(root), body_bytes_max=100))
+        request = Request(method="GET", path="/info", query="", headers={}, body=Shown(b""), has_body=False)
+        response = await Router(engine, Guard(), censor)(request)
+    assert response.status == 200
+    assert [(shown.status, shown.body) for shown in censor.shown] == [(200, None)]

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from daemon.api.authorization import Asked, AuthorizationDenied, AuthorizationFailed
+from daemon.api.authorization import Answered, Asked, AuthorizationDenied, AuthorizationFailed
 from daemon.api.authorization_plugins import ANSWER_BYTES_MAX, asking
 from daemon.errors import DaemonError
 from daemon.http.message import Peer, Request, Response
@@ -33,13 +33,18 @@ ASKED = Asked(
 class Plugin:
     """Notes what it is asked, and gives one answer to everything."""
 
-    def __init__(self, answer: object, status: int = 200) -> None:
+    def __init__(self, answer: object, status: int = 200, *, implements: object = ("authz",)) -> None:
+        self.manifest = Response(status=200, body=json.dumps({"Implements": implements}).encode())
+        self.activations = 0
         self._answer = Response(
             status=status, body=answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         )
         self.asked: list[tuple[str, Any]] = []
 
     async def handle(self, request: Request) -> Response:
+        if request.path == "/Plugin.Activate":
+            self.activations += 1
+            return self.manifest
         self.asked.append((f"{request.method} {request.path}", json.loads(await request.body.read(1 << 20))))
         return self._answer
 
@@ -53,9 +58,9 @@ def root() -> Iterator[Path]:
 
 async def answer_of(plugin: Plugin, root: Path, asked: Asked = ASKED) -> DaemonError | None:
     """How it refuses, if it does."""
-    async with serving(plugin.handle, root), asking([str(root / "s")]) as authorize:
+    async with serving(plugin.handle, root), asking([str(root / "s")]) as plugins:
         try:
-            await authorize(asked)
+            await plugins.authorize(asked)
         except DaemonError as error:
             return error
         return None
@@ -110,9 +115,9 @@ async def test_whatever_is_no_clear_yes_is_a_no(
 
 
 async def test_one_that_is_not_there_has_not_said_yes(root: Path) -> None:
-    async with asking([str(root / "missing.sock")]) as authorize:
+    async with asking([str(root / "missing.sock")]) as plugins:
         with pytest.raises(AuthorizationFailed) as refused:
-            await authorize(ASKED)
+            await plugins.authorize(ASKED)
     assert str(refused.value) == "plugin missing failed with error: it does not answer"
 
 
@@ -120,29 +125,65 @@ async def test_one_that_is_only_named_is_where_docker_looks_for_it(root: Path, m
     monkeypatch.setattr("daemon.api.authorization_plugins.PLUGINS", root)
     (root / "opa.sock").symlink_to("s")
     plugin = Plugin({"Allow": False, "Msg": "no"})
-    async with serving(plugin.handle, root), asking(["opa"]) as authorize:
+    async with serving(plugin.handle, root), asking(["opa"]) as plugins:
         with pytest.raises(AuthorizationDenied, match="authorization denied by plugin opa: no"):
-            await authorize(ASKED)
+            await plugins.authorize(ASKED)
 
 
 async def test_all_are_asked_in_their_order_until_one_says_no(root: Path) -> None:
     for name in "abc":
         (root / f"{name}.sock").symlink_to("s")
     answers = [{"Allow": True}, {"Msg": "no"}, {"Allow": True}]
-    plugins = iter(map(Plugin, answers))
+    left = iter(map(Plugin, answers))
 
     async def handle(request: Request) -> Response:
-        return await next(plugins).handle(request)
+        fake = Plugin({}) if request.path == "/Plugin.Activate" else next(left)
+        return await fake.handle(request)
 
-    async with serving(handle, root), asking([str(root / f"{name}.sock") for name in "abc"]) as authorize:
+    async with serving(handle, root), asking([str(root / f"{name}.sock") for name in "abc"]) as plugins:
         with pytest.raises(AuthorizationDenied, match="authorization denied by plugin b: no"):
-            await authorize(ASKED)
-    assert len(list(plugins)) == 1, "nobody has asked it"
+            await plugins.authorize(ASKED)
+    assert len(list(left)) == 1, "nobody has asked it"
 
 
 async def test_many_ask_at_a_time(root: Path) -> None:
     plugin = Plugin({"Allow": True})
-    async with serving(plugin.handle, root), asking([str(root / "s")]) as authorize, anyio.create_task_group() as tasks:
+    async with serving(plugin.handle, root), asking([str(root / "s")]) as plugins, anyio.create_task_group() as tasks:
         for _ in range(10):
-            tasks.start_soon(authorize, ASKED)
+            tasks.start_soon(plugins.authorize, ASKED)
     assert len(plugin.asked) == 10
+    assert plugin.activations == 1
+
+
+@pytest.mark.parametrize("implements", [(), ["VolumeDriver"], ["authz2"]])
+async def test_what_is_no_plugin_for_authorization_is_not_asked(implements: object, root: Path) -> None:
+    plugin = Plugin({"Allow": True}, implements=implements)
+    error = await answer_of(plugin, root)
+    assert str(error) == "plugin s failed with error: Plugin does not implement the requested driver"
+    assert isinstance(error, AuthorizationFailed)
+    assert plugin.asked == []
+
+
+async def test_one_that_could_not_be_activated_is_tried_again_with_the_next_request(root: Path) -> None:
+    plugin = Plugin({"Allow": True}, implements="nonsense")
+    async with serving(plugin.handle, root), asking([str(root / "s")]) as plugins:
+        with pytest.raises(AuthorizationFailed, match="its answer cannot be understood"):
+            await plugins.authorize(ASKED)
+        plugin.manifest = Response(status=200, body=b'{"Implements": ["authz", "VolumeDriver"]}')
+        for _ in range(2):
+            await plugins.authorize(ASKED)
+    assert (plugin.activations, len(plugin.asked)) == (2, 2)
+
+
+async def test_it_is_asked_about_an_answer_as_docker_asks(root: Path) -> None:
+    plugin = Plugin({"Allow": False, "Msg": "not that"})
+    answered = Answered(status=201, headers={"content-type": "application/json"}, body=b"{}")
+    async with serving(plugin.handle, root), asking([str(root / "s")]) as plugins:
+        with pytest.raises(AuthorizationDenied, match=r"^authorization denied by plugin s: not that$"):
+            await plugins.authorize_answer(ASKED, answered)
+    [(path, question)] = plugin.asked
+    assert path == "POST /AuthZPlugin.AuthZRes"
+    assert (question["RequestMethod"], question["RequestUri"]) == ("POST", ASKED.target)
+    assert question["ResponseStatusCode"] == 201
+    assert base64.b64decode(question["ResponseBody"]) == b"{}"
+    assert question["ResponseHeaders"] == {"Content-Type": "application/json"}
