@@ -10,7 +10,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 endif
 INSTALL_BENCH := $(subst $(BIN),.venv-bench/bin,$(INSTALL))
 
-.PHONY: demo test lint types unit names simulate failpoints sweep crash crash-actors faults bench bench-actors bench-load lock clean
+.PHONY: demo test lint types unit names simulate failpoints sweep crash crash-actors reliability faults bench bench-actors bench-load lock clean
 
 demo: .venv/run.stamp  ## start a daemon, create 2,000 containers, kill it, prove that nothing was lost
 	$(BIN)/python -m examples.demo
@@ -54,6 +54,9 @@ crash: .venv/run.stamp  ## kill the daemon, stop it, cut its power, under load, 
 
 crash-actors: .venv/run.stamp  ## crash each actor while 64 clients create, and measure what they notice; CRASH_ARGS='--help'
 	$(BIN)/python -m contrib.crash_actors $(CRASH_ARGS)
+
+reliability: .venv/run.stamp  ## kill dockerd, podman and boatyard while clients create; the table goes into docs/reliability.md
+	$(BIN)/python -m contrib.crash.table --write $(RELIABILITY_ARGS)
 
 faults: .venv/dev.stamp  ## put known faults into copies of the actors, one by one: the tests must catch them all
 	$(BIN)/python -m tests.actors.faults

@@ -1,5 +1,5 @@
 """A daemon that crashes its actors on demand: a line on its standard input is the name of one; the answer is when, by the
-monotonic clock, which is the same in all processes of a machine. It ends with its input."""
+monotonic clock, which is the same in all processes of a machine. It ends with its input, or is killed."""
 
 from __future__ import annotations
 

@@ -6,11 +6,14 @@ import pytest
 
 from contrib.crash_actors.__main__ import EXIT_OK, main, noticed
 from contrib.crash_actors.crowd import Answer
+from tests.daemon.harness import in_memory
 
 
 @pytest.mark.integration
 def test_no_create_is_lost_and_no_connection_dropped(capsys: pytest.CaptureFixture[str]) -> None:
-    exit_code = main(["--rounds", "1", "--clients", "4", "--actor", "registrar", "--actor", "keys"])
+    with in_memory() as home:
+        options = ["--directory", str(home)]
+        exit_code = main([*options, "--rounds", "1", "--clients", "4", "--actor", "registrar", "--actor", "keys"])
     told = capsys.readouterr().out
     assert exit_code == EXIT_OK, told
     assert ", 0 of them missing" in told
