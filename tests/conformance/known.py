@@ -302,6 +302,6 @@ UNLIKE_MOBY = (
         where="{mount}",
     ),
 )
-"""What is in README's table of that name."""
+"""What is in the table of that name in docs/unlike-moby.md."""
 
 KNOWN = (*TEXTS, *STATUSES, *CHECKS, *INSPECT, *UNLIKE_MOBY, *NOT_YET)

@@ -1,10 +1,9 @@
-"""An engine inside other programs: the examples, and README's, which is one of them."""
+"""An engine inside other programs: the examples."""
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
-import inspect
 import socket
 from pathlib import Path
 
@@ -19,18 +18,12 @@ from examples import embed_engine
 from examples.embed_engine_asgi import make_app
 from tests.daemon.harness import config_at
 
-README = Path(__file__).parents[2] / "README.md"
-
 
 @pytest.mark.anyio
 async def test_an_engine_lives_inside_a_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with no_leaks():
         await embed_engine.main(tmp_path)
     assert capsys.readouterr().out == "created, seen through docker.sock and removed\n"
-
-
-def test_readme_has_that_program() -> None:
-    assert inspect.getsource(embed_engine.main) in README.read_text()
 
 
 async def in_uvicorn(data_root: Path, path: Path) -> None:

@@ -12,7 +12,7 @@ from daemon.http.message import Peer
 from daemon.options.command import as_toml
 from daemon.options.sources import configure
 
-OPERATIONS = (Path(__file__).parents[1] / "docs/operations.md").read_text()
+OPERATIONS = (Path(__file__).parents[2] / "docs/operations.md").read_text()
 
 
 def block(language: str) -> str:
