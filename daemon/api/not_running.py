@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from functools import partial
 
 import anyio
@@ -20,7 +21,7 @@ from daemon.api.views import NEVER
 from daemon.create.events import insist
 from daemon.create.records import record_of
 from daemon.create.signals import check_deliverable
-from daemon.errors import Conflict, InvalidParameter, NotFound, NotImplementedHere
+from daemon.errors import Conflict, InvalidParameter, NotFound, NotImplementedHere, RemovalInProgress
 from daemon.http.message import Response
 from daemon.services.registrar import Registrar, RemovalWatch
 from daemon.summary import ContainerSummary
@@ -49,7 +50,11 @@ async def start(call: Call) -> Response:
         )
     if call.query().text("checkpoint"):
         raise InvalidParameter("checkpoint is only supported in experimental mode")
-    await _find(call)
+    summary = await _find(call)
+    container = await record_of(call.engine.services, summary, call.name)
+    if container.host_config.auto_remove:  # as after every start that fails: `docker run --rm` waits for it to be gone
+        with suppress(NotFound, RemovalInProgress):  # somebody else removes it
+            await call.engine.remove(summary.id, with_volumes=True)
     raise NotImplementedHere("running a container is not supported yet")
 
 

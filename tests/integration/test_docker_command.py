@@ -185,6 +185,14 @@ def test_what_is_not_there_yet_says_so(arguments: list[str], text: str, docker: 
     assert text in done.stderr
 
 
+def test_a_run_that_fails_ends_and_with_rm_leaves_no_container(docker: Docker) -> None:
+    done = docker.run("run", "--rm", "--name", "web", "-v", "/data", "busybox", "true")
+    assert done.returncode == 125
+    assert "running a container is not supported yet" in done.stderr
+    assert docker.output("ps", "-aq") == ""
+    assert docker.output("volume", "ls", "-q") == ""
+
+
 @pytest.mark.parametrize("archive", [b"garbage", bytes(range(256)) * 400, b""])
 def test_a_broken_archive_fails_with_a_reason_and_leaves_nothing(archive: bytes, docker: Docker, home: Path) -> None:
     path = home / "broken.tar"

@@ -19,6 +19,7 @@ from daemon.container import ContainerConfig, HostConfig, LogConfig
 from daemon.create.request import CreateRequest
 from daemon.engine import Engine
 from daemon.http.message import Request, Response
+from daemon.services.volumes import Volumes
 from tests.daemon.harness import Bytes, config_at, crash
 
 pytestmark = pytest.mark.anyio
@@ -283,3 +284,17 @@ async def test_a_client_that_stops_waiting_leaves_nothing_behind(tmp_path: Path)
             assert isinstance(response.body, AsyncGenerator)
             await anext(response.body)
         await asker.engine.remove("web")
+
+
+async def test_a_start_that_fails_removes_what_is_to_be_removed_when_it_ends(tmp_path: Path) -> None:
+    async with asking(tmp_path) as asker:
+        gone = CreateRequest(
+            name="gone",
+            config=ContainerConfig(cmd=("true",), volumes=("/data",)),
+            host_config=HostConfig(auto_remove=True),
+        )
+        await asker.engine.create(gone)
+        assert await asker.told("POST", "/containers/gone/start") == LATER
+        assert await asker.told("POST", "/containers/gone/start") == (404, "No such container: gone")
+        assert await asker.told("POST", "/containers/web/start") == LATER
+        assert await asker.engine.services.volumes.ask(Volumes.list) == ()
