@@ -20,7 +20,7 @@ AccessLog = Literal["off", "changes", "all"]
 SOCKET_PATH_BYTES_MAX = 107
 """What fits into `sockaddr_un` (unix(7)); a longer one cannot be bound."""
 
-LOG_BYTES_MAX = 20 << 20
+LOG_BYTES_MAX = 36 << 20
 """What the database's log has before it is copied into the database (storage/schema.py), and a large batch."""
 
 READY_TREES_MAX = 2048
