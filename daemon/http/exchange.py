@@ -10,9 +10,19 @@ import anyio
 
 from daemon.errors import Cancelled, DaemonError
 from daemon.http.connection import CONTINUE, Connection, Data, End, Event, Head, TooLarge, TooSlow
-from daemon.http.limits import Limits, share_of
+from daemon.http.limits import Limits, in_part, spread_of
 from daemon.http.message import Peer, Request
 from daemon.http.sockets import receive, send
+
+CRUMB_BYTES = 64
+"""A read of less, when a request has begun to come, is a crumb. Heads and bodies come in a few large pieces."""
+
+CRUMBS_MAX = 4
+"""That are read at once in a request. Whoever sends more is read once in a while: a crumb takes as much time as a head, and
+hundreds of such clients that send theirs in the same moment would hold up everybody's creates."""
+
+CRUMB_PAUSE_S = 1.0
+"""Up to twice that, another time for each connection."""
 
 
 class Exchange:
@@ -23,8 +33,8 @@ class Exchange:
         self._client = client
         self._connection = connection
         self._limits = limits
-        self._share = share_of(peer.fileno())
-        """Of the time limits of what it sends."""
+        self._spread = spread_of(peer.fileno())
+        self._crumbs = 0
         self._head: Head | None = None
         self._head_deadline: float | None = None
         """When the head must be here that has begun to come and was then waited for."""
@@ -46,6 +56,7 @@ class Exchange:
         assert isinstance(event, Head), "a body is read before the next head is asked for"
         self._head, self.is_complete, self._is_continue_owed = event, False, event.expects_continue
         self._head_deadline, self._body_deadline = None, math.inf
+        self._crumbs = 0
         if event.content_length == 0 or event.is_upgrade:
             self._take_end()
         return event
@@ -116,11 +127,15 @@ class Exchange:
             return await receive(self._peer)
         now = anyio.current_time()
         if not self.is_complete:
-            deadline = min(now + self._limits.read_timeout_s * self._share, self._body_deadline)
+            deadline = min(now + in_part(self._limits.read_timeout_s, self._spread), self._body_deadline)
         elif self._head_deadline is None:
-            deadline = self._head_deadline = now + self._limits.head_timeout_s * self._share
+            deadline = self._head_deadline = now + in_part(self._limits.head_timeout_s, self._spread)
         else:
             deadline = self._head_deadline
         with anyio.CancelScope(deadline=deadline):
-            return await receive(self._peer)
+            if self._crumbs >= CRUMBS_MAX:
+                await anyio.sleep(CRUMB_PAUSE_S * (1 + self._spread))
+            data = await receive(self._peer)
+            self._crumbs = self._crumbs + 1 if len(data) < CRUMB_BYTES else 0
+            return data
         raise TooSlow("the request did not arrive in time")

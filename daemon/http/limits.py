@@ -8,7 +8,7 @@ SPREAD = 0.1
 """The part of a time limit by which connections differ. Many that were opened together and then stall would else all have to be
 answered in one turn of the event loop, and everybody's requests would wait for that."""
 
-_SHARES = 256
+_PLACES = 256
 
 
 @attrs.frozen(kw_only=True)
@@ -27,6 +27,11 @@ class Limits:
     write_timeout_s: float
 
 
-def share_of(descriptor: int) -> float:
-    """How much of its time limits a connection has: between 1 - SPREAD and all. Neighbours have different shares."""
-    return 1 - SPREAD * (descriptor % _SHARES) / _SHARES
+def spread_of(descriptor: int) -> float:
+    """A connection's place between 0 and 1; neighbours have different ones."""
+    return descriptor % _PLACES / _PLACES
+
+
+def in_part(limit_s: float, spread: float) -> float:
+    """What a connection of that place has of a time limit."""
+    return limit_s * (1 - SPREAD * spread)
