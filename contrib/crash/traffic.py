@@ -191,7 +191,12 @@ class _Client:
     def _call(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
         self._connect()
         self.history.sent += 1
-        return self._connection.call_raw(method, path, body)
+        try:
+            return self._connection.call_raw(method, path, body)
+        except BrokenPipeError as error:
+            if isinstance(body, bytes):
+                raise
+            raise _Stopping from error  # closed while nothing was under way: of so little, nothing has been sent
 
     def _connect(self) -> None:
         if self._connection.sock is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import email.utils
 import logging
+import math
 import socket
 import ssl
 import time
@@ -55,6 +56,9 @@ SHORT_LINGER_S = 0.1
 
 LINGERING_MAX = 16
 """Clients that are turned away and still listened to, so that they get to read why: each has a descriptor."""
+
+IDLE_PATIENCE_S = 0.05
+"""When the server stops: a client that asks one thing after the other is told so within this time, and not cut off."""
 
 OUT_OF_DESCRIPTORS_REFUSAL = Refusal(503, "too many open files")
 STOPPING = Refusal(503, "the daemon is stopping")
@@ -114,6 +118,7 @@ class Server:
                             self._start(peer, listener, connections)
                     if self._answering:
                         await self._all_answered.wait()
+                    await anyio.sleep(self._patience_with_idle())
                     for peer in self._idle:
                         self._stop_receiving(peer)
                 tasks.cancel_scope.cancel()
@@ -263,6 +268,11 @@ class Server:
                 self._note_answered(peer, client)
         if not exchange.is_complete:
             await linger(peer)
+
+    def _patience_with_idle(self) -> float:
+        """How long to listen on to connections, in seconds: whoever has just been answered may be about to ask again."""
+        latest = next((since for _, since in reversed(self._idle.values())), -math.inf)
+        return max(0, latest + IDLE_PATIENCE_S - time.monotonic())
 
     def _note_answered(self, peer: socket.socket, client: Peer) -> None:
         self._answering -= 1

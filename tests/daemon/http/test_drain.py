@@ -8,6 +8,7 @@ import anyio
 import attrs
 import pytest
 
+from daemon.http import server
 from daemon.http.message import Request, Response
 from tests.daemon.http.serving import GET, HELLO, Client, Held, Stream, greet, serving, wait_until
 
@@ -64,6 +65,20 @@ async def test_who_has_sent_a_request_before_the_end_is_told(directory: Path) ->
             for client in (kept, waiting):
                 assert (await client.read_answer()).status in (200, 503)
                 assert await client.read_to_end() == b""
+        await service.wait_ended()
+
+
+async def test_who_has_just_been_answered_is_listened_to_a_little_longer(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "IDLE_PATIENCE_S", 0.5)
+    async with serving(greet, directory) as service, await service.connect() as client:
+        assert (await client.ask(GET)).status == 200
+        service.drain(60)
+        await wait_until(lambda: not (directory / "s").exists())
+        await anyio.wait_all_tasks_blocked()  # else it would have asked before anybody can have closed its connection
+        await client.send(GET)
+        await check_refused(client)
         await service.wait_ended()
 
 
