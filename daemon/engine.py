@@ -237,7 +237,7 @@ class Engine:
 
     async def create(self, request: CreateRequest) -> Created:
         """See `Creator.create`. Raises Overloaded as `check_room`, too."""
-        return await self._instruments.step("create", self._create(request))
+        return await self.recorder.recorded(self._instruments.step("create", self._create(request)))
 
     async def _create(self, request: CreateRequest) -> Created:
         self.check_room()

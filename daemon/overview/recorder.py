@@ -1,7 +1,7 @@
 """What an engine remembers of its own work for whoever comes to look: the last minute of creates, the last events of its actors.
 
-It is always there, so that there is something to see at once; it costs two looks at a clock for a create, and nothing for its
-steps.
+It is always there, so that there is something to see at once; it costs two looks at a clock for a create, and is not asked about
+its steps.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from actors import ChildCrashed, ChildStarted, Event, StopTimeout
-from daemon.instruments import Instruments, StepName
+from daemon.instruments import Instruments
 from daemon.outcomes import CREATED, outcome_of
 from daemon.overview import Happened
 from daemon.overview.timeline import Timeline
@@ -33,7 +33,7 @@ class Recorder:
         self.now = now
         self.now_ns = now_ns
         self.began = now()
-        self.instruments = Instruments(step=self._step, on_event=self._on_event)
+        self.instruments = Instruments(on_event=self._on_event)
         self.timeline = Timeline(self.began)
         self.outcomes: Counter[str] = Counter()
         """Since the start."""
@@ -42,10 +42,8 @@ class Recorder:
         self._crashed: set[str] = set()
         """Those that are not up again."""
 
-    def _step(self, name: StepName, work: Coroutine[Any, Any, R], /) -> Coroutine[Any, Any, R]:
-        return self._recorded(work) if name == "create" else work
-
-    async def _recorded(self, work: Coroutine[Any, Any, R]) -> R:
+    async def recorded(self, work: Coroutine[Any, Any, R]) -> R:
+        """What a create comes to, which `work` is."""
         began = self.now()
         outcome = CREATED
         try:

@@ -81,6 +81,12 @@ async def test_a_create_that_is_refused_is_seen_up_to_its_refusal(tmp_path: Path
         assert recorder.seen == "create check image /image /check /create".split()
 
 
+def test_one_that_does_not_look_at_steps_is_not_asked_about_them() -> None:
+    looking, blind = Recorder("").instruments, Instruments()
+    assert looking.beside(blind).step == blind.beside(looking).step == looking.step
+    assert blind.beside(blind).step is blind.step
+
+
 async def test_two_instruments_see_the_same_and_the_first_is_around_the_second(tmp_path: Path) -> None:
     first, second = Recorder("1 "), Recorder("2 ")
     both = first.instruments.beside(second.instruments)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import Any
-
 import anyio
 import anyio.lowlevel
 import pytest
 
 from actors import ChildCrashed, ChildStarted, ChildStopped, StopTimeout
 from daemon.errors import Conflict
+from daemon.instruments import Instruments
 from daemon.overview.recorder import HAPPENED_MAX, TEXT_LENGTH_MAX, Recorder
 
 pytestmark = pytest.mark.anyio
@@ -33,24 +31,23 @@ class Clock:
 async def test_a_create_is_remembered_with_its_end_and_how_long_it_took() -> None:
     clock = Clock()
     recorder = Recorder(clock)
-    assert await recorder.instruments.step("create", clock.run(0.25)) == "done"
+    assert await recorder.recorded(clock.run(0.25)) == "done"
     with pytest.raises(Conflict):
-        await recorder.instruments.step("create", clock.run(0.5, Conflict("taken")))
+        await recorder.recorded(clock.run(0.5, Conflict("taken")))
     with pytest.raises(ZeroDivisionError):
-        await recorder.instruments.step("create", clock.run(0, ZeroDivisionError()))
+        await recorder.recorded(clock.run(0, ZeroDivisionError()))
     with anyio.CancelScope() as scope:
         scope.cancel()
-        await recorder.instruments.step("create", anyio.lowlevel.checkpoint())
+        await recorder.recorded(anyio.lowlevel.checkpoint())
     assert recorder.outcomes == {"created": 1, "conflict": 1, "failed": 1, "cancelled": 1}
     span = recorder.timeline.recent(101.0)
     assert (span.created, span.refused, span.failed) == (1, 2, 1)
     assert span.longest_s == pytest.approx(0.25, rel=0.01)
 
 
-async def test_the_steps_of_a_create_are_left_as_they_are() -> None:
-    work: Coroutine[Any, Any, str] = Clock().run(1)
-    assert Recorder().instruments.step("commit", work) is work
-    await work
+def test_the_steps_of_a_create_are_somebody_elses() -> None:
+    other = Instruments(step=lambda _, work: work)
+    assert Recorder().instruments.beside(other).step is other.step
 
 
 def test_the_last_that_happened_to_actors_is_kept() -> None:
