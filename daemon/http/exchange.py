@@ -126,15 +126,16 @@ class Exchange:
         if self._connection.is_idle:
             return await receive(self._peer)
         now = anyio.current_time()
+        pause_s = CRUMB_PAUSE_S * (1 + self._spread) if self._crumbs >= CRUMBS_MAX else 0.0
         if not self.is_complete:
-            deadline = min(now + in_part(self._limits.read_timeout_s, self._spread), self._body_deadline)
+            deadline = min(now + pause_s + in_part(self._limits.read_timeout_s, self._spread), self._body_deadline)
         elif self._head_deadline is None:
             deadline = self._head_deadline = now + in_part(self._limits.head_timeout_s, self._spread)
         else:
             deadline = self._head_deadline
         with anyio.CancelScope(deadline=deadline):
-            if self._crumbs >= CRUMBS_MAX:
-                await anyio.sleep(CRUMB_PAUSE_S * (1 + self._spread))
+            if pause_s:
+                await anyio.sleep(pause_s)
             data = await receive(self._peer)
             self._crumbs = self._crumbs + 1 if len(data) < CRUMB_BYTES else 0
             return data

@@ -12,29 +12,38 @@ import trio.testing
 from daemon.errors import Cancelled
 from daemon.http.connection import Connection, Head, TooSlow
 from daemon.http.exchange import CRUMB_BYTES, CRUMB_PAUSE_S, CRUMBS_MAX, Exchange
+from daemon.http.limits import spread_of
 from daemon.http.message import Peer
 from tests.daemon.http.serving import GET, LIMITS
 
 TIMEOUT_S = 10.0
+SHORT_TIMEOUT_S = CRUMB_PAUSE_S / 2
 
 
 class Conversation:
     """A client's end, and what the server has made of it."""
 
     def __init__(self, client: socket.socket, peer: socket.socket, clock: trio.testing.MockClock) -> None:
+        self.body = b""
         self._client = client
         self._peer = peer
         self.clock = clock
         self.heads: list[Head | None] = []
         self.was_too_slow = False
 
+    @property
+    def pause_s(self) -> float:
+        return CRUMB_PAUSE_S * (1 + spread_of(self._peer.fileno()))
+
     async def serve(self) -> None:
-        limits = attrs.evolve(LIMITS, head_timeout_s=TIMEOUT_S)
+        limits = attrs.evolve(LIMITS, head_timeout_s=TIMEOUT_S, read_timeout_s=SHORT_TIMEOUT_S)
         connection = Connection(head_bytes_max=limits.head_bytes_max, headers_max=limits.headers_max)
         exchange = Exchange(self._peer, connection, limits, Peer())
         try:
             while True:
                 self.heads.append(await exchange.next_head())
+                while content := await exchange.receive():
+                    self.body += content
         except TooSlow:
             self.was_too_slow = True
         except Cancelled:
@@ -108,5 +117,23 @@ def test_crumbs_do_not_prolong_the_time_for_a_head() -> None:
             client.clock.jump(1)
         await trio.testing.wait_all_tasks_blocked()
         assert client.was_too_slow
+
+    converse(talk)
+
+
+def test_a_pause_of_ours_is_none_of_the_client() -> None:
+    """Which may have sent what it was to send, in time, meanwhile."""
+
+    async def talk(client: Conversation) -> None:
+        crumbs = 2 * CRUMBS_MAX
+        assert await client.is_read(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % crumbs)
+        for _ in range(CRUMBS_MAX):
+            assert await client.is_read(b"x")
+        for _ in range(crumbs - CRUMBS_MAX):
+            await client.is_read(b"x")
+        client.clock.jump(client.pause_s + 0.01)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        assert not client.was_too_slow
+        assert client.body == b"x" * crumbs
 
     converse(talk)
