@@ -108,12 +108,12 @@ class Volumes:
             for use in uses:
                 self._trees.create(use.name)
             # All are looked at before the first is filled: a request that is refused leaves nothing in a volume that was there.
-            to_fill: set[str] = set()
+            to_fill: dict[str, VolumeUse] = {}
             for use in filled:
                 place = (use.name, layers, use.destination)
                 if use.name not in to_fill and self._trees.is_to_fill(*place, complaint=_file_complaint(use)):
-                    to_fill.add(use.name)
-            for use in filled:
+                    to_fill[use.name] = use
+            for use in to_fill.values():
                 self._trees.fill(use.name, layers, use.destination, complaint=_file_complaint(use))
 
         return self._thread.submit(work)
