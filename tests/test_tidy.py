@@ -192,6 +192,9 @@ def module_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+MODULES = frozenset(map(module_of, SOURCES))
+
+
 def rule_for(module: str) -> tuple[str, set[str], set[str]]:
     prefix = max((key for key in MAY_IMPORT if is_within(module, key)), key=len)
     return prefix, *MAY_IMPORT[prefix]
@@ -208,10 +211,9 @@ def imports_of(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute"
             assert node.module is not None
-            known = {module_of(source) for source in SOURCES}
             for alias in node.names:
                 full = f"{node.module}.{alias.name}"
-                yield full if full in known else node.module
+                yield full if full in MODULES else node.module
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=module_of)
