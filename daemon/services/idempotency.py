@@ -15,7 +15,7 @@ from typing import Self
 import attrs
 
 from actors import Deferred, Ref
-from daemon.errors import Conflict, key_in_use
+from daemon.errors import Cancelled, Conflict, key_in_use
 from daemon.storage.database import Database, KeptKey
 
 
@@ -118,7 +118,9 @@ class IdempotencyKeys:
 
     async def free(self, key: str, claimant: str) -> None:
         """See `KeyIndex.free`."""
-        self._waiting.pop(claimant, None)
+        given_up = self._waiting.pop(claimant, None)
+        if given_up is not None:  # nobody reads this, but an actor does not stop while it owes
+            given_up.fail(Cancelled("the request has been called off"))
         heir = self._index.free(key, claimant)
         if heir is not None:
             self._resolve(heir, None)

@@ -195,6 +195,21 @@ async def test_who_waits_first_goes_ahead_when_the_first_has_failed(tmp_path: Pa
 
 
 @pytest.mark.anyio
+async def test_nobody_who_has_given_up_holds_up_the_end(tmp_path: Path) -> None:
+    async with keys_at(tmp_path) as (_, keys), create_task_group() as group:
+        assert await keys.ask(IdempotencyKeys.claim, "key", "f", A) is None
+        group.start_soon(keys.ask, IdempotencyKeys.claim, "key", "f", B)
+        await wait_all_tasks_blocked()
+        group.cancel_scope.cancel()
+        with anyio.move_on_after(
+            2, shield=True
+        ) as patience:  # a stop in order is not to be cut off, but says how long it took
+            await keys.ask(IdempotencyKeys.free, "key", B)
+            await keys.stop()
+        assert not patience.cancel_called
+
+
+@pytest.mark.anyio
 async def test_what_is_kept_is_known_after_a_restart_until_its_container_is_removed(tmp_path: Path) -> None:
     async with keys_at(tmp_path) as (database, _):
         await database.ask(Database.insert_container, container(A), (), KEPT)
