@@ -14,6 +14,10 @@ TIMEOUT_S = 1800.0
 TAR = "application/x-tar"
 
 
+class NotSent(ConnectionError):
+    """The engine had closed a connection on which nothing was under way: it has not done what was asked for."""
+
+
 class Connection(http.client.HTTPConnection):
     """It is opened with the first request, and kept; large pieces, as the docker command sends them."""
 
@@ -35,12 +39,19 @@ class Connection(http.client.HTTPConnection):
         return status, json.loads(content) if content else None
 
     def call_raw(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
-        """The same for what answers with something else than one JSON document."""
-        if body is None:
-            self.request(method, path)
-        elif isinstance(body, bytes):
+        """The same for what answers with something else than one JSON document. Raises NotSent, too."""
+        if isinstance(body, bytes):
             self.request(method, path, body, {"Content-Type": TAR})
         else:
-            self.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
+            self._send_small(method, path, body)
         response = self.getresponse()
         return response.status, response.read()
+
+    def _send_small(self, method: str, path: str, body: object) -> None:
+        try:
+            if body is None:
+                self.request(method, path)
+            else:
+                self.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
+        except BrokenPipeError as error:  # head or body, it has not come whole
+            raise NotSent("the connection had been closed") from error

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import attrs
 
-from contrib.connection import Connection
+from contrib.connection import Connection, NotSent
 from contrib.crash.images import SmallImage
 from contrib.engines import Engine, NotHere, boatyard, dockerd, podman
 from loadtest import HarnessError
@@ -95,6 +95,8 @@ class Clients:
                     return  # it listens no more: nothing has been asked
                 try:
                     status, answer = create(connection, name)
+                except NotSent:
+                    return
                 except (OSError, http.client.HTTPException):
                     self.unanswered.append(name)
                     return

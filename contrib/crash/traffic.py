@@ -13,7 +13,7 @@ from random import Random
 
 import attrs
 
-from contrib.connection import Connection
+from contrib.connection import Connection, NotSent
 from contrib.crash.history import History, Kind, State, Thing
 from contrib.crash.images import MARK, SmallImage, tar_of
 
@@ -193,10 +193,8 @@ class _Client:
         self.history.sent += 1
         try:
             return self._connection.call_raw(method, path, body)
-        except BrokenPipeError as error:
-            if isinstance(body, bytes):
-                raise
-            raise _Stopping from error  # closed while nothing was under way: of so little, nothing has been sent
+        except NotSent as error:
+            raise _Stopping from error
 
     def _connect(self) -> None:
         if self._connection.sock is None:
