@@ -15,15 +15,32 @@ import docker
 import pytest
 
 from contrib.connection import Connection
-from contrib.engines import Engine
 from tests.daemon.harness import rootfs_tar
 from tests.engines import running as running  # also from here, beside the other fixtures
+from tests.integration.forked import forked, log_of
 
 COMMAND_TIMEOUT_S = 60
 
 
-Daemon = Engine
-"""Ours, in these tests."""
+class Process(Protocol):
+    @property
+    def pid(self) -> int | None: ...
+
+
+class Daemon(Protocol):
+    """Ours, in a process of its own, however that was started."""
+
+    @property
+    def home(self) -> Path: ...
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def data_root(self) -> Path: ...
+
+    @property
+    def process(self) -> Process: ...
 
 
 class AtHome(Protocol):
@@ -49,7 +66,8 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture(params=["uvloop", "asyncio", "trio"])
 def daemon(request: pytest.FixtureRequest, home: Path) -> Iterator[Daemon]:
-    with running(home, request.param) as started:
+    with forked(home, backend=request.param) as started:
+        assert started.is_ready, log_of(home)
         yield started
 
 

@@ -19,7 +19,7 @@ import attrs
 
 from contrib import connection
 from daemon.__main__ import run
-from daemon.config import Config
+from daemon.config import Backend, Config
 from daemon.storage import failpoints
 
 STOP_TIMEOUT_S = 30
@@ -37,6 +37,14 @@ class Forked:
     is_ready: bool
     patience_s: float = PATIENCE_S
     """With an answer."""
+
+    @property
+    def host(self) -> str:
+        return f"unix://{self.home / 'socket'}"
+
+    @property
+    def data_root(self) -> Path:
+        return self.home / "data"
 
     def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """Raises OSError, HTTPException: it ended meanwhile, or took too long."""
@@ -59,10 +67,12 @@ class Forked:
 
 
 @contextmanager
-def forked(home: Path, armed: str = "", *, patience_s: float = PATIENCE_S) -> Iterator[Forked]:
+def forked(
+    home: Path, armed: str = "", *, backend: Backend = "uvloop", patience_s: float = PATIENCE_S
+) -> Iterator[Forked]:
     """A daemon with these failpoints, once it is ready or has ended; killed at the end if it still runs."""
     reader, writer = multiprocessing.Pipe(duplex=False)
-    process = _context().Process(target=_serve, args=(home, armed, writer))
+    process = _context().Process(target=_serve, args=(home, armed, backend, writer))
     with reader:
         with writer:
             process.start()
@@ -101,10 +111,16 @@ class _Readiness(logging.Handler):
             self._writer.send(True)
 
 
-def _serve(home: Path, armed: str, writer: Connection) -> None:
+def _serve(home: Path, armed: str, backend: Backend, writer: Connection) -> None:
     log = os.open(home / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(log, 2)
     logging.getLogger("daemon").addHandler(_Readiness(writer))
     failpoints.arm(armed)
-    config = Config(data_root=home / "data", socket=home / "socket", ready_trees_max=2, log_bytes_max=LOG_BYTES)
+    config = Config(
+        data_root=home / "data",
+        socket=home / "socket",
+        backend=backend,
+        ready_trees_max=2,
+        log_bytes_max=LOG_BYTES,
+    )
     sys.exit(run(config, lambda: config))

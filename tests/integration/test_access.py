@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from contrib.engines import Engine
 from daemon.http.tls import TlsFiles
 from tests.certificates import HOST, Certificates, certificates
 from tests.daemon.harness import rootfs_tar
@@ -30,12 +31,12 @@ CANARY = "canary-41c0de"
 NOBODY = 65534
 
 
-def lines_of(daemon: Daemon) -> list[dict[str, Any]]:
+def lines_of(daemon: Engine) -> list[dict[str, Any]]:
     """Of its log, once it has ended."""
     return [json.loads(line) for line in (daemon.home / "log").read_text().splitlines()]
 
 
-def wait_logged(daemon: Daemon, pattern: str) -> re.Match[str]:
+def wait_logged(daemon: Engine, pattern: str) -> re.Match[str]:
     with (daemon.home / "log").open() as log:
         seen = ""
         while (found := re.search(pattern, seen)) is None:

@@ -19,8 +19,9 @@ from pathlib import Path
 import pytest
 
 from contrib.connection import Connection
+from contrib.engines import Engine
 from tests.daemon.harness import rootfs_tar
-from tests.integration.conftest import Api, Daemon, running
+from tests.integration.conftest import Api, running
 
 pytestmark = pytest.mark.integration
 
@@ -44,7 +45,7 @@ def test_it_stops_on_a_signal_with_0_and_leaves_no_socket(number: signal.Signals
 
 
 @contextmanager
-def under_load(home: Path, create: Callable[[Daemon, int], None], enough: threading.Event) -> Iterator[Daemon]:
+def under_load(home: Path, create: Callable[[Engine, int], None], enough: threading.Event) -> Iterator[Engine]:
     """A daemon, when eight clients that `create` have said it is enough; at the end they are waited for."""
     with running(home) as daemon:
         with closing(Api(daemon)) as api:
@@ -64,7 +65,7 @@ def test_stopped_under_load_every_request_is_answered_and_the_next_start_has_not
     unanswered: list[str] = []
     enough = threading.Event()
 
-    def create(daemon: Daemon, worker: int) -> None:
+    def create(daemon: Engine, worker: int) -> None:
         with closing(Api(daemon)) as api:
             for number in range(10_000):
                 name = f"w{worker}n{number}"
@@ -217,7 +218,7 @@ def test_killed_under_load_every_acknowledged_container_is_there_and_nothing_els
     tried: set[str] = set()
     enough = threading.Event()
 
-    def create(daemon: Daemon, worker: int) -> None:
+    def create(daemon: Engine, worker: int) -> None:
         with closing(Api(daemon)) as api:
             for number in range(10_000):
                 name = f"w{worker}n{number}"
