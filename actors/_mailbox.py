@@ -91,7 +91,7 @@ class Mailbox:
 
     __slots__ = tuple(
         (
-            "_abandoned _capacity _dead _free _now _on_dropped _overflow _queue _reader _refusal _sample "
+            "_abandoned _capacity _dead _limit _now _on_dropped _overflow _queue _reader _refusal _sample "
             "_sampled_at _time_in_mailbox_s _waiting name"
         ).split()
     )
@@ -117,8 +117,8 @@ class Mailbox:
         self._queue = NOTHING
         """No deque of its own while the reader waits: one is large, and most mailboxes are idle."""
         self._dead = 0
-        self._free = capacity
-        """Room left; none while somebody waits for it, and none when this is closed."""
+        self._limit = capacity
+        """Entries that may be in the queue, dead or alive; none when this is closed. While anybody waits for room, it is full."""
         self._waiting: deque[Message] | None = None
         """Made when it is needed: most mailboxes are never full, and a deque is large."""
         self._reader: Slot | Waker | None = None
@@ -137,11 +137,10 @@ class Mailbox:
             MailboxFull: there is no room, and this mailbox drops nothing.
             ActorStopped, ActorDown: it is closed, or is so for now.
         """
-        if self._free <= 0:
+        if len(self._queue) >= self._limit:
             self._make_room(message)
-            if self._free <= 0:
+            if len(self._queue) >= self._limit:
                 return False
-        self._free -= 1
         queue = self._queue
         if queue is NOTHING:
             queue = self._queue = deque()
@@ -164,7 +163,7 @@ class Mailbox:
         """
         receipt = message[3]
         assert receipt is not None, "nobody waits for it"
-        if self._free <= 0 and self._overflow == "wait" and self._refusal is None:
+        if len(self._queue) >= self._limit and self._overflow == "wait" and self._refusal is None:
             receipt.state = "waiting"
             if self._waiting is None:
                 self._waiting = deque()
@@ -184,13 +183,11 @@ class Mailbox:
             receipt = message[3]
             if receipt is not None:
                 if receipt.state != "queued":
-                    self._dead -= 1
+                    self._set_limit(dead=self._dead - 1)
                     continue
                 receipt.state = "started"
-            if self._free:
-                self._free += 1
-            else:
-                self._give_room()
+            if self._waiting:
+                self._give_room(self._waiting)
             return message
         return None
 
@@ -204,8 +201,9 @@ class Mailbox:
             receipt.state = "outside"
         elif receipt.state == "queued":
             receipt.state = "outside"
-            self._dead += 1
-            self._give_room()
+            self._set_limit(dead=self._dead + 1)
+            if self._waiting:
+                self._give_room(self._waiting)
             if self._dead > max(len(self._queue) // 2, DEAD_MAX):
                 self._compact()
         elif receipt.state == "started":
@@ -226,7 +224,7 @@ class Mailbox:
     def refuse_new(self, refusal: Callable[[str], ActorError] = ActorStopped) -> None:
         """Accept nothing any more, but keep what is there for the reader: the first half of a graceful stop."""
         self._refusal = refusal
-        self._free = 0
+        self._set_limit(dead=self._dead)
         self.wake()
 
     def go_down(self) -> None:
@@ -240,7 +238,8 @@ class Mailbox:
 
     def come_back(self) -> None:
         if self._refusal is ActorDown:
-            self._refusal, self._free = None, self._capacity - len(self._queue) + self._dead
+            self._refusal = None
+            self._set_limit(dead=self._dead)
 
     def wake(self) -> None:
         """Let the reader look again, or all of them."""
@@ -271,7 +270,7 @@ class Mailbox:
 
     def _compact(self) -> None:
         self._queue = deque(message for message in self._queue if _is_live(message))
-        self._dead = 0
+        self._set_limit(dead=0)
         if self._sample is not None and not _is_live(self._sample):
             self._sample = None
 
@@ -301,16 +300,18 @@ class Mailbox:
         if receipt is not None:
             receipt.state = "outside"
 
-    def _give_room(self) -> None:
+    def _set_limit(self, *, dead: int) -> None:
+        self._dead = dead
+        self._limit = self._capacity + dead if self._refusal is None else 0
+
+    def _give_room(self, waiting: deque[Message]) -> None:
         """A place has come free: it is for the first who waits for one."""
-        if self._waiting or self._refusal is None:
-            self._free += 1
-        if self._waiting:
-            message = self._waiting.popleft()
-            self.put(message)
-            receipt = message[3]
-            if receipt is not None and not receipt.is_ask:
-                fire(receipt.slot)
+        self._queue.append(message := waiting.popleft())
+        receipt = message[3]
+        assert receipt is not None, "nobody waits for it"
+        receipt.state = "queued"
+        if not receipt.is_ask:
+            fire(receipt.slot)
 
 
 def _is_live(message: Message) -> bool:

@@ -232,8 +232,8 @@ FAULTS = (
     Fault(
         "room is not handed to those who wait for it",
         "_mailbox.py",
-        "            if self._free:\n                self._free += 1\n            else:\n                self._give_room()\n",
-        "            self._free += 1\n",
+        "            if self._waiting:\n                self._give_room(self._waiting)\n            return message\n",
+        "            return message\n",
         "test_every_policy_with_every_verb",
     ),
     Fault(

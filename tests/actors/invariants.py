@@ -152,8 +152,8 @@ class Watch(Chaos):
             mailbox, seen = handle._cell.mailbox, handle.statistics()
             live = sum(_is_live(message) for message in mailbox._queue)
             assert seen.queued == live <= seen.capacity, f"{live} messages in {seen.capacity}"
-            room = 0 if seen.waiting or mailbox._refusal else seen.capacity - live
-            assert mailbox._free == room, f"{room} free, not {mailbox._free}"
+            room, expected = mailbox._limit - len(mailbox._queue), seen.capacity - live
+            assert room <= 0 if mailbox._refusal else room == expected, f"{expected} free, not {room}"
             assert not seen.waiting or mailbox._refusal or live == seen.capacity, "they wait, but there is room"
 
     def check_end(self) -> None:
