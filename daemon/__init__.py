@@ -2,7 +2,7 @@
 
 The map, along a request's path; each arrow is one file or folder, and nothing on the right knows what is on its left:
 
-    __main__ -> serving -> http/server -> http/connection -> api/routes -> api/schema -> engine -> create/pipeline
+    __main__ -> running -> serving -> http/server -> http/connection -> api/routes -> api/schema -> engine -> create/pipeline
              -> services/* (actors, by `ask`) -> storage/database (group commit), storage/content, storage/layers
 
 `overview` is what there is to see of it at one moment; `monitor` is who looks, in processes of their own.

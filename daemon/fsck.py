@@ -28,19 +28,6 @@ _REMEDIES = {
 }
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser(
-        "fsck",
-        help="check that the disk and the records agree, while the daemon is stopped",
-        description="Say what belongs to no record and what a record lacks. The daemon must be stopped.",
-        epilog="Exit codes: 0 all is well, or is now; 1 it could not be found out; 2 wrong usage; 3 something is wrong.",
-    )
-    parser.add_argument("--data-root", required=True, type=Path, metavar="DIR")
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    parser.add_argument("--repair", action="store_true", help="do what a start after a crash does")
-    parser.add_argument("--verify", action="store_true", help="read all blobs and the whole database, too")
-
-
 def run(given: argparse.Namespace) -> int:
     try:
         results = check(given.data_root, is_repairing=given.repair, is_verifying=given.verify)

@@ -125,7 +125,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "daemon.api": (
         {"actors", "daemon.config", "daemon.create", "daemon.engine", "daemon.host", "daemon.http"}
-        | {"daemon.overview.watching", "daemon.services", "daemon.storage.database"}
+        | {"daemon.overview.watching", "daemon.services", "daemon.storage.database", "daemon.version"}
         | NOUNS,
         {"anyio", "attrs", "msgspec"},
     ),
@@ -157,7 +157,9 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"anyio", "attrs"},
     ),
     "daemon.pytest_plugin": ({"daemon.testing"}, {"docker", "pytest"}),
-    "daemon.__main__": ({"actors", "daemon"}, {"anyio", "attrs"}),
+    "daemon.running": ({"actors", "daemon"}, {"anyio", "attrs"}),
+    "daemon.version": (set(), set()),
+    "daemon.__main__": ({"daemon"}, set()),
     "loadtest": (set(), {"attrs", "httptools", "rich", "msgspec"}),
     "contrib": (set(), {"anyio", "attrs", "rich"}),
     "contrib.engines": ({"loadtest"}, {"attrs"}),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -115,6 +116,11 @@ async def _allowed(question: Coroutine[Any, Any, None], request_id: str) -> None
     except Exception as error:
         _log.error("request %s is refused: authorization failed", request_id, exc_info=error)
         raise AuthorizationFailed("authorization failed: see the log of the daemon") from error
+
+
+def called(name: str) -> str:
+    """What clients know a plugin by: no path of this machine."""
+    return Path(name).stem if name.startswith("/") else name
 
 
 class Shown:

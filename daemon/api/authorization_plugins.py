@@ -18,7 +18,7 @@ import attrs
 import httpx
 import msgspec
 
-from daemon.api.authorization import Answered, Asked, AuthorizationDenied, AuthorizationFailed
+from daemon.api.authorization import Answered, Asked, AuthorizationDenied, AuthorizationFailed, called
 
 A = TypeVar("A")
 
@@ -153,11 +153,6 @@ class _Plugin:
 
 def _failed(name: str, why: str) -> AuthorizationFailed:
     return AuthorizationFailed(f"plugin {called(name)} failed with error: {why}")
-
-
-def called(name: str) -> str:
-    """What clients know it by: no path of this machine."""
-    return Path(name).stem if name.startswith("/") else name
 
 
 def question_of(asked: Asked) -> _Question:

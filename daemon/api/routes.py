@@ -32,12 +32,13 @@ from daemon.api.authorization import Authorize, AuthorizeAnswer, authorized, che
 from daemon.api.calls import Call, error_response, refusal
 from daemon.api.decoded import DecodedBodies
 from daemon.api.listed import ListedViews
-from daemon.api.system import API_VERSION, API_VERSION_MIN, VERSION, dotted
+from daemon.api.system import API_VERSION, API_VERSION_MIN, dotted
 from daemon.engine import Engine
 from daemon.errors import DaemonError, InvalidParameter, NotFound, NotImplementedHere, SyncFailed, Unavailable
 from daemon.evolve import evolve
 from daemon.http.message import Request, Response
 from daemon.overview.watching import Watchers
+from daemon.version import VERSION
 
 _log = logging.getLogger(__name__)
 

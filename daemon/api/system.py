@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as package_version
 
-from daemon.api.authorization_plugins import called
+from daemon.api.authorization import called
 from daemon.api.calls import Call, json_response
 from daemon.api.codec import Json
 from daemon.api.views import DRIVER, rfc3339
@@ -19,21 +17,12 @@ from daemon.reference import DEFAULT_DOMAIN
 from daemon.services.event_bus import EventBus
 from daemon.services.image_store import ImageStore
 from daemon.services.registrar import Registrar
+from daemon.version import VERSION
 
 API_VERSION = (1, 50)
 API_VERSION_MIN = (1, 24)
 
 _UNCACHED = (("Cache-Control", "no-cache, no-store, must-revalidate"), ("Pragma", "no-cache"))
-
-
-def own_version() -> str:
-    try:
-        return package_version("boatyard")
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "0+unknown"
-
-
-VERSION = own_version()
 
 
 async def ping(call: Call) -> Response:

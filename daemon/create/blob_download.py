@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 import attrs
 
 from daemon.errors import InvalidParameter
-from daemon.registry.client import BlobStream, RegistryClient
 from daemon.registry.refusals import Interrupted, RegistryError
 from daemon.services.transfers import Progress
 from daemon.storage.content import Ingest
 from daemon.storage.oci import Descriptor
 from daemon.storage.received import ReceivedFile, ReceivedFiles
+
+if TYPE_CHECKING:  # the client is imported for the first who needs it: see `Registries`
+    from daemon.registry.client import BlobStream, RegistryClient
 
 ATTEMPTS_MAX = 5
 RETRY_WAIT_S = 5.0

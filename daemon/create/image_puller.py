@@ -11,6 +11,7 @@ Order and texts of the steps: moby v28 distribution/pull_v2.go, pull.go, xfer/do
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -25,7 +26,7 @@ from daemon.errors import DaemonError, Forbidden, InvalidParameter, NotFound
 from daemon.host import Host
 from daemon.image import Image, Layer
 from daemon.reference import Reference
-from daemon.registry.client import RegistryClient, scopes_of
+from daemon.registry.challenges import scopes_of
 from daemon.registry.credentials import Credentials
 from daemon.registry.documents import FetchedManifest, image_manifest, index_entries
 from daemon.registry.refusals import RegistryError, explained
@@ -40,6 +41,9 @@ from daemon.storage.intake import Unpacking
 from daemon.storage.oci import Descriptor, Manifest
 from daemon.storage.oci import Reference as Pointer
 from daemon.storage.received import ReceivedFile, ReceivedFiles
+
+if TYPE_CHECKING:  # the client is imported for the first who needs it: see `Registries`
+    from daemon.registry.client import RegistryClient
 
 DOWNLOADS_MAX = 3
 """Layers that arrive at a time, of all pulls, as in dockerd (`max-concurrent-downloads`)."""

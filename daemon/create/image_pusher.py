@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -20,7 +21,7 @@ from daemon.create.streaming import Reading
 from daemon.errors import DaemonError, InvalidParameter, NotFound
 from daemon.image import Image
 from daemon.reference import Reference, parse_reference
-from daemon.registry.client import RegistryClient, scopes_of
+from daemon.registry.challenges import scopes_of
 from daemon.registry.credentials import Credentials
 from daemon.registry.documents import media_type_of
 from daemon.registry.refusals import RegistryError, RegistryRefusal
@@ -31,6 +32,9 @@ from daemon.services.transfers import Progress, Pushed, short_digest
 from daemon.storage.content import ContentStore
 from daemon.storage.oci import JSON_BYTES_MAX, Descriptor, Manifest, decode_manifest
 from daemon.storage.streams import chunks
+
+if TYPE_CHECKING:  # the client is imported for the first who needs it: see `Registries`
+    from daemon.registry.client import RegistryClient
 
 UPLOADS_MAX = 5
 """Blobs that are sent at a time, of all pushes, as in dockerd (`max-concurrent-uploads`)."""

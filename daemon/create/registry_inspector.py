@@ -8,7 +8,7 @@ import attrs
 
 from daemon.errors import DaemonError, Forbidden, NotFound, Unauthorized
 from daemon.reference import Reference
-from daemon.registry.client import check_login, scopes_of
+from daemon.registry.challenges import scopes_of
 from daemon.registry.credentials import Credentials
 from daemon.registry.documents import SCHEMA1, image_manifest, index_entries, platforms_of
 from daemon.registry.refusals import RegistryRefusal
@@ -39,7 +39,7 @@ class RegistryInspector:
         """
         async with self.registries.login(credentials) as session:
             try:
-                await check_login(session)
+                await session.check_login()
             except RegistryRefusal as error:
                 if error.status == 401:
                     raise Unauthorized(str(error)) from error

@@ -10,9 +10,6 @@ import msgspec
 
 from daemon.overview import Overview
 
-DEFAULT_HOST = "unix:///run/boatyard.sock"
-"""Where the systemd unit listens."""
-
 SILENCE_S_MAX = 10.0
 """A daemon says something every second; after this it hangs, or its machine does."""
 
@@ -26,14 +23,6 @@ _STREAM = {"Accept": "text/event-stream"}
 
 class NoDaemon(Exception):
     """Nobody answers, or it is no boatyardd, or it does not want to; the text says which."""
-
-
-def socket_of(host: str) -> Path:
-    """Of `unix:///run/boatyard.sock`, or of a plain path. Raises ValueError."""
-    path = host.removeprefix("unix://")
-    if "://" in path or not path.startswith("/"):
-        raise ValueError(f"{host!r} is not a Unix socket like {DEFAULT_HOST}")
-    return Path(path)
 
 
 def overviews(socket: Path) -> Generator[Overview]:

@@ -8,7 +8,8 @@ import signal
 import sys
 from pathlib import Path
 
-from daemon.monitor.client import DEFAULT_HOST, socket_of
+DEFAULT_HOST = "unix:///run/boatyard.sock"
+"""Where the systemd unit listens."""
 
 _HOST_HELP = "where the daemon listens (default: DOCKER_HOST, else %(default)s)"
 
@@ -48,6 +49,14 @@ def run(given: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # which leaves the terminal as it was
     return top.run(top.Wanted(socket=given.host, is_once=given.once, every=given.interval), Console(soft_wrap=True))
+
+
+def socket_of(host: str) -> Path:
+    """Of `unix:///run/boatyard.sock`, or of a plain path. Raises ValueError."""
+    path = host.removeprefix("unix://")
+    if "://" in path or not path.startswith("/"):
+        raise ValueError(f"{host!r} is not a Unix socket like {DEFAULT_HOST}")
+    return Path(path)
 
 
 def _socket(text: str) -> Path:

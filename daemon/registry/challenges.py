@@ -1,4 +1,4 @@
-"""`WWW-Authenticate`: what a server asks for before it answers. Pure.
+"""`WWW-Authenticate`: what a server asks for before it answers; and the rights to ask for then. Pure.
 
 Grammar: RFC 9110, 11.6.1: challenges by commas, and their parameters by commas, too. What does not fit ends the list.
 """
@@ -6,7 +6,7 @@ Grammar: RFC 9110, 11.6.1: challenges by commas, and their parameters by commas,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
@@ -29,6 +29,12 @@ class Challenge:
 def parse_challenges(headers: Iterable[str]) -> tuple[Challenge, ...]:
     """The challenges of all `WWW-Authenticate` headers, in their order."""
     return tuple(challenge for header in headers for challenge in _parse(header[:HEADER_LENGTH_MAX]))
+
+
+def scopes_of(repository: str, *, is_push: bool = False, sources: Sequence[str] = ()) -> tuple[str, ...]:
+    """The rights to ask a token server for."""
+    own = f"repository:{repository}:{'pull,push' if is_push else 'pull'}"
+    return (own, *(f"repository:{source}:pull" for source in sources))
 
 
 def _parse(header: str) -> list[Challenge]:

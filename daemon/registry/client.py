@@ -6,7 +6,7 @@ Source: OCI distribution-spec v1.1, "Endpoints"; the chunked upload is that of d
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import quote
 
@@ -15,7 +15,7 @@ import httpx
 
 from daemon.errors import InvalidParameter
 from daemon.registry.documents import ACCEPTED, TAGS_MAX, FetchedManifest, decode_tags, media_type_of
-from daemon.registry.refusals import Interrupted, RegistryError, RegistryRefusal, refusal_of, status_line
+from daemon.registry.refusals import Interrupted, RegistryError, refusal_of
 from daemon.registry.session import ERROR_BYTES_MAX, Answer, Session, interrupted
 from daemon.storage.oci import JSON_BYTES_MAX, Descriptor, digest_of
 
@@ -136,24 +136,6 @@ class RegistryClient:
 
     def _url(self, path: str) -> str:
         return self._session.url(f"/v2/{self._repository}/{path}")
-
-
-async def check_login(session: Session) -> None:
-    """Ask for what everybody with valid credentials gets. Raises RegistryError, with Moby's texts (registry/auth.go loginV2)."""
-    url = session.url("/v2/")
-    try:
-        answer = await session.ask("GET", url)
-    except RegistryRefusal as error:
-        raise RegistryRefusal(error.status, error.code, f'Get "{url}": {error}') from error
-    if answer.status != 200:
-        status = status_line(answer.status)
-        raise RegistryRefusal(answer.status, "", f"login attempt to {url} failed with status: {status}")
-
-
-def scopes_of(repository: str, *, is_push: bool = False, sources: Sequence[str] = ()) -> tuple[str, ...]:
-    """The rights to ask a token server for."""
-    own = f"repository:{repository}:{'pull,push' if is_push else 'pull'}"
-    return (own, *(f"repository:{source}:pull" for source in sources))
 
 
 def _expect(answer: Answer, *statuses: int) -> None:

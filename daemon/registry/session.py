@@ -25,7 +25,7 @@ from daemon.registry.addresses import Address, may_be_plain
 from daemon.registry.challenges import Challenge, parse_challenges
 from daemon.registry.credentials import Credentials
 from daemon.registry.documents import decode_token
-from daemon.registry.refusals import Interrupted, RegistryError, refusal_of
+from daemon.registry.refusals import Interrupted, RegistryError, RegistryRefusal, refusal_of, status_line
 
 REDIRECTS_MAX = 5
 """From a registry to where its blobs are is one; content networks add another."""
@@ -113,6 +113,20 @@ class Session:
         with _in_time(method, url):
             response = await self._exchange(method, url, dict(headers or {}), content or None)
             return await _answer(response, bytes_max)
+
+    async def check_login(self) -> None:
+        """Ask for what everybody with valid credentials gets.
+
+        Raises RegistryError, with Moby's texts (registry/auth.go loginV2).
+        """
+        url = self.url("/v2/")
+        try:
+            answer = await self.ask("GET", url)
+        except RegistryRefusal as error:
+            raise RegistryRefusal(error.status, error.code, f'Get "{url}": {error}') from error
+        if answer.status != 200:
+            status = status_line(answer.status)
+            raise RegistryRefusal(answer.status, "", f"login attempt to {url} failed with status: {status}")
 
     async def stream(
         self, method: str, url: str, chunks: AsyncGenerator[bytes, None], *, headers: Mapping[str, str]

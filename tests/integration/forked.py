@@ -18,8 +18,8 @@ from typing import Any
 import attrs
 
 from contrib import connection
-from daemon.__main__ import run
 from daemon.config import Backend, Config
+from daemon.running import run
 from daemon.storage import failpoints
 
 STOP_TIMEOUT_S = 30

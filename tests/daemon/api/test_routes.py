@@ -13,12 +13,12 @@ import pytest
 
 from daemon.api.calls import STATUS
 from daemon.api.routes import ENVELOPE, ROUTES, Router
-from daemon.api.system import VERSION
 from daemon.config import Config
 from daemon.engine import Engine
 from daemon.errors import DaemonError, System
 from daemon.http.connection import TooLarge, TooSlow
 from daemon.http.message import Request, Response
+from daemon.version import VERSION
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,8 @@ import pytest
 
 from daemon.http.message import Request, Response
 from daemon.monitor import client
-from daemon.monitor.client import FRAME_BYTES_MAX, Frames, NoDaemon, overviews, socket_of, stream
+from daemon.monitor.client import FRAME_BYTES_MAX, Frames, NoDaemon, overviews, stream
+from daemon.monitor.command import socket_of
 from daemon.overview import Overview
 from tests.daemon.http.serving import serving
 from tests.daemon.overview.making import OVERVIEW

@@ -12,7 +12,8 @@ import pytest
 
 from daemon.errors import DaemonError, InvalidParameter
 from daemon.reference import parse_reference
-from daemon.registry.client import RegistryClient, check_login, scopes_of
+from daemon.registry.challenges import scopes_of
+from daemon.registry.client import RegistryClient
 from daemon.registry.credentials import ANONYMOUS, Credentials
 from daemon.registry.refusals import Interrupted, RegistryError, RegistryRefusal
 from daemon.registry.registries import Registries
@@ -310,7 +311,7 @@ async def test_a_login_is_checked_and_brings_an_identity_token(registry: Scripte
     registry.on("GET", "/token", token("t1", refresh_token="for next time"))
     me = Credentials(username="me", password="secret", server_address=registry.host)
     async with Registries().login(me) as session:
-        await check_login(session)
+        await session.check_login()
         assert session.identity_token == "for next time"
     assert "offline_token=true" in registry.asked[1].query
 
@@ -327,5 +328,5 @@ async def test_a_login_that_fails_says_how(registry: ScriptedRegistry, answers: 
     me = Credentials(username="me", password="wrong", server_address=registry.host)
     async with Registries().login(me) as session:
         with pytest.raises(DaemonError) as caught:
-            await check_login(session)
+            await session.check_login()
     assert str(caught.value) == complaint.format(registry.host)
