@@ -5,19 +5,21 @@ Whoever wants all of a container reads its record.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from sys import intern
 from types import MappingProxyType
 
-import attrs
+import msgspec
 
 from daemon.container import Container, EndpointSettings, Link, Mount
 
 
-@attrs.frozen(kw_only=True, slots=True)
-class ContainerSummary:
-    """What the list shows and filters by: the part of a container that is kept in memory."""
+class ContainerSummary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What the list shows and filters by: the part of a container that is kept in memory.
+
+    Unlike the other nouns msgspec's: made in a third of the time, and smaller, which counts where there are so many.
+    """
 
     id: str
     name: str
@@ -35,65 +37,25 @@ class ContainerSummary:
     linked_as: tuple[str, ...] = ()
     """Names by which others link to it, sorted. The registrar's to fill in: no record of this container has them."""
 
+    def renamed(self, name: str) -> ContainerSummary:
+        return msgspec.structs.replace(self, name=name)
 
-@attrs.frozen(kw_only=True)
-class OutlineConfig:
-    image: str
-    labels: Mapping[str, str] | None = None
-
-
-@attrs.frozen(kw_only=True)
-class OutlineHostConfig:
-    network_mode: str = ""
-    annotations: Mapping[str, str] | None = None
+    def known_as(self, linked_as: Iterable[str]) -> ContainerSummary:
+        return msgspec.structs.replace(self, linked_as=tuple(sorted(linked_as)))
 
 
-@attrs.frozen(kw_only=True)
-class Outline:
-    """A container's record so far as its summary needs it: a fraction of the time to read, where there are many of them."""
-
-    id: str
-    name: str = ""
-    created_ns: int
-    path: str
-    args: tuple[str, ...]
-    config: OutlineConfig
-    host_config: OutlineHostConfig
-    image_id: str
-    mounts: tuple[Mount, ...] = ()
-    networks: Mapping[str, EndpointSettings] = attrs.field(factory=dict)
-    links: tuple[Link, ...] = ()
-
-
-@attrs.frozen(kw_only=True)
-class FootingConfig:
-    working_dir: str = ""
-
-
-@attrs.frozen(kw_only=True)
-class Footing:
-    """A container's record so far as its tree depends on it."""
-
-    id: str
-    config: FootingConfig
-    image_id: str
-
-
-def summary_of(container: Container | Outline, name: str = "") -> ContainerSummary:
-    """By its own name, unless another is given.
-
-    What many containers have in common is there once for all of them: there may be a hundred thousand.
-    """
+def summary_of(container: Container) -> ContainerSummary:
+    """What many containers have in common is there once for all of them: there may be a hundred thousand."""
     config, host_config = container.config, container.host_config
     return ContainerSummary(
         id=container.id,
-        name=name or container.name,
+        name=container.name,
         created_ns=container.created_ns,
         image=intern(config.image),
         image_id=intern(container.image_id),
         path=intern(container.path),
         args=_shared_args(container.args),
-        labels=config.labels or _NO_LABELS,
+        labels=config.labels or NO_LABELS,
         network_mode=intern(host_config.network_mode),
         annotations=host_config.annotations,
         networks=_shared_networks(container.networks),
@@ -102,7 +64,7 @@ def summary_of(container: Container | Outline, name: str = "") -> ContainerSumma
     )
 
 
-_NO_LABELS: Mapping[str, str] = MappingProxyType({})
+NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 _SHARED_MAX = 1024
 """Values that are remembered for the containers to come; those that are forgotten stay shared where they are."""

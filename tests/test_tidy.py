@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "daemon.errors": ({"actors"}, set()),
     "daemon.container": (set(), {"attrs"}),
     "daemon.evolve": (set(), {"attrs"}),
-    "daemon.summary": ({"daemon.container"}, {"attrs"}),
+    "daemon.summary": ({"daemon.container"}, {"msgspec"}),
     "daemon.image": ({"daemon.container"}, {"attrs"}),
     "daemon.network": ({"daemon.container", "daemon.errors"}, {"attrs"}),
     "daemon.reference": ({"daemon.errors"}, {"attrs"}),

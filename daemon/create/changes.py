@@ -101,7 +101,7 @@ class Changer:
             raise InvalidParameter("Neither old nor new names may be empty")
         async with turn_to_change(self.services.registrar, name_or_id, "renaming") as summary:
             name = await self._rename(summary, f"/{new_name.removeprefix('/')}")
-            renamed = attrs.evolve(summary, name=name)
+            renamed = summary.renamed(name)
             event = container_event(renamed, "rename", self.now_ns(), oldName=f"/{summary.name}")
             await publish(self.services.events, event)
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from typing import Self
 
 import anyio
-import attrs
 
 from actors import Deferred, Ref
 from daemon.container import link_name
@@ -41,7 +40,7 @@ class ContainerIndex:
             self._unlink(known)
             if self._ids.get(known.name) == known.id:
                 del self._ids[known.name]
-            summary = attrs.evolve(summary, linked_as=self._summaries[known.id].linked_as)
+            summary = summary.known_as(self._summaries[known.id].linked_as)
         self._summaries[summary.id] = summary
         self._ids[summary.name] = summary.id
         self._users.setdefault(summary.image_id, {})[summary.id] = None
@@ -99,7 +98,7 @@ class ContainerIndex:
 
     def rename(self, container_id: str, name: str) -> None:
         if (summary := self._summaries.get(container_id)) is not None:
-            self.add(attrs.evolve(summary, name=name))
+            self.add(summary.renamed(name))
 
     def linking(self, name: str) -> ContainerSummary | None:
         """The container that has a link of that name."""
@@ -118,15 +117,15 @@ class ContainerIndex:
             name, linked = link_name(summary.name, link.alias), self._summaries.get(link.container_id)
             if linked is not None and name not in self._ids:
                 self._ids[name] = linked.id
-                self._summaries[linked.id] = attrs.evolve(linked, linked_as=tuple(sorted((*linked.linked_as, name))))
+                self._summaries[linked.id] = linked.known_as((*linked.linked_as, name))
 
     def _unlink(self, summary: ContainerSummary) -> None:
         for link in summary.links:
             name, linked = link_name(summary.name, link.alias), self._summaries.get(link.container_id)
             if linked is not None and name in linked.linked_as:
                 del self._ids[name]
-                left = tuple(each for each in linked.linked_as if each != name)
-                self._summaries[linked.id] = attrs.evolve(linked, linked_as=left)
+                left = (each for each in linked.linked_as if each != name)
+                self._summaries[linked.id] = linked.known_as(left)
 
 
 class RemovalWatch:

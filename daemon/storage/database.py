@@ -43,19 +43,18 @@ from daemon.image import Image
 from daemon.network import Network
 from daemon.storage.disk import disk
 from daemon.storage.findings import Records
+from daemon.storage.outline import footing_in, summary_in
 from daemon.storage.records import UNREADABLE, read_all, read_records
 from daemon.storage.reserve import Reserve
 from daemon.storage.schema import (
     container_of,
-    footing_of,
     grow_log,
     open_database,
     open_for_reading,
-    outline_of,
     volumes_of,
 )
 from daemon.storage.writes import OnCommit, Statement, Write, commit, restart_log
-from daemon.summary import ContainerSummary, summary_of
+from daemon.summary import ContainerSummary
 from daemon.volume import Volume, no_such_volume
 
 COMMIT_BATCH_MAX = 256
@@ -241,15 +240,11 @@ class Database:
 
     def records(self) -> Deferred[Records]:
         """All that recovery goes by."""
-        return self._submit_read(lambda connection: read_records(connection, footing_of))
+        return self._submit_read(lambda connection: read_records(connection, footing_in))
 
     def summaries(self) -> Deferred[tuple[ContainerSummary, ...]]:
         """Of every container."""
-        return self._submit_read(
-            lambda connection: read_all(
-                connection, "containers", lambda name, record: summary_of(outline_of(record), name)
-            )
-        )
+        return self._submit_read(lambda connection: read_all(connection, "containers", summary_in))
 
     def container_names(self) -> Deferred[tuple[tuple[str, str], ...]]:
         """(id, name) of every container."""

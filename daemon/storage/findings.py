@@ -17,7 +17,7 @@ from daemon.container import Container
 from daemon.image import Image
 from daemon.storage.layers import SCRATCH
 from daemon.storage.oci import Descriptor, IndexEntry, Platform, encode_index
-from daemon.summary import Footing
+from daemon.storage.outline import Footing
 from daemon.volume import Volume
 
 

@@ -22,8 +22,8 @@ from daemon.container import Container
 from daemon.errors import System
 from daemon.image import Image
 from daemon.storage.findings import Records
+from daemon.storage.outline import Footing
 from daemon.storage.schema import container_of, open_database, open_for_reading
-from daemon.summary import Footing
 from daemon.volume import Volume
 
 _log = logging.getLogger(__name__)

@@ -15,7 +15,6 @@ from daemon.container import Container
 from daemon.errors import DiskFull, System
 from daemon.storage.disk import FREE_SHARE_MAX, disk, sync_directory, sync_file
 from daemon.storage.failpoints import failpoint
-from daemon.summary import Footing, Outline
 
 CHECKPOINT_PAGES = 8000
 """In the write-ahead log when it is copied into the database, while the writer waits: after 3,000 creates or so, so that far
@@ -144,15 +143,3 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 def container_of(name: str, record: bytes) -> Container:
     container = msgspec.json.decode(record, type=Container)
     return container if container.name == name else attrs.evolve(container, name=name)
-
-
-def outline_of(record: bytes) -> Outline:
-    return _OUTLINES.decode(record)
-
-
-def footing_of(_: str, record: bytes) -> Footing:
-    return _FOOTINGS.decode(record)
-
-
-_FOOTINGS = msgspec.json.Decoder(Footing)
-_OUTLINES = msgspec.json.Decoder(Outline)

@@ -8,6 +8,7 @@ from typing import Any, cast
 import anyio
 import anyio.lowlevel
 import attrs
+import msgspec
 import pytest
 
 from actors import Supervisor
@@ -63,7 +64,7 @@ def a_summary(digit: str, name: str, image: Image, **fields: Any) -> ContainerSu
         networks={"bridge": EndpointSettings()},
         mounts=(),
     )
-    return attrs.evolve(plain, **fields)
+    return msgspec.structs.replace(plain, **fields)
 
 
 WEB = a_summary("a", "web", BASE, labels={"tier": "front", "team": ""})
@@ -150,7 +151,7 @@ async def test_a_container_is_listed_if_every_filter_lets_it_pass(
 
 
 async def test_two_whose_ids_begin_alike_are_found_by_neither() -> None:
-    twin = attrs.evolve(NIL, id="a" * 63 + "0")
+    twin = msgspec.structs.replace(NIL, id="a" * 63 + "0")
     assert await matching((*ALL, twin), {"id": ("aa",)}, NO_SERVICES) == []
     assert await matching((*ALL, twin), {"id": (twin.id,)}, NO_SERVICES) == [twin]
 
@@ -215,7 +216,7 @@ def test_every_filter_of_docker_is_in_the_table_of_this_test() -> None:
 
 
 async def test_a_long_list_lets_others_have_their_turn() -> None:
-    many = [attrs.evolve(WEB, name=f"name-{number}" * 20) for number in range(2000)]
+    many = [WEB.renamed(f"name-{number}" * 20) for number in range(2000)]
     turns = 0
 
     async def count() -> None:

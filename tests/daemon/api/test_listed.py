@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import attrs
 import msgspec
 import pytest
 
@@ -16,7 +15,7 @@ NEW, OLD = (1, 50), (1, 45)
 
 
 def summary(number: int = 1) -> ContainerSummary:
-    return attrs.evolve(summary_of(container(number)), annotations={"a": "b"})
+    return msgspec.structs.replace(summary_of(container(number)), annotations={"a": "b"})
 
 
 def shown(view: msgspec.Raw) -> object:
@@ -33,7 +32,7 @@ def test_a_view_is_that_of_its_summary_and_is_encoded_once() -> None:
 @pytest.mark.parametrize(
     ("changed", "image", "version"),
     [
-        (attrs.evolve(summary(), name="other"), "busybox", NEW),
+        (summary().renamed("other"), "busybox", NEW),
         (summary(), "sha256:0", NEW),
         (summary(), "busybox", OLD),
     ],

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -303,7 +304,7 @@ def test_a_size_is_listed_unless_it_is_nothing(size: int, shown: dict[str, int])
     ],
 )
 def test_of_a_command_arguments_with_blanks_are_quoted(path: str, args: tuple[str, ...], command: str) -> None:
-    view = summary_view(attrs.evolve(summary_of(CONTAINER), path=path, args=args), "", ROOT)
+    view = summary_view(msgspec.structs.replace(summary_of(CONTAINER), path=path, args=args), "", ROOT)
     assert view["Command"] == command
 
 
@@ -314,7 +315,7 @@ def test_of_a_command_arguments_with_blanks_are_quoted(path: str, args: tuple[st
 def test_annotations_are_listed_since_1_46_if_there_are_any(
     annotations: dict[str, str] | None, version: tuple[int, int], is_shown: bool
 ) -> None:
-    summary = attrs.evolve(summary_of(CONTAINER), annotations=annotations)
+    summary = msgspec.structs.replace(summary_of(CONTAINER), annotations=annotations)
     view = summary_view(summary, "", ROOT, api_version=version)
     assert ("Annotations" in view["HostConfig"]) is is_shown
 
@@ -330,7 +331,7 @@ def test_of_an_endpoint_the_list_shows_the_addresses_only() -> None:
         network_id="n1",
         dns_names=("web",),
     )
-    view = summary_view(attrs.evolve(summary_of(CONTAINER), networks={"backend": endpoint}), "", ROOT)
+    view = summary_view(msgspec.structs.replace(summary_of(CONTAINER), networks={"backend": endpoint}), "", ROOT)
     shown = view["NetworkSettings"]["Networks"]["backend"]
     assert {key: value for key, value in shown.items() if value} == {
         "IPAMConfig": {"IPv4Address": "10.0.0.2"},

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
-import attrs
+import msgspec
 import pytest
 from anyio import wait_all_tasks_blocked
 from hypothesis import given, settings
@@ -98,7 +98,7 @@ def test_a_container_is_added_and_discarded_harmlessly_twice() -> None:
 
 def test_to_discard_a_container_leaves_its_name_to_the_one_that_has_it_now() -> None:
     index = ContainerIndex([WEB])
-    index.add(attrs.evolve(DB, name="web"))
+    index.add(DB.renamed("web"))
     index.discard(WEB.id)
     assert index.find("web").id == DB.id
 
@@ -106,7 +106,7 @@ def test_to_discard_a_container_leaves_its_name_to_the_one_that_has_it_now() -> 
 def test_a_renamed_container_is_found_by_its_new_name_only() -> None:
     index = ContainerIndex([WEB, DB])
     index.rename(WEB.id, "site")
-    assert index.find("site") == attrs.evolve(WEB, name="site")
+    assert index.find("site") == WEB.renamed("site")
     with pytest.raises(NotFound):
         index.find("web")
     index.rename("0" * 64, "nobody")
@@ -169,7 +169,7 @@ async def test_a_claim_waits_its_turn_and_gets_the_container_as_it_is_then(tmp_p
         await registrar.ask(Registrar.rename, WEB.id, "site")
         await registrar.ask(Registrar.release, first)
         await wait_all_tasks_blocked()
-        assert granted == [attrs.evolve(WEB, name="site")]
+        assert granted == [WEB.renamed("site")]
 
 
 @pytest.mark.anyio
@@ -245,7 +245,7 @@ async def test_who_waits_for_a_removal_is_woken_when_the_registrar_restarts(tmp_
 
 
 def test_containers_are_found_by_their_own_names_only() -> None:
-    linking = attrs.evolve(WEB, links=(Link("../shared", DB.id),))
+    linking = msgspec.structs.replace(WEB, links=(Link("../shared", DB.id),))
     index = ContainerIndex([linking, DB])
     assert index.find("shared").id == DB.id
     assert index.named(frozenset({"web", "shared", "nobody"})) == (linking,)
