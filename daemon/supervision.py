@@ -4,9 +4,9 @@
     services  rest_for_one, 3 in 5 s       events -> registrar -> allocator -> keys -> images -> loader -> volumes -> layers ->
                                            networks -> transfers
 
-Each rebuilds its state from the database when it starts, so the later ones are restarted with an earlier one. When `services` has
-used up its restarts the daemon ends, too: a third supervisor above, that would start the services again within the same process,
-could only repeat what has just failed, while the next process begins with recovery.
+Each rebuilds its state from the database when it starts, the allocator from the registrar's, so the later ones are restarted with
+an earlier one. When `services` has used up its restarts the daemon ends, too: a third supervisor above, that would start the
+services again within the same process, could only repeat what has just failed, while the next process begins with recovery.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ async def service_tree(
 
         events = await start("events", lambda: EventBus(config.events_kept_max))
         registrar = await start("registrar", lambda: Registrar(database))
-        allocator = await start("allocator", lambda: Allocator(database, registrar, rng))
+        allocator = await start("allocator", lambda: Allocator(registrar, rng))
         keys = await start("keys", lambda: IdempotencyKeys(database))
         images = await start("images", lambda: ImageStore(database))
         loader = await start("loader", lambda: ImageLoader(images, stores, note_residue=note_residue))

@@ -2,7 +2,7 @@
 
 `NameIndex` is the synchronous core, one dictionary each way; `Allocator` is the actor around it. A name is *reserved* from
 the start of a create and *kept* once its record is durable; what is not kept is released by the create's undo. After a crash
-the index is rebuilt from the database, so reservations are forgotten; the database's UNIQUE is the fence for that moment.
+the index is rebuilt from the registrar's, so reservations are forgotten; the database's UNIQUE is the fence for that moment.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from daemon.container import SHORT_ID_LENGTH, Link, link_name
 from daemon.errors import Cancelled, Conflict, name_in_use
 from daemon.services.names import candidate_names, check_name
 from daemon.services.registrar import Registrar
-from daemon.storage.database import Database
 
 
 def new_container_id() -> str:
@@ -125,8 +124,7 @@ class _Candidate:
 
 
 class Allocator:
-    def __init__(self, database: Ref[Database], registrar: Ref[Registrar], rng: Random) -> None:
-        self._database = database
+    def __init__(self, registrar: Ref[Registrar], rng: Random) -> None:
         self._registrar = registrar
         self._rng = rng
         self._names = NameIndex()
@@ -134,9 +132,10 @@ class Allocator:
         self._candidates: dict[str, _Candidate] = {}
 
     async def __aenter__(self) -> Self:
-        self._names = NameIndex(await self._database.ask(Database.container_names))
-        # The registrar has the links at hand; what it lacks is told here, too.
-        for summary in await self._registrar.ask(Registrar.list):
+        # The registrar has read the database; what is durable and not yet there will be told here, too.
+        summaries = await self._registrar.ask(Registrar.list)
+        self._names = NameIndex((summary.id, summary.name) for summary in summaries)
+        for summary in summaries:
             if summary.links:
                 self._names.reserve_links(summary.id, summary.name, summary.links)
         return self
@@ -212,7 +211,10 @@ class Allocator:
         self._names.release_all(container_id, name)
 
     async def move_links(self, container_id: str, old_name: str, new_name: str) -> None:
-        """The names of a renamed container's links begin with its new name. Harmless twice."""
+        """A container has its new name durably, and the names of its links begin with that. Harmless twice."""
+        self._names.take(
+            container_id, new_name
+        )  # as in `keep`: this actor may have been restarted since it reserved it
         links = self._names.release_links(container_id, old_name)
         self._names.reserve_links(container_id, new_name, links)
 

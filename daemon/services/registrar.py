@@ -28,7 +28,8 @@ class ContainerIndex:
         self._users: dict[str, dict[str, None]] = {}
         """Of each image, oldest first."""
         for summary in tuple(self._summaries.values()):
-            self._link(summary)
+            if summary.links:
+                self._link(summary)
             self._users.setdefault(summary.image_id, {})[summary.id] = None
 
     def __len__(self) -> int:

@@ -246,10 +246,6 @@ class Database:
         """Of every container."""
         return self._submit_read(lambda connection: read_all(connection, "containers", summary_in))
 
-    def container_names(self) -> Deferred[tuple[tuple[str, str], ...]]:
-        """(id, name) of every container."""
-        return self._submit_read(lambda connection: tuple(connection.execute("SELECT id, name FROM containers")))
-
     def kept_key(self, key: str) -> Deferred[KeptKey | None]:
         query = "SELECT record FROM idempotency_keys WHERE key = ?"
 

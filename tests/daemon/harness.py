@@ -106,7 +106,7 @@ async def state_of(engine: Engine) -> State:
     trees = [root / "containers", root / "volumes", root / "staging"]
     return State(
         files=frozenset(str(path.relative_to(root)) for tree in trees for path in tree.rglob("*")),
-        rows=tuple(sorted(await services.database.ask(Database.container_names))),
+        rows=tuple(sorted((each.id, each.name) for each in await services.database.ask(Database.summaries))),
         volumes=tuple(sorted(volume.name for volume in await services.database.ask(Database.volumes))),
         visible=tuple(sorted(summary.id for summary in await services.registrar.ask(Registrar.list))),
     )

@@ -54,7 +54,7 @@ def test_creates_at_once_draw_names_of_their_own() -> None:
                 for _ in range(DRAWN_AT_ONCE):
                     group.start_soon(create)
             summaries = await engine.services.registrar.ask(Registrar.list)
-            rows = await engine.services.database.ask(Database.container_names)
+            rows = [(each.id, each.name) for each in await engine.services.database.ask(Database.summaries)]
         assert len(set(ids)) == DRAWN_AT_ONCE
         assert {(summary.id, summary.name) for summary in summaries} == set(rows)
         assert {container_id for container_id, _ in rows} == set(ids)

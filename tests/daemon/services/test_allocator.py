@@ -157,7 +157,7 @@ async def allocator_at(root: Path, *existing: Container) -> AsyncIterator[Ref[Al
         for each in existing:
             await database.ask(Database.insert_container, each)
         registrar = await supervisor.start(lambda: Registrar(database), name="registrar")
-        yield await supervisor.start(lambda: Allocator(database, registrar, Random(1)), name="allocator")
+        yield await supervisor.start(lambda: Allocator(registrar, Random(1)), name="allocator")
 
 
 def keep(_: object = None) -> None:
@@ -232,6 +232,17 @@ async def test_a_name_is_kept_even_if_its_reservation_has_been_forgotten(tmp_pat
         with pytest.raises(Conflict) as caught:
             await allocator.ask(Allocator.reserve, B, "web", keep)
         assert str(caught.value) == in_use("web", A)
+
+
+@pytest.mark.anyio
+async def test_a_new_name_is_held_even_if_its_reservation_has_been_forgotten(tmp_path: Path) -> None:
+    # As after a restart of the actor while a container is being renamed.
+    async with allocator_at(tmp_path, container(A, "web")) as allocator:
+        await allocator.ask(Allocator.move_links, A, "web", "site")
+        await allocator.ask(Allocator.release_name, A, "web")
+        with pytest.raises(Conflict) as caught:
+            await allocator.ask(Allocator.reserve, B, "site", keep)
+        assert str(caught.value) == in_use("site", A)
 
 
 @pytest.mark.anyio

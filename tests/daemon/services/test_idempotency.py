@@ -228,4 +228,4 @@ async def test_the_database_is_the_fence_when_claims_are_forgotten(tmp_path: Pat
         with pytest.raises(Conflict) as caught:
             await database.ask(Database.insert_container, container(B), (), KEPT)
         assert str(caught.value) == OF_ANOTHER
-        assert [id_ for id_, _ in await database.ask(Database.container_names)] == [A]
+        assert [each.id for each in await database.ask(Database.summaries)] == [A]

@@ -63,7 +63,7 @@ def conflict(name: str, holder: int) -> str:
 async def contents(database: Ref[Database]) -> tuple[dict[str, str], set[str]]:
     """Names by id, and volumes."""
     return (
-        dict(await database.ask(Database.container_names)),
+        {each.id: each.name for each in await database.ask(Database.summaries)},
         {volume.name for volume in await database.ask(Database.volumes)},
     )
 
@@ -457,7 +457,7 @@ async def test_a_container_its_volumes_and_its_key_are_written_together_or_not_a
         assert await outcome(database.insert_container(container(2, "a"), (volume("v2"),), other)) == conflict("a", 1)
         assert [each.name for each in await database.volumes()] == ["v1"]
         assert await database.kept_keys() == (kept,)
-        assert await database.container_names() == ((id_of(1), "a"),)
+        assert [(each.id, each.name) for each in await database.summaries()] == [(id_of(1), "a")]
 
 
 def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) -> None:
@@ -492,7 +492,7 @@ async def test_a_full_disk_refuses_the_writes_of_its_batch_and_the_actor_lives_o
         assert outcomes[0] in ("done", full)
         assert outcomes[2] in (conflict("a", 1), full)
         assert commits_in(path) - before <= 2
-        names = {name for _, name in await database.container_names()}
+        names = {each.name for each in await database.summaries()}
         assert names == {"a"} | ({"name2"} if outcomes[0] == "done" else set())
         assert await database.volumes() == ()
         await database.delete_container(id_of(1))
@@ -525,7 +525,7 @@ async def test_a_disk_that_is_really_full_refuses_and_serves_again_when_there_is
                 pass
         outcomes = [await outcome(database.insert_container(container(number))) for number in range(1, 5)]
         assert set(outcomes) == {"DiskFull: no space left on device"}
-        assert await database.container_names() == ((id_of(0), container(0).name),)
+        assert [each.id for each in await database.summaries()] == [id_of(0)]
         ballast.unlink()
         await database.insert_container(container(1))
         assert {each.id for each in (await database.records()).containers} == {id_of(0), id_of(1)}
@@ -578,7 +578,7 @@ async def test_a_log_made_beforehand_is_recovered_from_like_any_other(path: Path
     async with Database(tmp_path / "copy", log_bytes_max=1 << 20) as database:
         assert (tmp_path / "copy-wal").stat().st_size == 1 << 20
         await database.insert_container(container(2, "b"))
-        assert await database.container_names() == ((id_of(1), "a"), (id_of(2), "b"))
+        assert [(each.id, each.name) for each in await database.summaries()] == [(id_of(1), "a"), (id_of(2), "b")]
 
 
 async def test_a_log_made_beforehand_takes_a_hundredth_of_what_is_free(
