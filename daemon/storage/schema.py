@@ -22,6 +22,9 @@ fewer than one in a hundred wait for that, with 16 clients."""
 LOG_BYTES_MIN = 256 * 1024
 """Also on a full disk, as long as there is any space: enough for some removals, which make more."""
 
+_ZEROS = bytes(1 << 20)
+"""Written again and again: as many as a log is long would be made first, which takes longer than to write them."""
+
 SCHEMA_VERSION = 1
 SCHEMA = """
 CREATE TABLE containers (id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL UNIQUE, record BLOB NOT NULL);
@@ -112,7 +115,8 @@ def grow_log(path: Path, bytes_max: int) -> None:
         size = min(bytes_max, int(found.f_bavail * found.f_frsize * FREE_SHARE_MAX))
         size = max(size, min(bytes_max, LOG_BYTES_MIN))
         with contextlib.suppress(DiskFull), disk("grow"), path.with_name(f"{path.name}-wal").open("ab") as log:
-            log.write(bytes(max(0, size - log.tell())))
+            while (missing := size - log.tell()) > 0:
+                log.write(_ZEROS[:missing])
         failpoint("schema.log_grown")
         sync_file(Path(log.name))
 
