@@ -6,6 +6,8 @@ mounts, as dockerd and podman have a mount namespace of their own. It hears no C
 
 from __future__ import annotations
 
+import compileall
+import functools
 import json
 import os
 import shutil
@@ -84,8 +86,16 @@ def boatyard(
     if ready_trees is not None:
         command += ["--ready-trees", str(ready_trees)]
     command += options
+    _compile()
     with _running(command, home) as engine:
         yield engine
+
+
+@functools.cache
+def _compile() -> None:
+    """As an installation is: else a start would do it, each time where the environment has no bytecode written."""
+    for package in ("actors", "daemon"):
+        compileall.compile_dir(SOURCES / package, quiet=1)
 
 
 @contextmanager
