@@ -91,7 +91,7 @@ class Host:
     is_ipv4_forwarding: bool
     abilities: Abilities = Abilities()
     capabilities: frozenset[str] = frozenset(CAPABILITIES)
-    """Those that this process has and so can give, without `CAP_`."""
+    """Those that containers can have here, without `CAP_`."""
     thermal_throttle_paths: tuple[str, ...] = ()
     """Files under /sys that leak power use; masked in containers where they exist (GHSA-6fw5-f8r9-fgfm)."""
 
@@ -101,6 +101,9 @@ def detect(root: Path = Path("/")) -> Host:
     uname = os.uname()
     architecture = ARCHITECTURES.get(uname.machine, uname.machine)
     is_cgroup_v2 = (root / "sys/fs/cgroup/cgroup.controllers").exists()
+    is_systemd = (root / "run/systemd/system").is_dir()
+    # Unlike Moby, whose daemon has all that it can give: our unit leaves this process fewer than its machine has.
+    giver = "1" if is_systemd else "self"
     throttles = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle")
     return Host(
         name=socket.gethostname(),
@@ -112,10 +115,10 @@ def detect(root: Path = Path("/")) -> Host:
         cpus=len(os.sched_getaffinity(0)),
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         is_cgroup_v2=is_cgroup_v2,
-        is_systemd=(root / "run/systemd/system").is_dir(),
+        is_systemd=is_systemd,
         is_ipv4_forwarding=_read(root / "proc/sys/net/ipv4/ip_forward") == "1",
         abilities=_abilities_v2(root) if is_cgroup_v2 else _abilities_v1(root),
-        capabilities=effective_capabilities(_read(root / "proc/self/status")),
+        capabilities=effective_capabilities(_read(root / f"proc/{giver}/status")),
         thermal_throttle_paths=tuple(sorted(f"/{path.relative_to(root)}" for path in throttles)),
     )
 
@@ -241,7 +244,7 @@ def _integer(text: str) -> int | None:
 
 
 def effective_capabilities(status: str) -> frozenset[str]:
-    """From `/proc/self/status`; all there are where that does not say."""
+    """From the `status` of a process; all there are where that does not say."""
     match = re.search(r"^CapEff:\s*([0-9a-f]{1,16})$", status, re.ASCII | re.MULTILINE)
     if match is None:
         return frozenset(CAPABILITIES)

@@ -176,7 +176,6 @@ def test_the_rest_of_the_machine_is_read_from_its_files(tmp_path: Path) -> None:
     tree = grow(
         tmp_path,
         {
-            "run/systemd/system/": "",
             "proc/sys/net/ipv4/ip_forward": "1\n",
             "proc/self/status": "Name:\tx\nCapEff:\t0000000000000003\n",
             "sys/devices/system/cpu/cpu10/thermal_throttle/": "",
@@ -185,12 +184,21 @@ def test_the_rest_of_the_machine_is_read_from_its_files(tmp_path: Path) -> None:
         },
     )
     host = detect(tree)
-    assert (host.is_systemd, host.is_ipv4_forwarding) == (True, True)
+    assert host.is_ipv4_forwarding
     assert host.capabilities == {"CHOWN", "DAC_OVERRIDE"}
     assert host.thermal_throttle_paths == (
         "/sys/devices/system/cpu/cpu10/thermal_throttle",
         "/sys/devices/system/cpu/cpu2/thermal_throttle",
     )
+
+
+def test_where_systemd_bounds_its_services_containers_can_have_the_capabilities_that_it_has_itself(
+    tmp_path: Path,
+) -> None:
+    status = {"proc/self/status": "CapEff:\t0000000000000001\n", "proc/1/status": "CapEff:\t0000000000000003\n"}
+    host = detect(grow(tmp_path, {"run/systemd/system/": "", **status}))
+    assert host.is_systemd
+    assert host.capabilities == {"CHOWN", "DAC_OVERRIDE"}
 
 
 def test_this_machine_is_one() -> None:

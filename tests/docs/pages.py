@@ -10,7 +10,8 @@ What a fenced block is, its language says:
     others    are only shown
 
 Whatever its language, a block that begins with a comment that is the name of a file, `# app.py`, is put into that file instead.
-A block that cannot be run has `<!-- not run: why -->` right before it.
+A block that cannot be run has `<!-- not run: why -->` right before it; one that changes the machine that it is run on has
+`<!-- run in a machine of its own -->`, and is left to tests/docs/test_service.py.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ SHOWN = ("text", "json", "toml", "yaml", "ini", "mermaid")
 
 _FILE = re.compile(r"# ([\w.-]+\.[a-z]+)\n", re.ASCII)
 _NOT_RUN = re.compile(r"<!-- not run: (.+?) -->\s*", re.DOTALL)
+_IN_MACHINE = re.compile(r"<!-- run in a machine of its own -->\s*")
 _END = b"\x1e"
 """Printed by the shell around the status of a command and the number of jobs that run, and by nobody else."""
 _TELL_END = "printf '\\036%s %s\\036' $? $(jobs -pr | wc -l)"
@@ -55,6 +57,8 @@ class Block:
     text: str
     not_run: str = ""
     """Why not; empty for one that is run."""
+    in_machine: bool = False
+    """Whether it is run in a machine of its own."""
 
     @property
     def file(self) -> str:
@@ -64,7 +68,8 @@ class Block:
 
     @property
     def is_run(self) -> bool:
-        return bool(self.file or self.language in COMMANDS) and not self.not_run
+        """On this machine."""
+        return bool(self.file or self.language in COMMANDS) and not self.not_run and not self.in_machine
 
 
 @attrs.frozen(kw_only=True)
@@ -93,8 +98,15 @@ def _block(token: Token, before: Token | None) -> Block:
     line = token.map[0] + 1
     if token.info not in (*COMMANDS, *SHOWN):
         raise Wrong(f"line {line}: nobody knows what to do with a block of {token.info or 'no language'!r}")
-    mark = _NOT_RUN.fullmatch(before.content) if before is not None and before.type == "html_block" else None
-    return Block(line=line, language=token.info, text=token.content, not_run=mark[1] if mark else "")
+    comment = before.content if before is not None and before.type == "html_block" else ""
+    mark = _NOT_RUN.fullmatch(comment)
+    return Block(
+        line=line,
+        language=token.info,
+        text=token.content,
+        not_run=mark[1] if mark else "",
+        in_machine=_IN_MACHINE.fullmatch(comment) is not None,
+    )
 
 
 def steps_of(block: Block) -> tuple[Step, ...]:
@@ -149,10 +161,10 @@ def looks_like(shown: str, printed: str) -> bool:
 
 
 @contextmanager
-def shell(directory: Path, environment: Mapping[str, str]) -> Iterator[Shell]:
-    """At the end it is ended, with everything that it has started."""
+def shell(directory: Path, environment: Mapping[str, str], wrapper: Sequence[str] = ()) -> Iterator[Shell]:
+    """At the end it is ended, with everything that it has started. `wrapper`: a command that becomes it, as nice."""
     with subprocess.Popen(
-        ["bash", "--norc", "--noprofile"],
+        [*wrapper, "bash", "--norc", "--noprofile"],
         cwd=directory,
         env=environment,
         stdin=subprocess.PIPE,

@@ -23,7 +23,6 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NOT_RUN: Mapping[str, int] = {
     "README.md": 1,
     "docs/benchmarks.md": 1,
-    "docs/operations.md": 1,
 }
 """How many blocks of a page cannot be run: one more is to be noticed."""
 
@@ -189,6 +188,11 @@ def test_a_block_that_is_not_run_says_why(tmp_path: Path) -> None:
         "",
         False,
     )
+
+
+def test_a_block_for_a_machine_of_its_own_is_not_run_here(tmp_path: Path) -> None:
+    (block,) = run("<!-- run in a machine of its own -->\n```console\n$ nosuch\n```", tmp_path)
+    assert (block.in_machine, block.is_run, block.not_run) == (True, False, "")
 
 
 @pytest.mark.parametrize(
