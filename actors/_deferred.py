@@ -30,25 +30,26 @@ class Deferred(Awaitable[R], Generic[R]):
         self._listener: Callable[[], None] | None = None
 
     def resolve(self, value: R) -> None:
-        if not self._is_done:
-            self._value = value
-            self._finish()
+        self._finish(value, None)
 
     def fail(self, error: BaseException) -> None:
-        if not self._is_done:
-            self._error = error
-            self._finish()
+        self._finish(None, error)
 
-    def _finish(self) -> None:
-        self._is_done = True
-        if self._listener is not None:
-            self._listener()
+    def _finish(self, value: R | None, error: BaseException | None) -> None:
+        if self._is_done:
+            return
+        self._is_done, self._value, self._error = True, value, error
+        # Not kept: it mostly knows who waits for us, and such a circle would be left to the garbage collector.
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener()
 
     def when_done(self, listener: Callable[[], None]) -> None:
         """Call `listener` once this is done: now if it already is. There is one listener."""
-        self._listener = listener
         if self._is_done:
             listener()
+        else:
+            self._listener = listener
 
     @property
     def error(self) -> BaseException | None:

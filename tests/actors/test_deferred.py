@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Sequence
 from types import TracebackType
@@ -53,6 +54,31 @@ async def test_an_answer_can_come_after_the_handler() -> None:
         till.owed[0].resolve(4)
         await wait_all_tasks_blocked()
     assert answers == [3]
+
+
+async def test_a_late_answer_leaves_nothing_to_the_garbage_collector() -> None:
+    async with Supervisor("one_for_one") as supervisor:
+        till = Till()
+        ref = await supervisor.start(lambda: till, name="till")
+
+        async def pay() -> None:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(ref.ask, Till.pay)
+                await wait_all_tasks_blocked()
+                till.owed.pop().resolve(1)
+
+        await pay()
+        gc.collect()
+        gc.disable()
+        try:
+            await pay()
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            gc.collect()
+            assert [garbage for garbage in gc.garbage if isinstance(garbage, Deferred)] == []
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
 
 
 async def test_a_late_refusal_is_an_answer() -> None:

@@ -7,6 +7,7 @@ has brought an ask, a statement, an inode or a sync into the path of every creat
 
 from __future__ import annotations
 
+import gc
 import re
 import shutil
 import sqlite3
@@ -53,6 +54,7 @@ PREPARED_MKDIRS = INODES
 """Made for a later create, by the layer manager's thread, for each that has taken prepared directories."""
 
 CLIENTS, CREATES_EACH = 16, 20
+COUNTED = 20
 TRACED = 12
 TRACED_CALLS = "rename,renameat,renameat2,mkdir,mkdirat,fsync,fdatasync,sync,syncfs,sync_file_range,msync,link,symlink"
 
@@ -69,6 +71,21 @@ async def test_a_plain_create_is_seven_messages(tmp_path: Path) -> None:
         creator = Creator(services=services, host=engine.host, config=engine.config, now_ns=engine.now_ns)
         await creator.create(request("web"))
         assert tuple(messages.steps) == MESSAGES
+
+
+@pytest.mark.anyio
+async def test_creates_leave_nothing_to_the_garbage_collector(tmp_path: Path) -> None:
+    """Which would hold up everybody's, some ten milliseconds for each thousand of them."""
+    async with engine_at(tmp_path) as engine:
+        await engine.create(request("first"))
+        gc.collect()
+        gc.disable()
+        try:
+            for number in range(COUNTED):
+                await engine.create(request(f"web{number}"))
+            assert gc.collect() < COUNTED
+        finally:
+            gc.enable()
 
 
 @pytest.fixture
