@@ -102,6 +102,11 @@ class Connection:
             if self._unseen_bytes > self._head_bytes_max:
                 self._fail(HeadTooLarge("request header fields are too large"))
 
+    def close(self) -> None:
+        """Nothing more is received. Else we and the parser, which calls us, would be left to the garbage collector."""
+        self._is_over = True
+        del self._parser
+
     def next_event(self) -> Event | None:
         """None if more bytes are needed. Raises InvalidParameter if it is no HTTP, HeadTooLarge if it is too much of it."""
         if self._events:

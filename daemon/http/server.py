@@ -13,7 +13,7 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing, closing, suppress
 
 import anyio
 import anyio.abc
@@ -45,8 +45,9 @@ ErrorResponse = Callable[[int, str], Response]
 
 _log = logging.getLogger(__name__)
 
-ACCEPTED_AT_ONCE = 64
-"""One a turn of the event loop, and of a thousand who come at once the last would wait for a thousand turns of a busy daemon."""
+ACCEPTED_AT_ONCE = 16
+"""One a turn of the event loop, and of a thousand who come at once the last would wait for a thousand turns of a busy daemon. As
+each takes a tenth of a millisecond, and its first request comes with it, more would hold up everybody else's."""
 
 ACCEPT_PAUSE_S = 0.1
 """When there are no descriptors left, not even the last."""
@@ -252,8 +253,13 @@ class Server:
 
     async def _serve_requests(self, peer: socket.socket, client: Peer) -> None:
         limits = self._limits
-        connection = Connection(head_bytes_max=limits.head_bytes_max, headers_max=limits.headers_max)
-        exchange = Exchange(peer, connection, limits, client)
+        with closing(Connection(head_bytes_max=limits.head_bytes_max, headers_max=limits.headers_max)) as connection:
+            exchange = Exchange(peer, connection, limits, client)
+            await self._serve_exchange(peer, client, exchange)
+        if not exchange.is_complete:
+            await linger(peer)
+
+    async def _serve_exchange(self, peer: socket.socket, client: Peer, exchange: Exchange) -> None:
         keeps_alive = True
         while keeps_alive and (head := await self._next_head(peer, client, exchange)) is not None:
             if (refusal := STOPPING if self._is_draining else self._admission.denial(client)) is not None:
@@ -266,8 +272,6 @@ class Server:
                     keeps_alive = await self._answer(peer, exchange, head, account)
             finally:
                 self._note_answered(peer, client)
-        if not exchange.is_complete:
-            await linger(peer)
 
     def _patience_with_idle(self) -> float:
         """How long to listen on to connections, in seconds: whoever has just been answered may be about to ask again."""

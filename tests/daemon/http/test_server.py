@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import gc
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from daemon.errors import Cancelled, DaemonError, InvalidParameter
 from daemon.http import sockets
-from daemon.http.connection import TooLarge, TooSlow
+from daemon.http.connection import Connection, TooLarge, TooSlow
 from daemon.http.message import Request, Response
 from tests.daemon.http.serving import GET, HELLO, PATIENCE_S, Client, Held, Service, Stream, greet, serving, wait_until
 
@@ -584,3 +585,16 @@ async def test_a_handler_that_fails_costs_its_connection_and_no_more(directory: 
             await client.send(GET.replace(b"/ ", b"/bad "))
             assert await client.read_to_end() == b""
         await check_alive(service)
+
+
+async def test_a_connection_leaves_nothing_to_the_garbage_collector(directory: Path) -> None:
+    async with serving(greet, directory) as service:
+        gc.collect()
+        gc.disable()
+        try:
+            async with await service.connect() as client:
+                assert (await client.ask(GET)).status == 200
+            await service.wait_idle()
+            assert [kept for kept in gc.get_objects() if isinstance(kept, Connection)] == []
+        finally:
+            gc.enable()
