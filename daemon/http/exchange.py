@@ -17,9 +17,10 @@ from daemon.http.sockets import receive, send
 CRUMB_BYTES = 64
 """A read of less, when a request has begun to come, is a crumb. Heads and bodies come in a few large pieces."""
 
-CRUMBS_MAX = 4
-"""That are read at once in a request. Whoever sends more is read once in a while: a crumb takes as much time as a head, and
-hundreds of such clients that send theirs in the same moment would hold up everybody's creates."""
+CRUMBS_MAX = 2
+"""That are read at once in a request: a short body after its head, and its last chunk. Whoever sends more is read once in a
+while: a crumb takes as much time as a head, and hundreds of such clients that send theirs in the same moment would hold up
+everybody's creates."""
 
 CRUMB_PAUSE_S = 1.0
 """Up to twice that, another time for each connection."""
