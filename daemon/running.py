@@ -39,8 +39,10 @@ from daemon.version import VERSION
 
 _log = logging.getLogger("daemon")
 
-GC_THRESHOLD = 10_000
-"""Objects made and not freed between two collections. The default, 700, is one for every seven creates."""
+GC_THRESHOLDS = (10_000, 2, 50)
+"""Objects made and not freed between two collections; the default, 700, is one for every seven creates. And how many of those
+between two that look at all that was made since the last such one. There is hardly any garbage, but many containers and
+connections: after ten, which is the default, that takes a tenth of a second."""
 
 STDERR = 2
 
@@ -78,7 +80,7 @@ async def serve(config: Config, access_log: AccessLog, wanted: Callable[[], Conf
         async with engine, shown:
             with listening_everywhere(config, where) as listeners:
                 gc.freeze()  # what has been made so far stays: no collection needs to look at it again
-                gc.set_threshold(GC_THRESHOLD)
+                gc.set_threshold(*GC_THRESHOLDS)
                 gc.enable()
                 reloader = Reloader(engine, server, listeners, access_log, wanted)
                 tasks.start_soon(reloader.run)
