@@ -13,14 +13,19 @@ httptools (llhttp) is strict about framing but checks no size and no Host, so th
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Mapping
+from http import HTTPStatus
 
 import attrs
 import httptools
 
 from daemon.errors import DaemonError, InvalidParameter
 from daemon.http.message import Response
+
+HEADS_KEPT = 64
+"""Of answers, encoded: more than there are kinds of small ones."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -194,15 +199,30 @@ def _split_target(target: bytes) -> tuple[bytes, bytes]:
 
 def encode_head(response: Response, *, is_head: bool, is_http10: bool, keeps_alive: bool, date: str) -> bytes:
     """The status line and headers, with the framing that the body needs."""
-    lines = [f"HTTP/1.1 {response.status} {response.reason}"]
-    lines += [f"{name}: {value}" for name, value in response.headers]
-    lines.append(f"Date: {date}")
+    length, is_chunked = None, False
     if isinstance(response.body, bytes):
         if response.status not in (204, 304) and (response.body or not is_head):
-            lines.append(f"Content-Length: {len(response.body)}")
-    elif not (is_http10 or response.is_raw):
+            length = len(response.body)
+    else:
+        is_chunked = not (is_http10 or response.is_raw)
+    return _encoded_head(
+        response.status, response.headers, length, is_chunked, is_last=not (keeps_alive or response.is_raw), date=date
+    )
+
+
+@functools.lru_cache(maxsize=HEADS_KEPT)
+def _encoded_head(
+    status: int, headers: tuple[tuple[str, str], ...], length: int | None, is_chunked: bool, *, is_last: bool, date: str
+) -> bytes:
+    """Most answers of a second have the same: of creates, and of refusals above all, which are to cost nearly nothing."""
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    lines.append(f"Date: {date}")
+    if length is not None:
+        lines.append(f"Content-Length: {length}")
+    elif is_chunked:
         lines.append("Transfer-Encoding: chunked")
-    if not (keeps_alive or response.is_raw):
+    if is_last:
         lines.append("Connection: close")
     lines.append("\r\n")
     return "\r\n".join(lines).encode("latin-1")

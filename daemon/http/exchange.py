@@ -44,12 +44,13 @@ class Exchange:
         self.is_complete = True
         """Whether the request has been read to its end."""
         self.pause_s = 0.0
-        """How long to wait before the next head is read."""
+        """How long to wait before the next head is read; up to twice that, another time for each connection."""
 
     async def next_head(self) -> Head | None:
         """None when the client is done."""
         if self.pause_s:
-            await anyio.sleep(self.pause_s)
+            # Those who are refused together do not come again together.
+            await anyio.sleep(self.pause_s * (1 + self._spread))
             self.pause_s = 0.0
         event = await self._next_event()
         if event is None:
