@@ -1,0 +1,80 @@
+"""`python -m contrib.bench_peers slow` and `... overload`: see the package."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+import contrib.bench_peers
+from contrib.bench_peers import overload, slow
+from contrib.bench_peers.creates import Load
+from contrib.bench_peers.crowd import Crowd
+from contrib.engines import Engine, boatyard
+from loadtest.pinning import pinned
+from loadtest.target import load_image
+
+CLIENTS = 16
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=contrib.bench_peers.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=("slow", "overload"))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=15.0,
+        help="for each measurement in a round; slow senders are given up after ten",
+    )
+    parser.add_argument("--rate", type=float, help="of slow: creates a second by the clock, not as many as can be done")
+    parser.add_argument("--idle", type=int, default=1000)
+    parser.add_argument("--slow", type=int, default=300)
+    parser.add_argument("--in-step", action="store_true", help="the slow ones all send in the same moment")
+    parser.add_argument("--pin", action="store_true", help="those who create and the daemon on CPUs of their own")
+    parser.add_argument(
+        "--directory", type=Path, help="where it is done: on the disk that is of interest (default: /tmp)"
+    )
+    parser.add_argument("--option", action="append", default=[], help="of the daemon, as --option=--creates-max=64")
+    arguments = parser.parse_args(argv)
+    console = Console() if sys.stdout.isatty() else Console(width=140)
+    measure = measure_slow if arguments.what == "slow" else measure_overload
+    measure(arguments, console)
+    return 0
+
+
+def measure_slow(arguments: argparse.Namespace, console: Console) -> None:
+    crowd = Crowd(idle=arguments.idle, slow=arguments.slow, is_in_step=arguments.in_step)
+    load = Load(CLIENTS, arguments.seconds, rate_per_s=arguments.rate)
+    with running(arguments, slow.options_for(crowd)) as engine:
+        rounds = slow.rounds_of(engine, load, crowd, arguments.rounds, console.print)
+    console.print(slow.table_of(rounds, crowd))
+    console.print(slow.notes_on(rounds))
+
+
+def measure_overload(arguments: argparse.Namespace, console: Console) -> None:
+    with running(arguments, []) as engine:
+        found = overload.overloads(engine, arguments.seconds, arguments.rounds, console.print)
+    console.print(overload.table_of(found))
+
+
+@contextlib.contextmanager
+def running(arguments: argparse.Namespace, options: Sequence[str]) -> Iterator[Engine]:
+    with (
+        tempfile.TemporaryDirectory(prefix="by-", dir=arguments.directory) as name,
+        boatyard(Path(name), options=[*options, *arguments.option]) as engine,
+        pinned(engine.process.pid) if arguments.pin else contextlib.nullcontext(),
+    ):
+        load_image(engine.host)
+        yield engine
+
+
+if __name__ == "__main__":
+    sys.exit(main())
