@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from http import HTTPStatus
 from typing import Protocol
 
 import attrs
@@ -74,7 +73,3 @@ class Response:
 
     refusal: str = ""
     """For the log: why it is no, in words of ours only, where the text for the client may repeat what the client has sent."""
-
-    @property
-    def reason(self) -> str:
-        return HTTPStatus(self.status).phrase

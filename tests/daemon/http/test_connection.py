@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
+from http import HTTPStatus
 from itertools import pairwise
 
 import attrs
@@ -433,7 +434,7 @@ def test_a_response_says_how_long_its_body_is(response: Response, fields: dict[s
     named = [line for line in expected if line.startswith("Content-Type") or "9" in line]
     framing = [line for line in expected if line not in named]
     ending = [] if given_fields["keeps_alive"] else ["Connection: close"]
-    status_line = f"HTTP/1.1 {response.status} {response.reason}"
+    status_line = f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"
     assert lines == [status_line, *named, "Date: today", *framing, *ending, "", ""]
 
 
