@@ -35,8 +35,9 @@ class Found:
     """How often each answer was given, without ids and paths."""
     refused: list[str] = attrs.field(factory=list)
     """Names."""
-    asked_to_go: int = 0
     removed: int = 0
+    removed_later: int = 0
+    """After a start on the full disk."""
     is_listed: bool = False
     start: str = ""
     missing: int = 0
@@ -57,7 +58,7 @@ def examine(subject: Subject) -> Found:
             fill(site.disk.point)
             _create_until_refused(connection, site.home, known, found)
             found.is_listed = _is_listed(connection, known)
-            _remove_some(connection, known, found)
+            found.removed = _remove_some(connection, known)
             fill(site.disk.point)
             site.stop(engine)
         fill(site.disk.point)
@@ -115,11 +116,13 @@ def _is_listed(connection: Connection, known: dict[str, str]) -> bool:
         return False
 
 
-def _remove_some(connection: Connection, known: dict[str, str], found: Found) -> None:
+def _remove_some(connection: Connection, known: dict[str, str]) -> int:
+    """How many say that they are gone."""
+    removed = 0
     for name in [name for name in known if name.startswith("before")][:REMOVED]:
-        found.asked_to_go += 1
         # Whether it goes or not, or goes and says that it has not, it is not asked for again.
-        found.removed += remove(connection, known.pop(name)) in (200, 204)
+        removed += remove(connection, known.pop(name)) in (200, 204)
+    return removed
 
 
 def _start_again(site: Site, known: dict[str, str], found: Found) -> None:
@@ -129,7 +132,7 @@ def _start_again(site: Site, known: dict[str, str], found: Found) -> None:
         with site.running() as (engine, connection):
             found.start = f"in {engine.start_s:.2f} s"
             found.is_listed &= _is_listed(connection, known)
-            _remove_some(connection, known, found)
+            found.removed_later = _remove_some(connection, known)
     except DidNotStart:
         found.start = f"no: it ends after {time.monotonic() - began:.1f} s"
 
@@ -158,8 +161,12 @@ FULL = Part(
         ("a create on a full disk answers, most often", _refusal),
         ("different answers to such creates", lambda found: f"{len(found.refusals)}"),
         ("lists all its containers on a full disk", lambda found: "yes" if found.is_listed else "no"),
-        ("containers removed on a full disk", lambda found: f"{found.removed} of {found.asked_to_go}"),
+        ("containers removed on a full disk", lambda found: f"{found.removed} of {REMOVED}"),
         ("starts on a full disk", lambda found: found.start),
+        (
+            "containers removed after a start on a disk without a free block",
+            lambda found: f"{found.removed_later} of {REMOVED}",
+        ),
         ("acknowledged creates missing after a full disk", lambda found: f"{found.missing}"),
         ("names refused on a full disk that cannot be given later", lambda found: f"{found.unusable}"),
         ("entries left after a full disk when everything is removed", lambda found: f"{found.left}"),
@@ -168,7 +175,7 @@ FULL = Part(
         found.missing
         or found.unusable
         or found.left
-        or found.removed < found.asked_to_go
+        or found.removed < REMOVED
         or not found.is_listed
         or found.start.startswith("no")
     ),
