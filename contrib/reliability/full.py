@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import time
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import attrs
 from contrib.connection import Connection
 from contrib.engines import DidNotStart
 from contrib.reliability.clients import create, entries, listed, load_base, missing, remove
-from contrib.reliability.part import Part
+from contrib.reliability.part import Part, plain
 from contrib.reliability.site import Site, Subject
 from loadtest import HarnessError
 
@@ -101,12 +100,6 @@ def _create_until_refused(connection: Connection, home: Path, known: dict[str, s
         found.refusals[text] = found.refusals.get(text, 0) + 1
         if len(found.refused) == REFUSED:
             break
-
-
-def plain(text: str, home: Path) -> str:
-    """Without what is another each time, and for one line of a table."""
-    text = re.sub(r"\b(?:[0-9a-f]{12,64}|[0-9A-Z]{26})\b", "ID", text.replace(str(home), "/HOME"))
-    return re.sub(r"\d{6,}", "N", re.sub(r"\s+", " ", text)).replace("|", "\\|")
 
 
 def _is_listed(connection: Connection, known: dict[str, str]) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import attrs
@@ -44,3 +46,9 @@ class Part(Generic[F]):
         for number, (title, _) in enumerate(self.rows):
             lines.append(f"| {title} | {' | '.join(each.cells[number] for each in columns.values())} |")
         return "\n".join(lines)
+
+
+def plain(text: str, home: Path) -> str:
+    """Without what is another each time, and for one line of a table."""
+    text = re.sub(r"\b(?:[0-9a-f]{12,64}|[0-9A-Z]{26})\b", "ID", text.replace(str(home), "/HOME"))
+    return re.sub(r"\d{6,}", "N", re.sub(r"\s+", " ", text)).replace("|", "\\|")

@@ -7,7 +7,7 @@ import attrs
 from contrib.crash.disks import SIZE_BYTES
 from contrib.engines import DidNotStart
 from contrib.reliability.clients import Clients, create, listed, load_base, missing
-from contrib.reliability.part import Part
+from contrib.reliability.part import Part, plain
 from contrib.reliability.site import Site, Subject
 from loadtest import HarnessError
 
@@ -23,6 +23,8 @@ class Found:
     lists: int = 0
     creates: int = 0
     """Cuts after which it starts; lists its containers; makes a new one."""
+    complaint: str = ""
+    """The last words of one that did not start."""
 
 
 def examine(subject: Subject) -> Found:
@@ -53,8 +55,9 @@ def _cut(site: Site, clients: int, found: Found) -> None:
                 pass
             status, _ = create(connection, "after")
             found.creates += status == 201
-    except DidNotStart:
+    except DidNotStart as error:
         found.missing += len(known)
+        found.complaint = f": {plain(str(error).splitlines()[-1], site.home)}"
 
 
 POWER = Part(
@@ -63,7 +66,7 @@ POWER = Part(
     rows=(
         ("creates acknowledged before a power cut", lambda found: f"{found.acknowledged}"),
         ("acknowledged creates missing after a power cut", lambda found: f"{found.missing}"),
-        ("starts after a power cut", lambda found: f"{found.starts} of {found.cuts}"),
+        ("starts after a power cut", lambda found: f"{found.starts} of {found.cuts}{found.complaint}"),
         ("lists its containers after a power cut", lambda found: f"{found.lists} of {found.cuts}"),
         ("creates another container after a power cut", lambda found: f"{found.creates} of {found.cuts}"),
     ),

@@ -12,10 +12,10 @@ import pytest
 from contrib.crash.disks import CannotMount, disk_at
 from contrib.engines import boatyard
 from contrib.reliability.__main__ import PARTS, main
-from contrib.reliability.full import fill, make_room, plain
+from contrib.reliability.full import fill, make_room
 from contrib.reliability.killed import KILLED, Found
 from contrib.reliability.pages import IN_SHORT, PAGE, README, SHORT_ROWS, short_table, with_table
-from contrib.reliability.part import Column, Part
+from contrib.reliability.part import Column, Part, plain
 from contrib.reliability.site import Subject
 from contrib.reliability.syncs import calls
 from loadtest import HarnessError
