@@ -55,8 +55,8 @@ crash: .venv/run.stamp  ## kill the daemon, stop it, cut its power, under load, 
 crash-actors: .venv/run.stamp  ## crash each actor while 64 clients create, and measure what they notice; CRASH_ARGS='--help'
 	$(BIN)/python -m contrib.crash_actors $(CRASH_ARGS)
 
-reliability: .venv/run.stamp  ## kill dockerd, podman and boatyard while clients create; the table goes into docs/reliability.md
-	$(BIN)/python -m contrib.crash.table --write $(RELIABILITY_ARGS)
+reliability: .venv/run.stamp  ## dockerd, podman and boatyard on bad days; the tables go into docs/reliability.md and README.md
+	$(BIN)/python -m contrib.reliability --write $(RELIABILITY_ARGS)
 
 faults: .venv/dev.stamp  ## put known faults into copies of the actors, one by one: the tests must catch them all
 	$(BIN)/python -m tests.actors.faults

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import attrs
 
-from loadtest import HarnessError, TargetUnreachable
+from loadtest import HarnessError, TargetRefused, TargetUnreachable
 from loadtest.target import server_version
 
 START_TIMEOUT_S = 120.0
@@ -80,7 +80,7 @@ def boatyard(
     wrapper: Sequence[str] = (),
     options: Sequence[str] = (),
 ) -> Iterator[Engine]:
-    """`wrapper`: a command that becomes the daemon, as nice; `options`: more of its own."""
+    """`wrapper`, here and below: a command that becomes the engine, as nice; `options`: more of its own."""
     command = [*wrapper, sys.executable, "-m", "daemon", "serve", "--backend", backend]
     command += ["--data-root", str(home / "data"), "--socket", str(home / "socket")]
     if ready_trees is not None:
@@ -99,11 +99,11 @@ def _compile() -> None:
 
 
 @contextmanager
-def dockerd(home: Path) -> Iterator[Engine]:
+def dockerd(home: Path, *, wrapper: Sequence[str] = ()) -> Iterator[Engine]:
     """It makes no networks. Raises `NotHere`."""
     # Else it would look for its settings, and leave a key, in /etc/docker.
     (home / "config.json").write_text(json.dumps({"deprecated-key-path": str(home / "key.json")}))
-    command = [*_own_mounts(), installed("dockerd"), "--config-file", str(home / "config.json")]
+    command = [*_own_mounts(), *wrapper, installed("dockerd"), "--config-file", str(home / "config.json")]
     command += ["--iptables=false", "--ip6tables=false", "--bridge=none", "--host", f"unix://{home / 'socket'}"]
     command += ["--data-root", str(home / "data"), "--exec-root", str(home / "exec"), "--pidfile", str(home / "pid")]
     with _running(command, home) as engine:
@@ -111,11 +111,13 @@ def dockerd(home: Path) -> Iterator[Engine]:
 
 
 @contextmanager
-def podman(home: Path) -> Iterator[Engine]:
-    """Raises `NotHere`."""
+def podman(home: Path, *, wrapper: Sequence[str] = ()) -> Iterator[Engine]:
+    """It pulls from this machine without TLS, as the others do. Raises `NotHere`."""
     (home / "containers.conf").write_text(f"[engine]\nnum_locks = {PODMAN_LOCKS}\n")
+    (home / "registries.conf").write_text('[[registry]]\nlocation = "127.0.0.1"\ninsecure = true\n')
     command = [*_own_mounts(), "env", f"CONTAINERS_CONF={home / 'containers.conf'}"]
-    command += ["sh", "-ec", 'mount -t tmpfs locks /dev/shm; exec "$0" "$@"', installed("podman")]
+    command += [f"CONTAINERS_REGISTRIES_CONF={home / 'registries.conf'}"]
+    command += ["sh", "-ec", 'mount -t tmpfs locks /dev/shm; exec "$0" "$@"', *wrapper, installed("podman")]
     command += ["--root", str(home / "data"), "--runroot", str(home / "run"), "--tmpdir", str(home / "tmp")]
     command += ["system", "service", "--time", "0", f"unix://{home / 'socket'}"]
     with _running(command, home) as engine:
@@ -160,7 +162,7 @@ def _wait_answers(process: subprocess.Popen[bytes], home: Path, began: float) ->
     while process.poll() is None and time.perf_counter() - began < START_TIMEOUT_S:
         try:
             server_version(f"unix://{home / 'socket'}")
-        except TargetUnreachable:
+        except (TargetUnreachable, TargetRefused):  # refused: it has begun to listen, and ends after all
             pause.wait(PAUSE_S)
         else:
             return

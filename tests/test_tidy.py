@@ -165,8 +165,19 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "contrib.engines": ({"loadtest"}, {"attrs"}),
     "contrib.bench_load": ({"contrib.connection", "contrib.engines", "loadtest.procfs"}, {"attrs", "rich"}),
     "contrib.crash": ({"contrib.connection", "contrib.engines", "loadtest"}, {"attrs", "rich"}),
+    "contrib.reliability": ({"contrib.connection", "contrib.crash", "contrib.engines", "loadtest"}, {"attrs"}),
     "contrib.crash_actors": (
-        {"actors", "contrib.connection", "daemon.config", "daemon.engine", "daemon.services"},
+        {
+            *(
+                "actors",
+                "contrib.connection",
+                "daemon.config",
+                "daemon.engine",
+                "daemon.instruments",
+                "daemon.services",
+            ),
+            *("loadtest.client", "loadtest.errors", "loadtest.loop", "loadtest.response"),
+        },
         {"anyio", "attrs", "rich"},
     ),
     "contrib.bench_start": (

@@ -18,8 +18,9 @@ root). After the next start everything that a client has been told must be so:
     images.py     small images, each with a content of its own, and `registry.py`, which has all that can be asked for
     endings.py    how and when the daemon ends, and `disks.py`, whose power can be cut
     audit.py      the questions after a start
-    table.py      the same questions, fewer, to dockerd and podman, too: `make reliability`, docs/reliability.md
     attack.py     one mode: rounds of traffic, end, start and audit on the same data root
+
+`contrib.reliability` asks fewer questions, of dockerd and podman, too.
 
 What clients do follows from the seed; when the daemon ends among it, not wholly: a seed narrows down, it does not replay.
 """

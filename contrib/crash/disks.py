@@ -70,12 +70,12 @@ class Disk:
 
 
 @contextmanager
-def disk_at(point: Path, image: Path) -> Iterator[Disk]:
+def disk_at(point: Path, image: Path, *, size_bytes: int = SIZE_BYTES) -> Iterator[Disk]:
     """An empty one, mounted at a new directory. Raises CannotMount."""
     if os.geteuid() != 0 or shutil.which("mkfs.ext4") is None:
         raise CannotMount("only root can cut the power, of a file system that mkfs.ext4 makes")
     with image.open("wb") as file:
-        file.truncate(SIZE_BYTES)
+        file.truncate(size_bytes)
     _command("mkfs.ext4", "-q", "-F", "-i", "4096", str(image))
     point.mkdir()
     disk = Disk(image, point)

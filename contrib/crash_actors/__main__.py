@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import subprocess
 import sys
 import tempfile
@@ -24,22 +25,27 @@ from daemon.services import Services
 EXIT_OK, EXIT_BROKEN = 0, 1
 
 ACTORS = [field.name for field in attrs.fields(Services) if field.name != "database"]
-BEFORE_S = 0.4
-AFTER_S = 1.0
-BREAK_S = 0.4
+PRESENT = 1000
+BEFORE_S = 1.0
+AFTER_S = 0.5
+BREAK_S = 1.0
 """Between two rounds: a supervisor grants three restarts in five seconds."""
+PAUSE_S = 0.01
 STOP_TIMEOUT_S = 30.0
 SOURCES = Path(__file__).parents[2]
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class Crash:
     """What clients have noticed of one."""
 
     actor: str
-    usual_s: float
+    usual_p50_s: float
+    usual_p99_s: float
     """What a create took before."""
+    up_s: float
     back_s: float
+    later_s: float
     silence_s: float
     silence_before_s: float
     told_to_wait: int
@@ -50,18 +56,29 @@ class Crash:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line `argv` and returns the exit code. Raises `SystemExit` for bad flags, as argparse does."""
     arguments = _parser().parse_args(argv)
-    with tempfile.TemporaryDirectory(prefix="by-", dir=arguments.directory) as home, _daemon(Path(home)) as host:
-        crowd = Crowd(Path(home) / "socket")
-        wanted = [actor for actor in arguments.actor or ACTORS for _ in range(arguments.rounds)]
-        crashes = [_crash(host, crowd, actor, arguments.clients) for actor in wanted]
-        there = listed(crowd.socket)
-    missing = {name for name, container_id in crowd.acknowledged.items() if there.get(name) != container_id}
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, markup=False)
-    console.print(_table(crashes, arguments.clients))
-    console.print(f"{len(crowd.acknowledged)} creates acknowledged, {len(missing)} of them missing")
-    for text in crowd.odd:
+    crashes, acknowledged, missing, odd = list[Crash](), 0, 0, list[str]()
+    for actor in arguments.actor or ACTORS:
+        with tempfile.TemporaryDirectory(prefix="by-", dir=arguments.directory) as home, _daemon(Path(home)) as host:
+            crowd = Crowd(Path(home) / "socket")
+            _create_some(crowd, arguments.clients, arguments.present)
+            crashes += [_crash(host, crowd, actor, arguments.clients) for _ in range(arguments.rounds)]
+            there = listed(crowd.socket)
+        acknowledged += len(crowd.acknowledged)
+        missing += sum(there.get(name) != container_id for name, container_id in crowd.acknowledged.items())
+        odd += crowd.odd
+    console.print(_table(crashes, arguments.clients, arguments.present))
+    console.print(f"{acknowledged} creates acknowledged, {missing} of them missing")
+    for text in odd:
         console.print(text)
-    return EXIT_BROKEN if missing or crowd.odd or any(each.dropped for each in crashes) else EXIT_OK
+    return EXIT_BROKEN if missing or odd or any(each.dropped for each in crashes) else EXIT_OK
+
+
+def _create_some(crowd: Crowd, clients: int, count: int) -> None:
+    pause = threading.Event()  # never set
+    with crowd.creating(clients):
+        while len(crowd.acknowledged) < count:
+            pause.wait(PAUSE_S)
 
 
 @contextmanager
@@ -89,22 +106,26 @@ def _crash(host: subprocess.Popen[str], crowd: Crowd, actor: str, clients: int) 
         pause.wait(BEFORE_S)
         host.stdin.write(f"{actor}\n")
         host.stdin.flush()
-        crashed_at = float(host.stdout.readline())
+        crashed_at, up_at = float(host.stdout.readline()), float(host.stdout.readline())
         pause.wait(AFTER_S)
     pause.wait(BREAK_S)
-    return noticed(actor, crashed_at, crowd.answers, crowd.dropped)
+    return noticed(actor, crashed_at, up_at, crowd.answers, crowd.dropped)
 
 
-def noticed(actor: str, crashed_at: float, answers: Sequence[Answer], dropped: int) -> Crash:
-    done = sorted(answer.at for answer in answers if answer.status == 201)
+def noticed(actor: str, crashed_at: float, up_at: float, answers: Sequence[Answer], dropped: int) -> Crash:
+    created = [answer for answer in answers if answer.status == 201]
+    done = sorted(answer.at for answer in created)
     before = [at for at in done if at < crashed_at]
     after = [at for at in done if at >= crashed_at]
-    usual = [each.at - each.sent_at for each in answers if each.status == 201 and each.at < crashed_at]
-    asked_after = [each.at for each in answers if each.status == 201 and each.sent_at >= crashed_at]
+    usual = sorted(each.at - each.sent_at for each in created if each.at < crashed_at) or [0.0]
+    sent_later = [each.at for each in created if each.sent_at >= crashed_at]
     return Crash(
         actor=actor,
-        usual_s=median(usual) if usual else 0.0,
-        back_s=min(asked_after, default=float("inf")) - crashed_at,
+        usual_p50_s=median(usual),
+        usual_p99_s=usual[math.ceil(0.99 * len(usual)) - 1],
+        up_s=up_at - crashed_at,
+        back_s=min((at for at in after if at >= up_at), default=math.inf) - crashed_at,
+        later_s=min(sent_later, default=math.inf) - crashed_at,
         silence_s=_longest([*before[-1:], *after]),
         silence_before_s=_longest(before),
         told_to_wait=sum(each.status == 503 for each in answers),
@@ -117,23 +138,25 @@ def _longest(moments: Sequence[float]) -> float:
     return max((later - earlier for earlier, later in itertools.pairwise(moments)), default=0.0)
 
 
-def _table(crashes: Sequence[Crash], clients: int) -> Table:
-    table = Table(title=f"Crashed while {clients} clients create; times in ms", padding=(0, 0))
-    for heading in ("actor", "crashes", "usual", "back", "at most", "silence", "before", "503", "dropped", "created"):
+def _table(crashes: Sequence[Crash], clients: int, present: int) -> Table:
+    title = f"Crashed while {clients} clients create, after {present:,} containers; ms: median, at most"
+    table = Table(title=title, padding=(0, 0))
+    for heading in ("actor", "crashes", "p50", "p99", "up", "back", "later", "silence", "before", "503", "dropped"):
         table.add_column(heading, justify="left" if heading == "actor" else "right", no_wrap=True)
+    table.add_column("created", justify="right", no_wrap=True)
     for actor, each in itertools.groupby(crashes, key=lambda crash: crash.actor):
         group = [*each]
-        times = (
-            median(crash.usual_s for crash in group),
-            median(crash.back_s for crash in group),
-            max(crash.back_s for crash in group),
-            max(crash.silence_s for crash in group),
-            max(crash.silence_before_s for crash in group),
-        )
+        usual = (median(crash.usual_p50_s for crash in group), median(crash.usual_p99_s for crash in group))
+        names = ("up_s", "back_s", "later_s", "silence_s", "silence_before_s")
+        times = (_median_and_most([getattr(crash, name) for crash in group]) for name in names)
         counts = ("told_to_wait", "dropped", "created")
         sums = (sum(getattr(crash, name) for crash in group) for name in counts)
-        table.add_row(actor, str(len(group)), *(f"{1000 * time_s:.0f}" for time_s in times), *map(str, sums))
+        table.add_row(actor, str(len(group)), *(f"{1000 * time_s:.0f}" for time_s in usual), *times, *map(str, sums))
     return table
+
+
+def _median_and_most(times_s: Sequence[float]) -> str:
+    return f"{1000 * median(times_s):.0f}, {1000 * max(times_s):.0f}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -144,6 +167,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--actor", action="append", choices=ACTORS, help="may be given several times (default: all)")
     parser.add_argument("--rounds", type=_count, default=3, metavar="N", help="of each actor (default %(default)s)")
+    parser.add_argument(
+        "--present", type=_count, default=PRESENT, metavar="N", help="containers to begin with (default %(default)s)"
+    )
     parser.add_argument("--clients", type=_count, default=64, metavar="N", help="(default %(default)s)")
     parser.add_argument(
         "--directory", type=Path, help="on the disk to use (default: the temporary one); a short path, for a socket"

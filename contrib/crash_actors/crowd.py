@@ -1,12 +1,11 @@
-"""The clients: each in a thread, with a connection of its own, one create after the other, until the time is up."""
+"""The clients: one create after the other on a connection of its own each, all in one thread, until the time is up."""
 
 from __future__ import annotations
 
-import http.client
 import itertools
 import json
 import threading
-import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,14 +14,19 @@ import attrs
 
 from contrib.connection import Connection
 from contrib.crash_actors.host import IMAGE
+from loadtest.client import Client
+from loadtest.errors import ErrorKind
+from loadtest.loop import Times
+from loadtest.response import Response
 
 ANSWER_TIMEOUT_S = 30.0
-PAUSE_S = 0.005
-"""Before a client asks again that was told to."""
+_BODY = json.dumps({"Image": IMAGE, "Cmd": ["sh"], "Volumes": {"/data": {}}}).encode()
 
 
 @attrs.frozen
 class Answer:
+    """Times by the clock of `time.perf_counter`."""
+
     sent_at: float
     at: float
     status: int
@@ -30,6 +34,8 @@ class Answer:
 
 @attrs.define
 class Crowd:
+    """It is the load harness's plan of what to send."""
+
     socket: Path
     acknowledged: dict[str, str] = attrs.field(factory=dict)
     """Ids by name."""
@@ -40,49 +46,58 @@ class Crowd:
     odd: list[str] = attrs.field(factory=list)
     """Answers that are neither yes nor `try again`."""
     _numbers: Iterator[int] = attrs.field(factory=itertools.count)
-    _is_over: threading.Event = attrs.field(factory=threading.Event)
+    _again: deque[int] = attrs.field(factory=deque)
+    """Creates to be asked for once more, with their keys."""
+    _is_over: bool = False
 
     @contextmanager
     def creating(self, clients: int) -> Iterator[None]:
         """While the block lasts; at its end everybody has an answer."""
-        self.answers, self.dropped = [], 0
-        self._is_over.clear()
-        threads = [threading.Thread(target=self._work) for _ in range(clients)]
-        for thread in threads:
-            thread.start()
+        self.answers, self.dropped, self._is_over = [], 0, False
+        self._again.clear()
+        client = Client(str(self.socket), concurrency=clients, timeout_s=ANSWER_TIMEOUT_S)
+        thread = threading.Thread(target=client.run, args=(self,))
+        thread.start()
         try:
             yield
         finally:
-            self._is_over.set()
-            for thread in threads:
-                thread.join()
+            self._is_over = True
+            thread.join()
 
-    def _work(self) -> None:
-        with closing(Connection(self.socket, timeout_s=ANSWER_TIMEOUT_S)) as connection:
-            while not self._is_over.is_set():
-                name = f"c{next(self._numbers)}"
-                while not self._create(connection, name):
-                    threading.Event().wait(PAUSE_S)
+    def next_request(self, intended_start_ns: int) -> tuple[int, bytes] | None:
+        if self._is_over:
+            return None
+        number = self._again.popleft() if self._again else next(self._numbers)
+        return number, _create(name_of(number))
 
-    def _create(self, connection: Connection, name: str) -> bool:
-        """Whether there is nothing more to ask for this one."""
-        body = json.dumps({"Image": IMAGE, "Cmd": ["sh"], "Volumes": {"/data": {}}})
-        headers = {"Content-Type": "application/json", "Idempotency-Key": name}
-        began = time.monotonic()
-        try:
-            connection.request("POST", f"/containers/create?name={name}", body, headers)
-            response = connection.getresponse()
-            content = response.read()
-        except (OSError, http.client.HTTPException):
-            self.dropped += 1
-            connection.close()
-            return False
-        self.answers.append(Answer(began, time.monotonic(), response.status))
+    def answered(self, number: int, times: Times, response: Response) -> None:
+        name = name_of(number)
+        self.answers.append(Answer(times.sent_at_ns / 1e9, times.done_at_ns / 1e9, response.status))
         if response.status == 201:
-            self.acknowledged[name] = json.loads(content)["Id"]
-        elif response.status != 503:
-            self.odd.append(f"{name}: {response.status} {content!r}")
-        return response.status != 503
+            self.acknowledged[name] = json.loads(response.body)["Id"]
+        elif response.status == 503:
+            self._again.append(number)
+        else:
+            self.odd.append(f"{name}: {response.status} {response.body!r}")
+
+    def failed(self, number: int, times: Times, kind: ErrorKind, text: str) -> None:
+        self.dropped += 1
+        self._again.append(number)
+
+    def abandoned(self, count: int) -> None:
+        raise AssertionError("there is no schedule")
+
+    def tick(self) -> bool:
+        return not self._is_over
+
+
+def name_of(number: int) -> str:
+    return f"c{number}"
+
+
+def _create(name: str) -> bytes:
+    head = f"POST /containers/create?name={name} HTTP/1.1\r\nHost: docker\r\nContent-Type: application/json\r\n"
+    return f"{head}Idempotency-Key: {name}\r\nContent-Length: {len(_BODY)}\r\n\r\n".encode() + _BODY
 
 
 def listed(socket: Path) -> dict[str, str]:

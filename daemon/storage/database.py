@@ -49,6 +49,7 @@ from daemon.storage.reserve import Reserve
 from daemon.storage.schema import (
     container_of,
     grow_log,
+    hold_index,
     open_database,
     open_for_reading,
     volumes_of,
@@ -304,6 +305,7 @@ class Database:
         return [_outcome_of(job, self._reading) for job in jobs]
 
     def _make_room(self) -> None:
+        hold_index(self._path, self._log_bytes_max)
         grow_log(self._path, self._log_bytes_max)
         self._reserve.hold()
 

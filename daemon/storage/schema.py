@@ -121,6 +121,29 @@ def grow_log(path: Path, bytes_max: int) -> None:
         sync_file(Path(log.name))
 
 
+def hold_index(path: Path, log_bytes_max: int) -> None:
+    """Give the index of the log, which SQLite maps into memory, all its blocks, if there are any left.
+
+    SQLite writes a byte to every 4 KB of it. Where blocks are smaller the rest is a hole: on a full disk the first write there
+    would be a SIGBUS. Raises System.
+    """
+    size = _INDEX_BYTES * (1 + log_bytes_max // (_INDEX_FRAMES * _PAGE_BYTES))
+    index = path.with_name(f"{path.name}-shm")
+    with contextlib.suppress(DiskFull), disk("make room for the index of the database's log"):
+        # SQLite's own descriptors: with another one, when it is closed, all locks on the file would go.
+        for descriptor in _DESCRIPTORS.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # those of other threads come and go
+                if descriptor.readlink() == index.resolve():
+                    os.posix_fallocate(int(descriptor.name), 0, size)
+
+
+_DESCRIPTORS = Path("/proc/self/fd")
+_PAGE_BYTES = 4096
+_INDEX_BYTES = 32 << 10
+_INDEX_FRAMES = 4062
+"""Of the log, in the first part of the index, and a few more in each other (SQLite, "WAL-mode File Format")."""
+
+
 def _add_volume_users(connection: sqlite3.Connection) -> None:
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'volume_users'").fetchone():
         return
