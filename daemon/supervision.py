@@ -1,12 +1,13 @@
 """The tree of actors: what is started, in which order, and what happens when one crashes.
 
-    storage   one_for_one, no restarts     database: if the disk fails it, the daemon ends and recovers at its next start
-    services  rest_for_one, 3 in 5 s       events -> registrar -> allocator -> keys -> images -> loader -> volumes -> layers ->
-                                           networks -> transfers
+    storage   one_for_one, no restarts   database: if the disk fails it, the daemon ends and recovers at its next start
+    services  one_for_one, 3 in 5 s      events, registrar, allocator, keys, images, loader, volumes, layers, networks, transfers
 
-Each rebuilds its state from the database when it starts, the allocator from the registrar's, so the later ones are restarted with
-an earlier one. When `services` has used up its restarts the daemon ends, too: a third supervisor above, that would start the
-services again within the same process, could only repeat what has just failed, while the next process begins with recovery.
+Each rebuilds its state from the database when it starts, and asks no other actor for it. So it is restarted by itself, whichever
+others have crashed at the same time, in the time that its own rows take; and those others keep what they know of work under
+way. (With rest_for_one all later ones read everything again, for nothing, while every create waited.) When `services` has used up
+its restarts the daemon ends, too: a third supervisor above, that would start the services again within the same process, could
+only repeat what has just failed, while the next process begins with recovery.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -24,7 +26,7 @@ from daemon.config import Config
 from daemon.instruments import UNWATCHED, Instruments
 from daemon.network.plan import Surroundings
 from daemon.services import Services
-from daemon.services.allocator import Allocator
+from daemon.services.allocator import Allocator, at_first
 from daemon.services.event_bus import EventBus
 from daemon.services.idempotency import IdempotencyKeys
 from daemon.services.image_loader import ImageLoader
@@ -79,7 +81,7 @@ async def service_tree(
     """Its supervisor, and all the actors."""
     on_event = _hook(instruments, on_crash)
     async with Supervisor(
-        "rest_for_one", intensity=(3, 5.0), name="services", on_event=on_event, hooks=instruments.hooks
+        "one_for_one", intensity=(3, 5.0), name="services", on_event=on_event, hooks=instruments.hooks
     ) as supervisor:
 
         async def start(name: str, factory: Callable[[], A]) -> Ref[A]:
@@ -89,7 +91,9 @@ async def service_tree(
 
         events = await start("events", lambda: EventBus(config.events_kept_max))
         registrar = await start("registrar", lambda: Registrar(database))
-        allocator = await start("allocator", lambda: Allocator(registrar, rng))
+        # Which has just read them; a restart does not ask it, as it may be down, too, and the next to be restarted.
+        containers = at_first(await registrar.ask(Registrar.list), partial(database.ask, Database.summaries))
+        allocator = await start("allocator", lambda: Allocator(containers, rng))
         keys = await start("keys", lambda: IdempotencyKeys(database))
         images = await start("images", lambda: ImageStore(database))
         loader = await start("loader", lambda: ImageLoader(images, stores, note_residue=note_residue))

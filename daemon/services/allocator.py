@@ -2,23 +2,23 @@
 
 `NameIndex` is the synchronous core, one dictionary each way; `Allocator` is the actor around it. A name is *reserved* from
 the start of a create and *kept* once its record is durable; what is not kept is released by the create's undo. After a crash
-the index is rebuilt from the registrar's, so reservations are forgotten; the database's UNIQUE is the fence for that moment.
+the index is rebuilt from the database, so reservations are forgotten; the database's UNIQUE is the fence for that moment.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from random import Random
 from typing import Self
 
 import attrs
 
-from actors import Deferred, Ref
+from actors import Deferred
 from daemon.container import SHORT_ID_LENGTH, Link, link_name
 from daemon.errors import Cancelled, Conflict, name_in_use
 from daemon.services.names import candidate_names, check_name
-from daemon.services.registrar import Registrar
+from daemon.summary import ContainerSummary
 
 
 def new_container_id() -> str:
@@ -123,17 +123,30 @@ class _Candidate:
     answer: Deferred[str] = attrs.field(factory=Deferred)
 
 
+Containers = Callable[[], Awaitable[Iterable[ContainerSummary]]]
+"""Reads all that are durable."""
+
+
+def at_first(known: Iterable[ContainerSummary], later: Containers) -> Containers:
+    """Those that are known, without reading them again; after that, what is read then."""
+    left = [known]
+
+    async def read() -> Iterable[ContainerSummary]:
+        return left.pop() if left else await later()
+
+    return read
+
+
 class Allocator:
-    def __init__(self, registrar: Ref[Registrar], rng: Random) -> None:
-        self._registrar = registrar
+    def __init__(self, containers: Containers, rng: Random) -> None:
+        self._containers = containers
         self._rng = rng
         self._names = NameIndex()
         self._creations: dict[str, _Creation] = {}
         self._candidates: dict[str, _Candidate] = {}
 
     async def __aenter__(self) -> Self:
-        # The registrar has read the database; what is durable and not yet there will be told here, too.
-        summaries = await self._registrar.ask(Registrar.list)
+        summaries = tuple(await self._containers())
         self._names = NameIndex((summary.id, summary.name) for summary in summaries)
         for summary in summaries:
             if summary.links:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import attrs
 import pytest
 
+from actors.testing import crash, quiesce
 from daemon.api import calls
 from daemon.container import ContainerConfig
 from daemon.create.request import CreateRequest
 from daemon.engine import Engine
 from daemon.errors import Overloaded
+from daemon.services import Services
 from daemon.storage import failpoints
 from tests.daemon.harness import config_at, engine_at
 from tests.daemon.storage.making import names_in
 
 pytestmark = pytest.mark.anyio
+
+ACTORS = [field.name for field in attrs.fields(Services) if field.name != "database"]
+"""In the order in which they start."""
+BACK_S_MAX = 20.0
 
 REQUEST = CreateRequest(config=ContainerConfig(image="busybox", cmd=("true",)))
 
@@ -50,6 +59,37 @@ async def test_creates_beyond_the_limit_are_refused_at_once_and_taken_again_afte
 async def test_the_actors_of_an_engine_in_order_answer(tmp_path: Path) -> None:
     async with engine_at(tmp_path) as engine:
         assert await engine.is_answering()
+
+
+def restarts(engine: Engine) -> Mapping[str, int]:
+    _, services = engine.snapshots()
+    return {child.name: child.restarts for child in services.children}
+
+
+@pytest.mark.parametrize("actor", ACTORS)
+async def test_an_actor_that_crashes_is_restarted_and_no_other(actor: str, tmp_path: Path) -> None:
+    async with engine_at(tmp_path) as engine:
+        crash(getattr(engine.services, actor))
+        with anyio.fail_after(BACK_S_MAX):
+            while not any(restarts(engine).values()):
+                await anyio.lowlevel.checkpoint()
+        assert await engine.is_answering()
+        await quiesce()
+        assert restarts(engine) == {name: int(name == actor) for name in ACTORS}
+
+
+@pytest.mark.parametrize("pair", [*itertools.pairwise(reversed(ACTORS))], ids="-".join)
+async def test_two_actors_that_crash_at_once_are_both_back(pair: tuple[str, str], tmp_path: Path) -> None:
+    """The later one first: if it asked the earlier one for something in order to start, it would wait for ever."""
+    async with engine_at(tmp_path) as engine:
+        for actor in pair:
+            crash(getattr(engine.services, actor))
+        with anyio.fail_after(BACK_S_MAX):
+            while sum(restarts(engine).values()) < len(pair):
+                await anyio.lowlevel.checkpoint()
+            assert await engine.is_answering()
+            await engine.create(REQUEST)
+        assert {name for name, count in restarts(engine).items() if count} == set(pair)
 
 
 async def test_called_off_before_it_has_recovered_it_leaves_that_to_the_next_start(tmp_path: Path) -> None:

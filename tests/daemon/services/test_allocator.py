@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -18,7 +19,6 @@ from daemon.container import Container, ContainerConfig, HostConfig
 from daemon.errors import Conflict, DaemonError, InvalidParameter
 from daemon.services.allocator import Allocator, NameIndex, new_container_id
 from daemon.services.names import candidate_names
-from daemon.services.registrar import Registrar
 from daemon.storage.database import Database
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)
@@ -156,8 +156,8 @@ async def allocator_at(root: Path, *existing: Container) -> AsyncIterator[Ref[Al
         database = await supervisor.start(lambda: Database(root / "db"), name="database")
         for each in existing:
             await database.ask(Database.insert_container, each)
-        registrar = await supervisor.start(lambda: Registrar(database), name="registrar")
-        yield await supervisor.start(lambda: Allocator(registrar, Random(1)), name="allocator")
+        containers = partial(database.ask, Database.summaries)
+        yield await supervisor.start(lambda: Allocator(containers, Random(1)), name="allocator")
 
 
 def keep(_: object = None) -> None:
