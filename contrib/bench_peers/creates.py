@@ -31,7 +31,9 @@ class Load:
 
     clients: int
     seconds: float
-    warmup_s: float = WARMUP_S
+    warmup_s: float = attrs.field(
+        default=attrs.Factory(lambda self: min(WARMUP_S, self.seconds), takes_self=True), kw_only=True
+    )
     """Before that, and not counted."""
     rate_per_s: float | None = None
     """Of an open loop; else each client asks as soon as it is answered."""
