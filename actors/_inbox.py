@@ -63,7 +63,7 @@ class Inbox(Inside, Generic[T]):
         cell.handling = message
         cell.handled += 1
         method, args, kwargs, receipt = message
-        if receipt is not None and receipt.is_ask:
+        if receipt is not None and receipt.is_ask and kwargs:
             defer(cell, message, cast("Deferred[object]", kwargs["answer"]))
         if cell.parent.hooks is not None:
             await cell.parent.hooks.before_handle(cell.name, method)
@@ -124,4 +124,4 @@ class Channel(Handle, Generic[T_contra]):
 
 
 def _message(item: object, receipt: Receipt | None = None, kwargs: Mapping[str, object] | None = None) -> Message:
-    return type(item).__name__, (item,), kwargs or {}, receipt
+    return type(item).__name__, (item,), kwargs, receipt

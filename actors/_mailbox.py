@@ -60,9 +60,10 @@ class Receipt:
         fire(self.slot)
 
 
-Message = tuple[str, tuple[object, ...], Mapping[str, object], Receipt | None]
+Message = tuple[str, tuple[object, ...], Mapping[str, object] | None, Receipt | None]
 """The method that is named, its arguments, and what whoever waits holds: nothing for a tell. A bare tuple, because to make an
-object would take as long as to queue the message and to take it out again."""
+object would take as long as to queue the message and to take it out again; and a tell keeps no empty dictionary of keywords, as a
+thousand of them in a mailbox would call for the garbage collector."""
 
 
 NOTHING: deque[Message] = deque()

@@ -123,7 +123,7 @@ class Ref(Handle, Generic[A_co]):
             MailboxFull: there is no room; or `ActorDown`, as for `ask`.
             ActorStopped: the actor is gone.
         """
-        self._cell.mailbox.put_nowait((method.__name__, args, kwargs, None))
+        self._cell.mailbox.put_nowait((method.__name__, args, kwargs or None, None))
 
     @property
     def from_thread(self) -> ThreadRef[A_co]:

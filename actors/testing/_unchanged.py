@@ -61,5 +61,5 @@ def _replace(put: object, put_nowait: object, take: object) -> None:
 
 def _as_call(message: Message) -> str:
     method, args, kwargs, _ = message
-    shown = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
+    shown = [*map(repr, args), *(f"{name}={value!r}" for name, value in (kwargs or {}).items())]
     return f"{method}({', '.join(shown)})"
