@@ -164,12 +164,16 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "contrib": (set(), {"anyio", "attrs", "rich"}),
     "contrib.engines": ({"loadtest"}, {"attrs"}),
     "contrib.bench_load": ({"contrib.connection", "contrib.engines", "loadtest.procfs"}, {"attrs", "rich"}),
-    "contrib.crash": ({"contrib.connection", "contrib.engines", "loadtest"}, {"attrs", "rich"}),
-    "contrib.reliability": ({"contrib.connection", "contrib.crash", "contrib.engines", "loadtest"}, {"attrs"}),
+    "contrib.crash": ({"contrib.arguments", "contrib.connection", "contrib.engines", "loadtest"}, {"attrs", "rich"}),
+    "contrib.reliability": (
+        {"contrib.arguments", "contrib.connection", "contrib.crash", "contrib.engines", "loadtest"},
+        {"attrs"},
+    ),
     "contrib.crash_actors": (
         {
             *(
                 "actors",
+                "contrib.arguments",
                 "contrib.connection",
                 "daemon.config",
                 "daemon.engine",

@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from contrib.arguments import count
 from contrib.crash.attack import Outcome, Plan, attack
 from contrib.crash.disks import CannotMount
 from contrib.crash.endings import MODES
@@ -88,19 +89,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--mode", action="append", choices=[*MODES], help="may be given several times (default: all)")
-    parser.add_argument("--rounds", type=_count, default=10, metavar="N", help="of each mode (default %(default)s)")
-    parser.add_argument("--clients", type=_count, default=16, metavar="N", help="(default %(default)s)")
+    parser.add_argument("--rounds", type=count, default=10, metavar="N", help="of each mode (default %(default)s)")
+    parser.add_argument("--clients", type=count, default=16, metavar="N", help="(default %(default)s)")
     parser.add_argument("--seed", type=int, default=secrets.randbits(32), metavar="N", help="(default: a new one)")
     parser.add_argument(
         "--directory", type=Path, help="on the disk to use (default: the temporary one); a short path, for a socket"
     )
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
-    return int(text)
 
 
 if __name__ == "__main__":

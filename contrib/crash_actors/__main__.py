@@ -18,6 +18,7 @@ import attrs
 from rich.console import Console
 from rich.table import Table
 
+from contrib.arguments import count
 from contrib.crash_actors.crowd import Answer, Crowd, listed
 from contrib.crash_actors.host import READY
 from daemon.services import Services
@@ -166,21 +167,15 @@ def _parser() -> argparse.ArgumentParser:
         epilog="exit codes: 0 nothing was lost and no connection dropped; 1 otherwise; 2 bad arguments",
     )
     parser.add_argument("--actor", action="append", choices=ACTORS, help="may be given several times (default: all)")
-    parser.add_argument("--rounds", type=_count, default=3, metavar="N", help="of each actor (default %(default)s)")
+    parser.add_argument("--rounds", type=count, default=3, metavar="N", help="of each actor (default %(default)s)")
     parser.add_argument(
-        "--present", type=_count, default=PRESENT, metavar="N", help="containers to begin with (default %(default)s)"
+        "--present", type=count, default=PRESENT, metavar="N", help="containers to begin with (default %(default)s)"
     )
-    parser.add_argument("--clients", type=_count, default=64, metavar="N", help="(default %(default)s)")
+    parser.add_argument("--clients", type=count, default=64, metavar="N", help="(default %(default)s)")
     parser.add_argument(
         "--directory", type=Path, help="on the disk to use (default: the temporary one); a short path, for a socket"
     )
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from contrib.arguments import count
 from contrib.engines import NotHere
 from contrib.reliability.full import FULL
 from contrib.reliability.images import IMAGES
@@ -68,19 +69,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--engine", action="append", choices=[*ENGINES], help="may be given several times (default: all)"
     )
-    parser.add_argument("--rounds", type=_count, default=3, metavar="N", help="(default %(default)s)")
-    parser.add_argument("--clients", type=_count, default=16, metavar="N", help="(default %(default)s)")
+    parser.add_argument("--rounds", type=count, default=3, metavar="N", help="(default %(default)s)")
+    parser.add_argument("--clients", type=count, default=16, metavar="N", help="(default %(default)s)")
     parser.add_argument("--directory", type=Path, help="on the disk to use; a short path, for a socket")
     parser.add_argument(
         "--write", action="store_true", help=f"put the tables into docs/{PAGE.name}, and some rows into {README.name}"
     )
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
-    return int(text)
 
 
 if __name__ == "__main__":
