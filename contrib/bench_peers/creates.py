@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -60,7 +61,12 @@ class Outcome:
     @property
     def creates_per_cpu_s(self) -> float:
         """Of the daemon."""
-        return len(self.times_ns) / self.daemon_cpu_s
+        return over(len(self.times_ns), self.daemon_cpu_s)
+
+
+def over(figure: float, base: float) -> float:
+    """NaN where that is nothing: in a very short time nothing may have been created, and no tick of the CPU's clock seen."""
+    return figure / base if base else math.nan
 
 
 def percentile_ms(times_ns: Sequence[int], name: str) -> float:

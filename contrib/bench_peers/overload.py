@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 from rich.table import Table
 
-from contrib.bench_peers.creates import Load, Outcome, outcome_of, percentile_ms
+from contrib.bench_peers.creates import Load, Outcome, outcome_of, over, percentile_ms
 from contrib.engines import Engine
 
 TIMES = 4
@@ -38,16 +38,16 @@ class Overload:
 
     @property
     def goodput(self) -> float:
-        return self.outcome.creates_per_s / self.capacity_per_s
+        return over(self.outcome.creates_per_s, self.capacity_per_s)
 
     @property
     def goodput_of_cpu(self) -> float:
         """The same, of creates for a second of the daemon's CPU: what others on the machine take does not change that."""
-        return self.outcome.creates_per_cpu_s / self.capacity_per_cpu_s
+        return over(self.outcome.creates_per_cpu_s, self.capacity_per_cpu_s)
 
 
 def kinds(capacity_per_s: float, seconds: float) -> Mapping[str, Load]:
-    rate_per_s = TIMES * capacity_per_s
+    rate_per_s = TIMES * max(capacity_per_s, 1.0)
     return {
         HAMMERING: Load(CLIENTS, seconds),
         BY_THE_CLOCK: Load(CLIENTS, seconds, rate_per_s=rate_per_s),
@@ -113,7 +113,7 @@ def table_of(found: Mapping[str, Sequence[Overload]]) -> Table:
             f"{_median(rounds, lambda each: each.outcome.refused / each.outcome.seconds):.0f}",
             f"{_median(rounds, lambda each: each.outcome.client_cpu_s / each.outcome.seconds):.0%}",
             f"{_median(rounds, lambda each: each.outcome.daemon_cpu_s / each.outcome.seconds):.0%}",
-            f"{_median(rounds, lambda each: each.after_per_s / each.capacity_per_s):.0%}",
+            f"{_median(rounds, lambda each: over(each.after_per_s, each.capacity_per_s)):.0%}",
         )
     return table
 

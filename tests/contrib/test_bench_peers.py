@@ -30,7 +30,7 @@ def test_a_few_slow_senders_are_measured_and_told_about(tmp_path: Path, capsys: 
 
 
 def test_a_short_overload_is_measured_and_told_about(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["overload", "--rounds", "1", "--seconds", "0.2", "--option=--creates-max=32"]
+    arguments = ["overload", "--rounds", "1", "--seconds", "0.3", "--option=--creates-max=32"]
     assert main([*arguments, "--directory", str(tmp_path)]) == 0
     told = capsys.readouterr().out
     assert "4 times as many creates as can be done" in told
