@@ -62,8 +62,8 @@ class Inbox(Inside, Generic[T]):
             raise StopActor
         cell.handling = message
         cell.handled += 1
-        method, args, kwargs, receipt = message
-        if receipt is not None and receipt.is_ask and kwargs:
+        method, args, kwargs, _ = message
+        if kwargs:  # an ask's
             defer(cell, message, cast("Deferred[object]", kwargs["answer"]))
         if cell.parent.hooks is not None:
             await cell.parent.hooks.before_handle(cell.name, method)

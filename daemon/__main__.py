@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.command == "config":
         print(as_json(now) if given.json else as_toml(now))
         return 0
-    gc.disable()  # until it serves: what is made from here on stays, and to look at it takes a quarter of the time of a start
+    gc.disable()  # until it serves: what is made from here on stays, and to look at it would take a third of a start
     from daemon.running import run
 
     return run(now.config, lambda: configured().config)

@@ -76,7 +76,6 @@ async def serve(config: Config, access_log: AccessLog, wanted: Callable[[], Conf
     async with anyio.create_task_group() as tasks, routing(engine) as router:
         server = Server(router, router.error, limits_of(config), access_log.note)
         tasks.start_soon(stop_on_signal, server, notifier, engine, tasks.cancel_scope)
-        gc.disable()  # what is read at the start stays: with 100,000 containers a third of the time would go into looking at it
         async with engine, shown:
             with listening_everywhere(config, where) as listeners:
                 gc.freeze()  # what has been made so far stays: no collection needs to look at it again

@@ -166,7 +166,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "contrib.bench_load": ({"contrib.connection", "contrib.engines", "loadtest.procfs"}, {"attrs", "rich"}),
     "contrib.crash": ({"contrib.arguments", "contrib.connection", "contrib.engines", "loadtest"}, {"attrs", "rich"}),
     "contrib.reliability": (
-        {"contrib.arguments", "contrib.connection", "contrib.crash", "contrib.engines", "loadtest"},
+        {"contrib.arguments", "contrib.connection", "contrib.crash", "contrib.engines", "contrib.marks", "loadtest"},
         {"attrs"},
     ),
     "contrib.crash_actors": (
@@ -189,7 +189,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"anyio", "attrs", "rich"},
     ),
     "contrib.bench_peers": ({"contrib.engines", "loadtest"}, {"attrs", "rich"}),
-    "contrib.bench": ({"contrib.engines", "loadtest"}, {"attrs", "msgspec", "rich"}),
+    "contrib.bench": ({"contrib.engines", "contrib.marks", "loadtest"}, {"attrs", "msgspec", "rich"}),
     "contrib.bench_actors.libraries": (
         {"actors", "contrib.bench_actors.contract"},
         {"pykka", "thespian", "trio", "triotp", "xoscar"},

@@ -24,9 +24,10 @@ from contrib.bench.measuring import Measuring, first_line
 from contrib.bench.places import Places
 from contrib.bench.plan import DOCKERD, ENGINES, OURS, PRESENT, QUICK, Plan
 from contrib.bench.results import Machine, Results, Row, Subject
-from contrib.bench.table import markdown, put_between_marks
+from contrib.bench.table import MARKS, markdown
 from contrib.bench.targets import TARGETS
 from contrib.engines import NotHere
+from contrib.marks import between_marks
 from loadtest import HarnessError
 from loadtest.describing import environment
 
@@ -65,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
     write(results, page, out)
     if is_whole and arguments.out is None:
-        put_between_marks(SOURCES / "README.md", markdown(results))
+        readme = SOURCES / "README.md"
+        readme.write_text(between_marks(readme.read_text(), MARKS, markdown(results)))
     Console().print(Markdown(markdown(results)))
     print(f"written to {out}")
     is_ours = any(failure.startswith("boatyard") for failure in results.failures)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from contrib.bench.plan import GROWING, GROWN
 from contrib.bench.results import (
@@ -23,7 +22,9 @@ from contrib.bench.results import (
     Verdict,
 )
 
-BEGIN, END = "<!-- make bench: begin -->", "<!-- make bench: end -->"
+MARKS = "make bench"
+"""The name of those that README has it between."""
+
 GROWING_METRICS = {
     LIST: "list all",
     START: "start-up",
@@ -38,15 +39,6 @@ def markdown(results: Results) -> str:
         "\n\n".join(filter(None, [_conditions(results), _creates(results), _growing(results), _targets(results)]))
         + "\n"
     )
-
-
-def put_between_marks(file: Path, text: str) -> None:
-    """Raises ValueError: the file has no marks."""
-    before, begin, rest = file.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{file.name} has no {BEGIN} and {END}")
-    file.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
 
 
 def _conditions(results: Results) -> str:

@@ -72,7 +72,7 @@ def over(figure: float, base: float) -> float:
 def percentile_ms(times_ns: Sequence[int], name: str) -> float:
     """NaN if there are too few."""
     value_ns = distribution(times_ns).value_ns(name)
-    return float("nan") if value_ns is None else value_ns / 1e6
+    return math.nan if value_ns is None else value_ns / 1e6
 
 
 def outcome_of(engine: Engine, load: Load) -> Outcome:

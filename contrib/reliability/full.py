@@ -76,9 +76,8 @@ def fill(point: Path) -> None:
             with contextlib.suppress(OSError):  # no space left: smaller pieces may fit
                 while file.write(bytes(size)):
                     pass
-            os.fsync(
-                file.fileno()
-            )  # what had been set aside for the file's index is free, where it has not been needed
+            # Then what had been set aside for the file's index, and has not been needed, is free.
+            os.fsync(file.fileno())
 
 
 def make_room(point: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from contrib.marks import between_marks
+
 SOURCES = Path(__file__).parents[2]
 PAGE = SOURCES / "docs" / "reliability.md"
 README = SOURCES / "README.md"
@@ -24,13 +26,8 @@ SHORT_ROWS = (
 
 
 def with_table(page: str, name: str, table: str) -> str:
-    """`page`, with another table between the markers of that name. Raises ValueError: there are none."""
-    begin, end = f"<!-- reliability, {name}: begin -->", f"<!-- reliability, {name}: end -->"
-    before, mark, rest = page.partition(begin)
-    _, other_mark, after = rest.partition(end)
-    if not (mark and other_mark):
-        raise ValueError(f"the page has no {begin} and {end}")
-    return f"{before}{begin}\n{table}\n{end}{after}"
+    """`page`, with another table of that name. Raises ValueError: it has no place for it."""
+    return between_marks(page, f"reliability, {name}", table)
 
 
 def short_table(page: str) -> str:

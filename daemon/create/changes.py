@@ -177,7 +177,7 @@ class Changer:
             await services.database.ask(Database.rename_container, summary.id, name)
             undo.commit()
         await insist(partial(services.registrar.ask, Registrar.rename, summary.id, name))
-        await insist(partial(services.allocator.ask, Allocator.move_links, summary.id, summary.name, name))
+        await insist(partial(services.allocator.ask, Allocator.rename, summary.id, summary.name, name))
         await insist(partial(release, summary.name))
         return name
 

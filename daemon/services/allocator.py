@@ -223,11 +223,10 @@ class Allocator:
         """See `NameIndex.release_all`. Harmless twice."""
         self._names.release_all(container_id, name)
 
-    async def move_links(self, container_id: str, old_name: str, new_name: str) -> None:
+    async def rename(self, container_id: str, old_name: str, new_name: str) -> None:
         """A container has its new name durably, and the names of its links begin with that. Harmless twice."""
-        self._names.take(
-            container_id, new_name
-        )  # as in `keep`: this actor may have been restarted since it reserved it
+        # As in `keep`: this actor may have been restarted since it reserved it.
+        self._names.take(container_id, new_name)
         links = self._names.release_links(container_id, old_name)
         self._names.reserve_links(container_id, new_name, links)
 

@@ -128,12 +128,12 @@ def hold_index(path: Path, log_bytes_max: int) -> None:
     would be a SIGBUS. Raises System.
     """
     size = _INDEX_BYTES * (1 + log_bytes_max // (_INDEX_FRAMES * _PAGE_BYTES))
-    index = path.with_name(f"{path.name}-shm")
+    index = path.with_name(f"{path.name}-shm").resolve()
     with contextlib.suppress(DiskFull), disk("make room for the index of the database's log"):
         # SQLite's own descriptors: with another one, when it is closed, all locks on the file would go.
         for descriptor in _DESCRIPTORS.iterdir():
             with contextlib.suppress(FileNotFoundError):  # those of other threads come and go
-                if descriptor.readlink() == index.resolve():
+                if descriptor.readlink() == index:
                     os.posix_fallocate(int(descriptor.name), 0, size)
 
 

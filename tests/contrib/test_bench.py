@@ -19,8 +19,9 @@ from contrib.bench.measuring import Measuring
 from contrib.bench.places import NoPlace, Places
 from contrib.bench.plan import BURST, DOCKERD, ENGINES, GROWING, MANY, ONE, OURS, PODMAN, PRESENT, SUSTAINED, Plan
 from contrib.bench.results import CREATES, DISK, INODES, LIST, MEMORY, P50, P99, START, Results, Samples
-from contrib.bench.table import BEGIN, END, markdown, put_between_marks
+from contrib.bench.table import MARKS, markdown
 from contrib.bench.targets import TARGETS, Target
+from contrib.marks import between_marks
 
 TINY = Plan(
     engines=(OURS,),
@@ -210,22 +211,8 @@ def test_every_target_is_about_rows_and_engines_that_there_are() -> None:
     assert len({target.text for target in TARGETS}) == len(TARGETS)
 
 
-def test_the_table_goes_between_the_marks_and_nothing_else_changes(tmp_path: Path) -> None:
-    file = tmp_path / "README.md"
-    file.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    put_between_marks(file, "new\n")
-    assert file.read_text() == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
-    put_between_marks(file, "newer\n")
-    assert file.read_text() == f"before\n{BEGIN}\nnewer\n{END}\nafter\n"
-    file.write_text("no marks")
-    with pytest.raises(ValueError, match="has no"):
-        put_between_marks(file, "new\n")
-    assert file.read_text() == "no marks"
-
-
 def test_readme_has_the_marks() -> None:
-    text = (SOURCES / "README.md").read_text()
-    assert text.index(BEGIN) < text.index(END)
+    between_marks((SOURCES / "README.md").read_text(), MARKS, "")
 
 
 @pytest.mark.parametrize("flags", [["--rounds", "0"], ["--rounds", "many"], ["--only", "lxd"]])

@@ -89,15 +89,6 @@ def test_a_broken_promise_is_told(examine: Callable[[Subject], Found], is_broken
     assert column(examine).is_broken is is_broken
 
 
-def test_a_table_takes_the_place_of_the_last_one_and_of_no_other() -> None:
-    marks = ["<!-- reliability, x: begin -->", "<!-- reliability, x: end -->"]
-    page = f"a\n{marks[0]}\nold\n{marks[1]}\nb\n"
-    assert with_table(page, "x", "new") == f"a\n{marks[0]}\nnew\n{marks[1]}\nb\n"
-    assert with_table(with_table(page, "x", "new"), "x", "newer") == with_table(page, "x", "newer")
-    with pytest.raises(ValueError, match="y: begin"):
-        with_table(page, "y", "new")
-
-
 def test_the_pages_have_a_place_for_each_and_readme_the_rows_of_the_docs() -> None:
     page, readme = PAGE.read_text(), README.read_text()
     for name in PARTS:

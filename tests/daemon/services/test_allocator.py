@@ -238,7 +238,7 @@ async def test_a_name_is_kept_even_if_its_reservation_has_been_forgotten(tmp_pat
 async def test_a_new_name_is_held_even_if_its_reservation_has_been_forgotten(tmp_path: Path) -> None:
     # As after a restart of the actor while a container is being renamed.
     async with allocator_at(tmp_path, container(A, "web")) as allocator:
-        await allocator.ask(Allocator.move_links, A, "web", "site")
+        await allocator.ask(Allocator.rename, A, "web", "site")
         await allocator.ask(Allocator.release_name, A, "web")
         with pytest.raises(Conflict) as caught:
             await allocator.ask(Allocator.reserve, B, "site", keep)
