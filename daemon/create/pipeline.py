@@ -270,7 +270,8 @@ class Creator:
         make = services.layers.ask(LayerManager.create, container_id, draft.chain_ids, config.working_dir)
         await self.step("layer", make)
         created_ns = self.now_ns()
-        volumes = await self._make_volumes(mounts.volumes, draft.chain_ids, container_id, created_ns, undo)
+        below = draft.chain_ids, config.working_dir
+        volumes = await self._make_volumes(mounts.volumes, below, container_id, created_ns, undo)
         container = Container(
             id=container_id,
             name=name,
@@ -298,15 +299,21 @@ class Creator:
         )
 
     async def _make_volumes(
-        self, uses: tuple[VolumeUse, ...], chain_ids: tuple[str, ...], container_id: str, created_ns: int, undo: Undo
+        self,
+        uses: tuple[VolumeUse, ...],
+        below: tuple[tuple[str, ...], str],
+        container_id: str,
+        created_ns: int,
+        undo: Undo,
     ) -> tuple[Volume, ...]:
+        """`below`: the chain ids of the image, and the working directory."""
         if not uses:
             return ()
         volumes = self.services.volumes
 
         async def make() -> tuple[Volume, ...]:
             made = await volumes.ask(Volumes.acquire, container_id, uses, created_ns)
-            await volumes.ask(Volumes.fill, container_id, uses, chain_ids)
+            await volumes.ask(Volumes.fill, container_id, uses, *below)
             return made
 
         undo.push("volumes", partial(volumes.ask, Volumes.release, container_id))

@@ -88,7 +88,9 @@ class Volumes:
             lambda: self._index.acquire(container_id, uses, created_ns),
         )
 
-    def fill(self, container_id: str, uses: tuple[VolumeUse, ...], chain_ids: tuple[str, ...]) -> Deferred[None]:
+    def fill(
+        self, container_id: str, uses: tuple[VolumeUse, ...], chain_ids: tuple[str, ...], working_dir: str
+    ) -> Deferred[None]:
         """Make the directories of acquired volumes; those that are empty get what the container has at their places.
 
         That is the image's content, and the working directory if that lies there. Volumes that are mounted from elsewhere are
@@ -104,7 +106,8 @@ class Volumes:
         filled = [use for use in uses if use.is_filled and not is_mounted_from_elsewhere(self._index.options(use.name))]
 
         def work() -> None:
-            layers = (self._containers.upper(container_id), *map(self._layers.path, reversed(chain_ids)))
+            image = tuple(map(self._layers.path, reversed(chain_ids)))
+            layers = self._containers.layers(container_id, image, working_dir)
             for use in uses:
                 self._trees.create(use.name)
             # All are looked at before the first is filled: a request that is refused leaves nothing in a volume that was there.

@@ -44,7 +44,8 @@ from daemon.network import Network
 from daemon.storage.disk import disk
 from daemon.storage.findings import Records
 from daemon.storage.outline import footing_in, summary_in
-from daemon.storage.records import UNREADABLE, read_all, read_records
+from daemon.storage.pages import read_pages
+from daemon.storage.records import UNREADABLE, as_json, read_all, read_records
 from daemon.storage.reserve import Reserve
 from daemon.storage.schema import (
     container_of,
@@ -257,16 +258,10 @@ class Database:
         return self._submit_read(read)
 
     def kept_keys(self) -> Deferred[tuple[KeptKey, ...]]:
-        return self._submit_read(
-            lambda connection: read_all(
-                connection, "idempotency_keys", lambda _, record: msgspec.json.decode(record, type=KeptKey)
-            )
-        )
+        return self._submit_read(lambda connection: read_all(connection, "idempotency_keys", as_json(KeptKey)))
 
     def images(self) -> Deferred[tuple[Image, ...]]:
-        return self._submit_read(
-            lambda connection: read_all(connection, "images", lambda _, record: msgspec.json.decode(record, type=Image))
-        )
+        return self._submit_read(lambda connection: read_all(connection, "images", as_json(Image)))
 
     def image_references(self) -> Deferred[tuple[tuple[str, str], ...]]:
         """(reference, image id) of every reference."""
@@ -275,24 +270,19 @@ class Database:
         )
 
     def volumes(self) -> Deferred[tuple[Volume, ...]]:
-        return self._submit_read(
-            lambda connection: read_all(
-                connection, "volumes", lambda _, record: msgspec.json.decode(record, type=Volume)
-            )
-        )
+        return self._submit_read(lambda connection: read_all(connection, "volumes", as_json(Volume)))
 
     def networks(self) -> Deferred[tuple[Network, ...]]:
-        return self._submit_read(
-            lambda connection: read_all(
-                connection, "networks", lambda _, record: msgspec.json.decode(record, type=Network)
-            )
-        )
+        return self._submit_read(lambda connection: read_all(connection, "networks", as_json(Network)))
 
     def volume_users(self) -> Deferred[tuple[tuple[str, str], ...]]:
         """(volume, id of a container that uses it) for all of them."""
-        return self._submit_read(
-            lambda connection: tuple(connection.execute("SELECT volume, container FROM volume_users"))
-        )
+
+        def read(connection: sqlite3.Connection) -> tuple[tuple[str, str], ...]:
+            pages = read_pages(connection, "volume_users", ("container", "volume"), unique=2)
+            return tuple((volume, container_id) for rows, _ in pages for container_id, volume in rows)
+
+        return self._submit_read(read)
 
     def _submit_write(self, write: Write) -> Deferred[None]:
         return self._writer.submit(write)  # type: ignore[return-value]  # None is what such a write answers

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +23,7 @@ from daemon.errors import System
 from daemon.image import Image
 from daemon.storage.findings import Records
 from daemon.storage.outline import Footing
+from daemon.storage.pages import read_pages
 from daemon.storage.schema import container_of, open_database, open_for_reading
 from daemon.volume import Volume
 
@@ -40,6 +41,9 @@ _USES = {
     "volumes": ("DELETE FROM volume_users WHERE volume = ?",),
 }
 """What refers to a row and does not go with it by itself."""
+
+JOINED_BYTES_MAX = 16 * 1024
+"""Of a record that is read with its page, which so has two megabytes at most; a longer one is read by itself."""
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, TypeError, ValueError, RecursionError)
 
@@ -66,19 +70,43 @@ def read_all(connection: sqlite3.Connection, table: str, decode: Callable[[str, 
     return found
 
 
+def as_json(kind: type[T]) -> Callable[[str, bytes], T]:
+    """Decodes records that are no more than that."""
+    decode = msgspec.json.Decoder(kind).decode
+    return lambda _, record: decode(record)
+
+
 def try_all(
     connection: sqlite3.Connection, table: str, decode: Callable[[str, bytes], T]
 ) -> tuple[tuple[T, ...], tuple[Unreadable, ...]]:
     """The same, and what cannot be read."""
-    key = _KEYS[table]
     found, unreadable = [], []
-    query = f"SELECT {key}, {'name' if table in _NAMED else key}, record FROM {table}"
-    for row_key, name, record in connection.execute(query):
+    for row_key, name, record in _rows(connection, table):
         try:
             found.append(decode(name, record))
         except UNREADABLE as error:
             unreadable.append(Unreadable(table, row_key, str(error)))
     return tuple(found), tuple(unreadable)
+
+
+def _rows(connection: sqlite3.Connection, table: str) -> Iterator[tuple[str, str, bytes]]:
+    """The key, the name or else the key again, and the record of every row; the oldest container first."""
+    key = _KEYS[table]
+    columns = (*(["rowid"] if table == "containers" else []), key, *(["name"] if table in _NAMED else []))
+    key_at, name_at = columns.index(key), len(columns) - 1
+    joined = f"CASE WHEN typeof(record) = 'blob' AND length(record) <= {JOINED_BYTES_MAX} THEN record END"
+    source = f"(SELECT {', '.join(columns)}, {joined} AS record FROM {table})"
+    for rows, content in read_pages(connection, source, (*columns, "length(record)"), joined="record"):
+        begin = 0
+        for row in rows:
+            row_key, size = row[key_at], row[-1]
+            if size is not None:
+                yield row_key, row[name_at], content[begin : begin + size]
+                begin += size
+                continue
+            alone = connection.execute(f"SELECT record FROM {table} WHERE {key} = ?", (row_key,)).fetchone()
+            if alone is not None:  # else it has been removed meanwhile
+                yield row_key, row[name_at], alone[0]
 
 
 def set_aside(path: Path, rows: Sequence[Unreadable]) -> None:
@@ -101,8 +129,8 @@ def set_aside(path: Path, rows: Sequence[Unreadable]) -> None:
 def read_records(connection: sqlite3.Connection, decode: Callable[[str, bytes], Container | Footing]) -> Records:
     """What recovery goes by, of containers what `decode` reads. Changes nothing: what cannot be read counts as set aside."""
     containers, lost = try_all(connection, "containers", decode)
-    images, more = try_all(connection, "images", lambda _, record: msgspec.json.decode(record, type=Image))
-    volumes, most = try_all(connection, "volumes", lambda _, record: msgspec.json.decode(record, type=Volume))
+    images, more = try_all(connection, "images", as_json(Image))
+    volumes, most = try_all(connection, "volumes", as_json(Volume))
     before = connection.execute("SELECT kind, key FROM set_aside").fetchall() if _has_set_aside(connection) else []
     return Records(
         containers=containers,

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import itertools
 import os
 import secrets
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ from daemon.storage.rootfs import NodeKind, Rootfs
 _PLAIN = (0o755, 0, 0)
 """What the root of a layer is when nobody has said anything else, and what a tree has that was made beforehand."""
 _PLANS_MAX = 256
-"""Images, each with a working directory, that are remembered: as many as are in use at a time."""
+"""Images, each with a working directory or a volume's place, that are remembered: as many as are in use at a time."""
 
 
 class TreeStore:
@@ -50,7 +51,7 @@ class TreeStore:
 
     def names(self) -> Iterator[str]:
         with disk(f"list the {self._kind} directory"):
-            yield from (entry.name for entry in self._home.iterdir())
+            yield from os.listdir(self._home)
 
     def remove(self, name: str) -> None:
         """Harmless when there is none."""
@@ -99,6 +100,10 @@ class ContainerTrees(TreeStore):
         """The read-write layer."""
         return self.path(container_id) / UPPER
 
+    def layers(self, container_id: str, image: tuple[Path, ...], working_dir: str) -> tuple[Path, ...]:
+        """What has anything of a container that has just been created, top first."""
+        return (self.upper(container_id), *image) if self._plan(image, working_dir).makes_working_dir else image
+
     def create(self, container_id: str, layers: tuple[Path, ...], working_dir: str) -> None:
         """The container's tree, with its working directory where the image (`layers`, top first) has none.
 
@@ -145,11 +150,18 @@ def _plan(layers: tuple[Path, ...], working_dir: str) -> _Plan:
     return _Plan((top.mode, *owner), bool(working_dir) and not is_there)
 
 
+def _kind_at(layers: tuple[Path, ...], path: str) -> NodeKind | None:
+    found = Rootfs(layers).lookup(path) if layers else None
+    return found.kind if found is not None else None
+
+
 class VolumeTrees(TreeStore):
-    """A volume's name may be as long as a file name, so what is made or removed has names of its own."""
+    """A volume's name may be as long as a file name, so what is made or removed has names of its own, never seen before."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root, "volumes")
+        self._kind_at = functools.lru_cache(maxsize=_PLANS_MAX)(_kind_at)
+        self._asides = (f"{self._staging}/volumes-{secrets.token_hex(8)}-{number}" for number in itertools.count())
 
     def data(self, name: str) -> Path:
         return self.path(name) / "_data"
@@ -157,14 +169,14 @@ class VolumeTrees(TreeStore):
     def create(self, name: str) -> None:
         """An empty volume; harmless when it is there."""
         with disk("make the volume's directory"):
-            if self.data(name).is_dir():
+            home, aside = f"{self._home}/{name}", next(self._asides)
+            if os.path.isdir(f"{home}/_data"):
                 return
-            aside = self._aside(secrets.token_hex(8))
             try:
                 os.mkdir(aside, 0o700)
                 failpoint("volumes.in_part")
                 os.mkdir(f"{aside}/_data", 0o755)
-                os.rename(aside, self.path(name))
+                os.rename(aside, home)
                 failpoint("volumes.after_rename")
             except BaseException:
                 remove_tree(Path(aside))
@@ -173,12 +185,12 @@ class VolumeTrees(TreeStore):
     def is_to_fill(self, name: str, layers: tuple[Path, ...], source: str, *, complaint: str) -> bool:
         """Whether `fill` would give it anything. Raises as that."""
         with disk("look into the volume"):
-            if any(self.data(name).iterdir()):
+            kind = self._kind_at(layers, source)
+            if kind is None or os.listdir(self.data(name)):
                 return False
-            found = Rootfs(layers).lookup(source)
-            if found is not None and found.kind is not NodeKind.DIRECTORY:
+            if kind is not NodeKind.DIRECTORY:
                 raise InvalidParameter(complaint)
-            return found is not None
+            return True
 
     def fill(self, name: str, layers: tuple[Path, ...], source: str, *, complaint: str) -> None:
         """Give the volume, if it is empty, what `layers` (top first) have at `source`: all of it, durably, or nothing.
@@ -191,7 +203,7 @@ class VolumeTrees(TreeStore):
             return
         with disk("fill the volume"):
             data, rootfs = self.data(name), Rootfs(layers)
-            aside = Path(self._aside(secrets.token_hex(8)))
+            aside = Path(next(self._asides))
             try:
                 os.mkdir(aside, 0o700)
                 rootfs.copy_directory(source, aside)

@@ -44,7 +44,7 @@ class House:
         uses = uses_of(*names)
         made = await self.volumes.ask(Volumes.acquire, id_of(number), uses, 1)
         self.stores.containers.create(id_of(number), (), "")
-        await self.volumes.ask(Volumes.fill, id_of(number), uses, ())
+        await self.volumes.ask(Volumes.fill, id_of(number), uses, (), "")
         await self.database.ask(Database.insert_container, container(number, volumes=names), made)
         await self.volumes.ask(Volumes.keep, id_of(number), names, made)
 
@@ -123,7 +123,7 @@ async def test_what_was_made_for_a_create_that_fails_goes_with_it(tmp_path: Path
         await house.create(2, "old")
         await house.acquire(A, "new", "old")
         house.stores.containers.create(A, (), "")
-        await house.volumes.ask(Volumes.fill, A, uses_of("new", "old"), ())
+        await house.volumes.ask(Volumes.fill, A, uses_of("new", "old"), (), "")
         assert house.directories() == {"new", "old"}
         for _ in range(2):
             await house.volumes.ask(Volumes.release, A)
@@ -136,7 +136,7 @@ async def test_what_another_create_has_come_to_use_stays(tmp_path: Path) -> None
     async with house_at(tmp_path) as house:
         await house.acquire(A, "v")
         house.stores.containers.create(A, (), "")
-        await house.volumes.ask(Volumes.fill, A, uses_of("v"), ())
+        await house.volumes.ask(Volumes.fill, A, uses_of("v"), (), "")
         assert await house.acquire(B, "v") == ("v",)
         await house.volumes.ask(Volumes.release, A)
         assert house.directories() == {"v"}
@@ -159,7 +159,7 @@ async def test_an_empty_volume_gets_the_content_of_the_container_if_it_is_to_be_
         house.stores.containers.create(A, (house.stores.layers.path(LAYER),), "/data/work")
         uses = (use("filled"), use("bare", is_filled=False), use("elsewhere", destination="/none"))
         await house.volumes.ask(Volumes.acquire, A, uses, 1)
-        await house.volumes.ask(Volumes.fill, A, uses, (LAYER,))
+        await house.volumes.ask(Volumes.fill, A, uses, (LAYER,), "/data/work")
         found = {name: names_in(house.stores.volumes.data(name)) for name in house.directories()}
         assert found == {"filled": ["file", "work"], "bare": [], "elsewhere": []}
 
@@ -170,7 +170,7 @@ async def test_a_volume_that_is_mounted_from_elsewhere_is_not_filled(tmp_path: P
         mounted = use("mounted", options={"type": "none", "device": "/somewhere", "o": "bind"})
         await house.volumes.ask(Volumes.acquire, A, (mounted, use("plain")), 1)
         for uses in ((mounted, use("plain")), uses_of("mounted")):  # the volume's own options count
-            await house.volumes.ask(Volumes.fill, A, uses, ())
+            await house.volumes.ask(Volumes.fill, A, uses, (), "/data/work")
         found = {name: names_in(house.stores.volumes.data(name)) for name in house.directories()}
         assert found == {"mounted": [], "plain": ["work"]}
 
@@ -184,12 +184,12 @@ async def test_a_volume_that_is_mounted_from_elsewhere_is_not_filled(tmp_path: P
 )
 async def test_a_volume_in_the_place_of_a_file_is_refused(is_of_config: bool, text: str, tmp_path: Path) -> None:
     async with house_at(tmp_path) as house:
-        house.stores.containers.create(A, (), "")
-        write(house.stores.containers.upper(A), "etc/passwd")
+        put_layer(house.stores.layers, LAYER, lambda target: write(target, "etc/passwd"))
+        house.stores.containers.create(A, (house.stores.layers.path(LAYER),), "")
         uses = (use("v", destination="/etc/passwd", is_of_config=is_of_config),)
         await house.volumes.ask(Volumes.acquire, A, uses, 1)
         with pytest.raises(InvalidParameter) as refused:
-            await house.volumes.ask(Volumes.fill, A, uses, ())
+            await house.volumes.ask(Volumes.fill, A, uses, (LAYER,), "")
         assert str(refused.value) == text
         await house.volumes.ask(Volumes.release, A)
         assert house.directories() == set()
@@ -200,7 +200,7 @@ async def test_a_disk_that_fails_refuses_that_request_and_no_other(tmp_path: Pat
         (tmp_path / "volumes" / "bad").write_text("in the way")
         await house.acquire(A, "bad")
         with pytest.raises(System, match=r"^cannot make the volume's directory: Not a directory$"):
-            await house.volumes.ask(Volumes.fill, A, uses_of("bad"), ())
+            await house.volumes.ask(Volumes.fill, A, uses_of("bad"), (), "")
         await house.create(2, "good")
         assert house.directories() == {"bad", "good"}
 
@@ -282,7 +282,7 @@ async def test_who_wants_a_volume_that_is_being_removed_waits_until_it_is_gone_o
         await wait_turn()
         assert container_.answer == (volume("v"),), "one made anew, and one that stayed"
         house.stores.containers.create(B, (), "")
-        await house.volumes.ask(Volumes.fill, B, uses_of("v", "w"), ())
+        await house.volumes.ask(Volumes.fill, B, uses_of("v", "w"), (), "")
         assert names_in(house.stores.volumes.data("v")) == []
 
 
@@ -370,7 +370,7 @@ async def test_what_was_acquired_before_a_crash_is_not_made_after_it(tmp_path: P
         assert await house.volumes.ask(Volumes.begin_create, "request", volume("w")) is None
         crash(house.volumes)
         with pytest.raises(Unavailable, match=r"^the volumes have been restarted, try again$"):
-            await house.volumes.ask(Volumes.fill, A, uses_of("v"), ())
+            await house.volumes.ask(Volumes.fill, A, uses_of("v"), (), "")
         with pytest.raises(Unavailable):
             await house.volumes.ask(Volumes.make, "request", "w")
         assert house.directories() == set()
@@ -380,7 +380,7 @@ async def test_a_directory_that_was_made_before_a_crash_is_left_to_whoever_made_
     async with house_at(tmp_path) as house:
         made = await house.volumes.ask(Volumes.acquire, A, uses_of("v"), 1)
         house.stores.containers.create(A, (), "/data/work")
-        await house.volumes.ask(Volumes.fill, A, uses_of("v"), ())
+        await house.volumes.ask(Volumes.fill, A, uses_of("v"), (), "/data/work")
         crash(house.volumes)
         assert await house.acquire(B, "v") == ("v",)
         await house.volumes.ask(Volumes.release, B)

@@ -230,7 +230,7 @@ def test_a_volume_is_filled_with_what_the_container_has_already_made_there(root:
     containers.create(ID, layers, "/data/some/dir")
     trees = VolumeTrees(root)
     trees.create("v")
-    trees.fill("v", (containers.upper(ID), *layers), "/data", complaint="")
+    trees.fill("v", containers.layers(ID, layers, "/data/some/dir"), "/data", complaint="")
     assert shape(trees.data("v")) == {"file": 0o644, "some": 0o755, "some/dir": 0o755}
 
 
