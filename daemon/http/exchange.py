@@ -12,6 +12,7 @@ from daemon.errors import Cancelled, DaemonError
 from daemon.http.connection import CONTINUE, Connection, Data, End, Event, Head, TooLarge, TooSlow
 from daemon.http.limits import Limits, in_part, spread_of
 from daemon.http.message import Peer, Request
+from daemon.http.readable import Readable
 from daemon.http.sockets import receive, send
 
 CRUMB_BYTES = 64
@@ -29,8 +30,11 @@ CRUMB_PAUSE_S = 1.0
 class Exchange:
     """The reading half of a connection: the next head, and as a request's body what follows it."""
 
-    def __init__(self, peer: socket.socket, connection: Connection, limits: Limits, client: Peer) -> None:
+    def __init__(
+        self, peer: socket.socket, readable: Readable, connection: Connection, limits: Limits, client: Peer
+    ) -> None:
         self._peer = peer
+        self._readable = readable
         self._client = client
         self._connection = connection
         self._limits = limits
@@ -126,7 +130,7 @@ class Exchange:
     async def _receive(self) -> bytes:
         """What comes next. Only between two requests may it take any time: a head, and what is read of a body, has its limit."""
         if self._connection.is_idle:
-            return await receive(self._peer)
+            return await receive(self._peer, self._readable)
         now = anyio.current_time()
         pause_s = CRUMB_PAUSE_S * (1 + self._spread) if self._crumbs >= CRUMBS_MAX else 0.0
         if not self.is_complete:
@@ -138,7 +142,7 @@ class Exchange:
         with anyio.CancelScope(deadline=deadline):
             if pause_s:
                 await anyio.sleep(pause_s)
-            data = await receive(self._peer)
+            data = await receive(self._peer, self._readable)
             self._crumbs = self._crumbs + 1 if len(data) < CRUMB_BYTES else 0
             return data
         raise TooSlow("the request did not arrive in time")

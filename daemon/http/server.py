@@ -27,6 +27,7 @@ from daemon.http.exchange import Exchange
 from daemon.http.limits import Limits
 from daemon.http.listeners import Listener
 from daemon.http.message import Peer, Request, Response
+from daemon.http.readable import watching
 from daemon.http.sockets import (
     LINGER_S,
     OUT_OF_DESCRIPTORS,
@@ -253,8 +254,11 @@ class Server:
 
     async def _serve_requests(self, peer: socket.socket, client: Peer) -> None:
         limits = self._limits
-        with closing(Connection(head_bytes_max=limits.head_bytes_max, headers_max=limits.headers_max)) as connection:
-            exchange = Exchange(peer, connection, limits, client)
+        with (
+            watching(peer) as readable,
+            closing(Connection(head_bytes_max=limits.head_bytes_max, headers_max=limits.headers_max)) as connection,
+        ):
+            exchange = Exchange(peer, readable, connection, limits, client)
             await self._serve_exchange(peer, client, exchange)
         if not exchange.is_complete:
             await linger(peer)

@@ -15,6 +15,7 @@ import anyio
 
 from daemon.errors import Cancelled
 from daemon.http.message import Peer
+from daemon.http.readable import Readable, watching
 from daemon.http.tls import end_tls
 
 READ_BYTES = 64 << 10
@@ -39,13 +40,13 @@ def closing_peer(peer: socket.socket) -> Iterator[None]:
         peer.close()
 
 
-async def receive(peer: socket.socket) -> bytes:
-    """The next bytes, empty when the peer sends no more. Raises Cancelled if it has gone."""
+async def receive(peer: socket.socket, readable: Readable) -> bytes:
+    """The next bytes, empty when the peer sends no more. Raises Cancelled if it has gone, or has been closed here."""
     while True:
         try:
             return peer.recv(READ_BYTES)
         except (BlockingIOError, InterruptedError, ssl.SSLWantReadError):
-            await _wait(anyio.wait_readable, peer)
+            await readable.wait()
         except ssl.SSLWantWriteError:  # it renews its keys
             await _wait(anyio.wait_writable, peer)
         except OSError as error:
@@ -131,11 +132,10 @@ async def linger(peer: socket.socket, timeout_s: float = LINGER_S) -> None:
 
     A client that is busy sending would find its pipe broken if it were closed at once, and might never read its answer.
     """
-    anyio.notify_closing(peer)  # whoever still reads the body stops
-    with contextlib.suppress(OSError), anyio.move_on_after(timeout_s):
+    with contextlib.suppress(OSError), anyio.move_on_after(timeout_s), watching(peer) as readable:
         end_tls(peer)
         _shut_down(peer, socket.SHUT_WR)
-        while await receive(peer):
+        while await receive(peer, readable):
             pass
 
 

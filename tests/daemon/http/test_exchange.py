@@ -14,6 +14,7 @@ from daemon.http.connection import Connection, Head, TooSlow
 from daemon.http.exchange import CRUMB_BYTES, CRUMB_PAUSE_S, CRUMBS_MAX, Exchange
 from daemon.http.limits import spread_of
 from daemon.http.message import Peer
+from daemon.http.readable import watching
 from tests.daemon.http.serving import GET, LIMITS
 
 TIMEOUT_S = 10.0
@@ -38,12 +39,13 @@ class Conversation:
     async def serve(self) -> None:
         limits = attrs.evolve(LIMITS, head_timeout_s=TIMEOUT_S, read_timeout_s=SHORT_TIMEOUT_S)
         connection = Connection(head_bytes_max=limits.head_bytes_max, headers_max=limits.headers_max)
-        exchange = Exchange(self._peer, connection, limits, Peer())
         try:
-            while True:
-                self.heads.append(await exchange.next_head())
-                while content := await exchange.receive():
-                    self.body += content
+            with watching(self._peer) as readable:
+                exchange = Exchange(self._peer, readable, connection, limits, Peer())
+                while True:
+                    self.heads.append(await exchange.next_head())
+                    while content := await exchange.receive():
+                        self.body += content
         except TooSlow:
             self.was_too_slow = True
         except Cancelled:

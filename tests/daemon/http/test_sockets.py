@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 import anyio
 import pytest
 
+from daemon.http.readable import watching
 from daemon.http.sockets import HangupWatcher, receive, send, stop_receiving
 from daemon.http.tls import server_context
 from tests.certificates import HOST, Certificates, certificates
@@ -38,11 +39,11 @@ def both_ends(made: Certificates) -> Iterator[tuple[ssl.SSLSocket, ssl.SSLSocket
 
 
 async def test_what_is_answered_after_we_have_stopped_to_receive_is_still_tls(made: Certificates) -> None:
-    with both_ends(made) as (server, client):
+    with both_ends(made) as (server, client), watching(server) as readable:
         client.sendall(b"last")
         stop_receiving(server)
-        assert await receive(server) == b"last"
-        assert await receive(server) == b""
+        assert await receive(server, readable) == b"last"
+        assert await receive(server, readable) == b""
         await send(server, b"answer", 1.0)
         assert client.recv(100) == b"answer"
 
