@@ -1,7 +1,8 @@
 """Makes and removes the directories of containers, in one thread that takes them in batches.
 
 An event loop must not wait for a disk, and a thread switch for each directory costs as much as the directory. When the thread has
-nothing to do it makes some beforehand, for the creates to come; while there are creates, only as many as do not slow them down.
+nothing to do it makes some beforehand, for the creates to come; while there are creates only if few are left, and then only as
+many as do not slow them down.
 """
 
 from __future__ import annotations
@@ -85,7 +86,8 @@ class LayerManager:
         try:
             while True:
                 is_busy, self._is_asked = self._is_asked, False
-                await self._thread.submit(lambda: self._trees.ready.prepare(PREPARE_BATCH))
+                if self._trees.ready.is_low or not is_busy:
+                    await self._thread.submit(lambda: self._trees.ready.prepare(PREPARE_BATCH))
                 # What has been asked meanwhile may not have claimed its tree yet: then this was not the last look.
                 if not (self._is_asked or self._trees.ready.has_room):
                     return

@@ -56,6 +56,11 @@ class ReadyTrees:
         return True
 
     @property
+    def is_low(self) -> bool:
+        """Whether less than a quarter of the slots are ready."""
+        return 3 * len(self._ready) < len(self._to_fill)
+
+    @property
     def has_room(self) -> bool:
         return bool(self._to_fill)
 

@@ -9,10 +9,12 @@ import anyio
 import anyio.lowlevel
 import attrs
 import pytest
+import trio
+import trio.testing
 
 from actors import ActorCrashed, ChildCrashed, Event, Ref, Supervisor
 from daemon.errors import InvalidParameter
-from daemon.services.layer_manager import PREPARE_BATCH, LayerManager, do_each
+from daemon.services.layer_manager import PREPARE_BATCH, PREPARE_PAUSE_S, LayerManager, do_each
 from daemon.storage.recovery import Stores, open_stores
 from tests.daemon.storage.making import names_in, put_layer, write
 from tests.daemon.storage.records import id_of, layer
@@ -171,6 +173,26 @@ async def test_trees_are_made_beforehand_and_again_when_creates_have_claimed_the
         await house.manager.ask(LayerManager.create, id_of(1), (), "")
         assert os.lstat(house.stores.containers.path(id_of(1))).st_ino in made
         await wait_ready(house, READY)
+
+
+def test_while_creates_come_none_are_made_as_long_as_there_are_some(tmp_path: Path) -> None:
+    clock = trio.testing.MockClock()
+
+    async def create_some() -> None:
+        async with house_at(tmp_path) as house:
+            ready = house.stores.containers.ready
+            await wait_ready(house, READY)
+            for number in range(READY):
+                await house.manager.ask(LayerManager.create, id_of(number), (), "")
+                if number == 3:
+                    clock.jump(PREPARE_PAUSE_S)  # there have been creates since it was looked the last time
+                    await trio.testing.wait_all_tasks_blocked()
+                    assert len(ready) == READY - 4
+            assert len(ready) == 0
+            clock.jump(PREPARE_PAUSE_S)
+            await wait_ready(house, PREPARE_BATCH)  # too few are left to wait for a quiet moment
+
+    trio.run(create_some, clock=clock)
 
 
 @pytest.mark.anyio

@@ -44,6 +44,15 @@ def test_only_as_many_as_asked_are_prepared(tmp_path: Path) -> None:
     assert (len(trees), trees.has_room) == (3, False)
 
 
+def test_they_are_low_when_less_than_a_quarter_is_ready(tmp_path: Path) -> None:
+    trees = ReadyTrees(tmp_path, 8)
+    low = []
+    for _ in range(8):
+        low.append(trees.is_low)
+        trees.prepare(1)
+    assert low == [True, True, *[False] * 6]
+
+
 def test_a_claim_that_fails_takes_nothing(tmp_path: Path) -> None:
     write(tmp_path, "there/file")
     trees = ReadyTrees(tmp_path, 1)
