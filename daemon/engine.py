@@ -243,8 +243,10 @@ class Engine:
         self.check_room()
         self.creates_under_way += 1
         try:
-            with self._noting_residue():
-                return await self._creator.create(request)
+            return await self._creator.create(request)
+        except BaseException as error:
+            self._note_failure(error)
+            raise
         finally:
             self.creates_under_way -= 1
 
@@ -336,12 +338,15 @@ class Engine:
         try:
             yield
         except BaseException as error:
-            for note in getattr(error, "__notes__", ()):  # an undo that failed
-                self._is_tidy = False
-                _log.error("clean-up is left to the next start: %s", note)
-            if isinstance(error, System):
-                self._is_tidy = False
+            self._note_failure(error)
             raise
+
+    def _note_failure(self, error: BaseException) -> None:
+        for note in getattr(error, "__notes__", ()):  # an undo that failed
+            self._is_tidy = False
+            _log.error("clean-up is left to the next start: %s", note)
+        if isinstance(error, System):
+            self._is_tidy = False
 
     async def _recover(self, stores: Stores, database: Ref[Database]) -> None:
         records = await database.ask(Database.records)

@@ -144,8 +144,8 @@ class Creator:
 
     async def _draft(self, request: CreateRequest) -> Draft:
         if self._drafts.has(request):
-            image, _ = await self._image(request)
-            if (known := self._drafts.get(request, image)) is not None:
+            known = self._drafts.get(request, await self._found_image(request))
+            if known is not None:
                 return known
         draft = await self._new_draft(request)
         self._drafts.keep(request, draft)
@@ -170,19 +170,21 @@ class Creator:
         request = evolve(request, config=config, host_config=host_config)
         return Draft(request=request, image=image, networks=networks, warnings=(*warnings, *mismatch, *notes))
 
-    async def _image(self, request: CreateRequest) -> tuple[Image | None, tuple[str, ...]]:
+    async def _found_image(self, request: CreateRequest) -> Image | None:
+        """None for a container without one."""
         if not request.config.image:
-            return None, ()
-        image = await self.step("image", self.services.images.ask(ImageStore.find, request.config.image))
-        warning = mismatch_warning(image, self.host)
+            return None
+        return await self.step("image", self.services.images.ask(ImageStore.find, request.config.image))
+
+    async def _image(self, request: CreateRequest) -> tuple[Image | None, tuple[str, ...]]:
+        image = await self._found_image(request)
+        warning = mismatch_warning(image, self.host) if image is not None else None
         return image, (warning,) if warning else ()
 
     async def _image_for(self, request: CreateRequest, platform: Platform) -> Image | None:
-        reference = request.config.image
-        if not reference:
-            return None
-        image = await self.step("image", self.services.images.ask(ImageStore.find, reference))
-        check_platform(image, platform, reference)
+        image = await self._found_image(request)
+        if image is not None:
+            check_platform(image, platform, request.config.image)
         return image
 
     async def _networks(self, request: CreateRequest) -> Mapping[str, EndpointSettings]:

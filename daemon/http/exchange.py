@@ -43,7 +43,8 @@ class Exchange:
         self._head: Head | None = None
         self._head_deadline: float | None = None
         """When the head must be here that has begun to come and was then waited for."""
-        self._body_deadline = math.inf
+        self._body_deadline: float | None = math.inf
+        """When a body that is read whole must be here; None until it is waited for."""
         self._is_continue_owed = False
         self.is_complete = True
         """Whether the request has been read to its end."""
@@ -95,7 +96,7 @@ class Exchange:
 
     async def read(self, bytes_max: int) -> bytes:
         assert self._head is not None
-        self._body_deadline = anyio.current_time() + self._limits.body_timeout_s
+        self._body_deadline = None
         if self._head.content_length is not None and self._head.content_length > bytes_max:
             raise TooLarge(f"request body is larger than {bytes_max} bytes")
         chunks = bytearray()
@@ -134,6 +135,8 @@ class Exchange:
         now = anyio.current_time()
         pause_s = CRUMB_PAUSE_S * (1 + self._spread) if self._crumbs >= CRUMBS_MAX else 0.0
         if not self.is_complete:
+            if self._body_deadline is None:
+                self._body_deadline = now + self._limits.body_timeout_s
             deadline = min(now + pause_s + in_part(self._limits.read_timeout_s, self._spread), self._body_deadline)
         elif self._head_deadline is None:
             deadline = self._head_deadline = now + in_part(self._limits.head_timeout_s, self._spread)
