@@ -6,6 +6,7 @@ sees it before that, but creates that want it share it. A *lock* is for one chan
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 import attrs
@@ -50,8 +51,8 @@ class VolumeIndex:
         """
         self._volumes = {volume.name: volume for volume in volumes}
         self._provisional: set[str] = set()
-        self._users: dict[str, set[str]] = {}
-        self._held: dict[str, set[str]] = {}
+        self._users: defaultdict[str, set[str]] = defaultdict(set)
+        self._held: defaultdict[str, set[str]] = defaultdict(set)
         self._locks: dict[str, str] = {}
         self._orphans = frozenset(orphans)
         for name, container_id in users:
@@ -201,8 +202,8 @@ class VolumeIndex:
         self._provisional.add(volume.name)
 
     def _note(self, owner: str, name: str) -> None:
-        self._users.setdefault(name, set()).add(owner)
-        self._held.setdefault(owner, set()).add(name)
+        self._users[name].add(owner)
+        self._held[owner].add(name)
 
     def _unlock(self, owner: str) -> None:
         for name in [name for name, holder in self._locks.items() if holder == owner]:

@@ -15,9 +15,10 @@ from typing import Self, TypeVar
 
 import attrs
 
-from actors import BatchThread, Deferred, Ref, run_in_thread
+from actors import ActorContext, BatchThread, Deferred, Ref, run_in_thread
 from daemon.errors import Cancelled, Conflict, DaemonError, Unavailable
 from daemon.services.layer_manager import do_each
+from daemon.services.preparation import Preparation
 from daemon.services.volume_index import ListedVolume, VolumeIndex, VolumeUse
 from daemon.storage.database import Database
 from daemon.storage.layers import LayerStore
@@ -49,6 +50,7 @@ class Volumes:
         self._waiting: list[_Waiting] = []
         self._pruner = ""
         self._thread: BatchThread[Callable[[], None], None] = BatchThread(do_each, name="volumes", batch_max=1)
+        self._preparation = Preparation(trees.ready, self._thread.submit)
         self._sweeper: BatchThread[_Sweep, int] = BatchThread(self._sweep, name="volume sweeper", batch_max=1)
 
     async def __aenter__(self) -> Self:
@@ -60,6 +62,7 @@ class Volumes:
             await stack.enter_async_context(self._sweeper)
             await stack.enter_async_context(self._thread)
             self._stack = stack.pop_all()
+        self._preparation.begin(ActorContext.of(self))
         return self
 
     async def __aexit__(
@@ -104,6 +107,8 @@ class Volumes:
         if not self._index.is_owner(container_id):
             raise Unavailable("the volumes have been restarted, try again")
         filled = [use for use in uses if use.is_filled and not is_mounted_from_elsewhere(self._index.options(use.name))]
+
+        self._preparation.note_claim()
 
         def work() -> None:
             image = tuple(map(self._layers.path, reversed(chain_ids)))
@@ -162,6 +167,7 @@ class Volumes:
         """The directory. Raises System, and Unavailable as `fill`."""
         if not self._index.is_owner(owner):
             raise Unavailable("the volumes have been restarted, try again")
+        self._preparation.note_claim()
         return self._thread.submit(lambda: self._trees.create(name))
 
     async def finish_create(self, owner: str, volume: Volume) -> None:

@@ -1,12 +1,13 @@
-"""Empty trees for containers, made beforehand: a create claims one by one rename instead of making three directories.
+"""Empty trees, made beforehand: a create claims one by one rename instead of making two or three directories.
 
     ready/<number>/           0700    as below containers/ (trees.py), and empty
+    ready/volume-<number>/    0700    as below volumes/
 
 Directories cost a create more than anything else, and drag the journal's commit into the next fsync; so they are made while
 there is nothing better to do. Every number below the capacity is a slot, ready or to be filled. What an earlier daemon has left
 in a slot is taken over where it is whole: it is no residue, and recovery does not look at it.
 
-One thread calls what changes anything here.
+For each kind of them one thread calls what changes anything here.
 """
 
 from __future__ import annotations
@@ -14,27 +15,41 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import attrs
+
 from daemon.storage.disk import FREE_SHARE_MAX, disk, remove_tree
 from daemon.storage.failpoints import failpoint
 
 UPPER = "diff"
-PARTS = (("checkpoints", 0o700), (UPPER, 0o755))
-"""The directories in a container's tree."""
+DATA = "_data"
 
-_INODES = 1 + len(PARTS)
+
+@attrs.frozen
+class Kind:
+    parts: tuple[tuple[str, int], ...]
+    """The directories in a tree, and their modes."""
+    prefix: str = ""
+    """Of the slots' names."""
+
+
+CONTAINER = Kind((("checkpoints", 0o700), (UPPER, 0o755)))
+VOLUME = Kind(((DATA, 0o755),), prefix="volume-")
 
 
 class ReadyTrees:
-    """At most `trees_max` of them below `root / "ready"`, fewer where there is little space."""
+    """At most `trees_max` of one kind below `root / "ready"`, fewer where there is little space."""
 
-    def __init__(self, root: Path, trees_max: int) -> None:
+    def __init__(self, root: Path, trees_max: int, kind: Kind = CONTAINER) -> None:
+        self._kind = kind
         self._home = root / "ready"
         self._ready: list[str] = []
         with disk("open the directory of prepared trees"):
             self._home.mkdir(mode=0o700, exist_ok=True)
-            self._to_fill = [str(number) for number in reversed(range(min(trees_max, _share_of(root))))]
+            count = min(trees_max, _share_of(root, kind))
+            self._to_fill = [f"{kind.prefix}{number}" for number in reversed(range(count))]
             for entry in set(os.listdir(self._home)).difference(self._to_fill):
-                remove_tree(self._home / entry)
+                if entry.startswith(VOLUME.prefix) == (kind is VOLUME):
+                    remove_tree(self._home / entry)
 
     def __len__(self) -> int:
         """How many can be claimed at once."""
@@ -66,34 +81,35 @@ class ReadyTrees:
 
     def prepare(self, count: int) -> None:
         """Make at most `count` more. Raises System: the disk failed."""
-        with disk("prepare a container's directories"):
+        with disk("prepare directories"):
             for _ in range(min(count, len(self._to_fill))):
-                _fill(f"{self._home}/{self._to_fill[-1]}")
+                _fill(f"{self._home}/{self._to_fill[-1]}", self._kind)
                 self._ready.append(self._to_fill.pop())
 
 
-def make_tree(path: str) -> None:
-    """The directories of a container. Raises OSError."""
+def make_tree(path: str, kind: Kind) -> None:
+    """Raises OSError."""
     os.mkdir(path, 0o700)
     failpoint("ready.tree_in_part")
-    for name, mode in PARTS:
+    for name, mode in kind.parts:
         os.mkdir(f"{path}/{name}", mode)
 
 
-def _fill(slot: str) -> None:
+def _fill(slot: str, kind: Kind) -> None:
     """A tree, unless there is one. What a crash has cut short is made anew. Raises OSError."""
     try:
-        make_tree(slot)
+        make_tree(slot, kind)
     except FileExistsError:
-        if set(os.listdir(slot)) == {name for name, _ in PARTS}:
+        if set(os.listdir(slot)) == {name for name, _ in kind.parts}:
             return
         remove_tree(Path(slot))
-        make_tree(slot)
+        make_tree(slot, kind)
 
 
-def _share_of(root: Path) -> int:
+def _share_of(root: Path, kind: Kind) -> int:
     """How many trees the free space of the file system may be used for."""
     found = os.statvfs(root)
-    by_bytes = found.f_bavail * found.f_frsize * FREE_SHARE_MAX / (_INODES * found.f_bsize)
-    by_inodes = found.f_favail * FREE_SHARE_MAX / _INODES if found.f_files else by_bytes  # btrfs makes them as needed
+    inodes = 1 + len(kind.parts)
+    by_bytes = found.f_bavail * found.f_frsize * FREE_SHARE_MAX / (inodes * found.f_bsize)
+    by_inodes = found.f_favail * FREE_SHARE_MAX / inodes if found.f_files else by_bytes  # btrfs makes them as needed
     return int(min(by_bytes, by_inodes))

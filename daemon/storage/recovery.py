@@ -25,7 +25,7 @@ from daemon.storage.disk import disk, remove_tree, sync_directory, sync_file, sy
 from daemon.storage.failpoints import failpoint
 from daemon.storage.findings import Finding, Kind, Listing, Outcome, Problem, Records, findings_of, index_entries
 from daemon.storage.layers import LayerStore
-from daemon.storage.ready import ReadyTrees
+from daemon.storage.ready import VOLUME, ReadyTrees
 from daemon.storage.trees import ContainerTrees, VolumeTrees
 
 _log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ def open_stores(root: Path, *, ready_trees_max: int) -> Stores:
         content=ContentStore(root / "content"),
         layers=LayerStore(root / "layers"),
         containers=ContainerTrees(root, ReadyTrees(root, ready_trees_max)),
-        volumes=VolumeTrees(root),
+        volumes=VolumeTrees(root, ReadyTrees(root, ready_trees_max // 2, VOLUME)),
     )
 
 

@@ -3,7 +3,8 @@
     containers/<id>/          0700    one container: three inodes, made beforehand where there was time (ready.py)
       checkpoints/            0700
       diff/                   0755    its read-write layer, an overlay's upper directory; nothing is mounted at create
-    volumes/<name>/_data/     0755
+    volumes/<name>/           0700    one volume: two inodes, made beforehand likewise
+      _data/                  0755
     staging/                          trees being made or removed; residue after a crash
 
 Nothing here is synced but what is copied into a volume: the record in the database is the truth, and a fresh tree is a function
@@ -26,7 +27,7 @@ from daemon.errors import InvalidParameter
 from daemon.storage.attributes import is_root
 from daemon.storage.disk import disk, remove_tree, size_of_tree, sync_directory
 from daemon.storage.failpoints import failpoint
-from daemon.storage.ready import UPPER, ReadyTrees, make_tree
+from daemon.storage.ready import CONTAINER, DATA, UPPER, VOLUME, ReadyTrees, make_tree
 from daemon.storage.rootfs import NodeKind, Rootfs
 
 _PLAIN = (0o755, 0, 0)
@@ -89,7 +90,7 @@ class _Plan:
 
 
 class ContainerTrees(TreeStore):
-    """Of which `ready` may be made beforehand."""
+    """Of which those in `ready` are made beforehand."""
 
     def __init__(self, root: Path, ready: ReadyTrees) -> None:
         super().__init__(root, "containers")
@@ -119,7 +120,7 @@ class ContainerTrees(TreeStore):
             aside = self._aside(container_id)
             try:
                 if not self.ready.claim(aside):
-                    make_tree(aside)
+                    make_tree(aside, CONTAINER)
                 upper = f"{aside}/{UPPER}"
                 if plan.root != _PLAIN:
                     mode, uid, gid = plan.root
@@ -158,24 +159,24 @@ def _kind_at(layers: tuple[Path, ...], path: str) -> NodeKind | None:
 class VolumeTrees(TreeStore):
     """A volume's name may be as long as a file name, so what is made or removed has names of its own, never seen before."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, ready: ReadyTrees) -> None:
         super().__init__(root, "volumes")
+        self.ready = ready
         self._kind_at = functools.lru_cache(maxsize=_PLANS_MAX)(_kind_at)
         self._asides = (f"{self._staging}/volumes-{secrets.token_hex(8)}-{number}" for number in itertools.count())
 
     def data(self, name: str) -> Path:
-        return self.path(name) / "_data"
+        return self.path(name) / DATA
 
     def create(self, name: str) -> None:
         """An empty volume; harmless when it is there."""
         with disk("make the volume's directory"):
-            home, aside = f"{self._home}/{name}", next(self._asides)
-            if os.path.isdir(f"{home}/_data"):
+            home = f"{self._home}/{name}"
+            if os.path.isdir(f"{home}/{DATA}") or self.ready.claim(home):
                 return
+            aside = next(self._asides)
             try:
-                os.mkdir(aside, 0o700)
-                failpoint("volumes.in_part")
-                os.mkdir(f"{aside}/_data", 0o755)
+                make_tree(aside, VOLUME)
                 os.rename(aside, home)
                 failpoint("volumes.after_rename")
             except BaseException:
@@ -241,4 +242,4 @@ class VolumeTrees(TreeStore):
     def size(self, aside: Path) -> int:
         """Bytes in the files of a volume that has been set aside."""
         with disk("measure a volume"):
-            return size_of_tree(aside / "_data")
+            return size_of_tree(aside / DATA)

@@ -14,14 +14,15 @@ import trio.testing
 
 from actors import ActorCrashed, ChildCrashed, Event, Ref, Supervisor
 from daemon.errors import InvalidParameter
-from daemon.services.layer_manager import PREPARE_BATCH, PREPARE_PAUSE_S, LayerManager, do_each
+from daemon.services.layer_manager import LayerManager, do_each
+from daemon.services.preparation import BATCH, PAUSE_S
 from daemon.storage.recovery import Stores, open_stores
 from tests.daemon.storage.making import names_in, put_layer, write
 from tests.daemon.storage.records import id_of, layer
 
 LOW, HIGH = layer(b"low").chain_id, layer(b"high").chain_id
 
-READY = PREPARE_BATCH + 1
+READY = BATCH + 1
 """More than one batch."""
 
 
@@ -185,12 +186,12 @@ def test_while_creates_come_none_are_made_as_long_as_there_are_some(tmp_path: Pa
             for number in range(READY):
                 await house.manager.ask(LayerManager.create, id_of(number), (), "")
                 if number == 3:
-                    clock.jump(PREPARE_PAUSE_S)  # there have been creates since it was looked the last time
+                    clock.jump(PAUSE_S)  # there have been creates since it was looked the last time
                     await trio.testing.wait_all_tasks_blocked()
                     assert len(ready) == READY - 4
             assert len(ready) == 0
-            clock.jump(PREPARE_PAUSE_S)
-            await wait_ready(house, PREPARE_BATCH)  # too few are left to wait for a quiet moment
+            clock.jump(PAUSE_S)
+            await wait_ready(house, BATCH)  # too few are left to wait for a quiet moment
 
     trio.run(create_some, clock=clock)
 

@@ -64,8 +64,8 @@ class House:
 
 
 @asynccontextmanager
-async def house_at(root: Path) -> AsyncIterator[House]:
-    stores = open_stores(root, ready_trees_max=0)
+async def house_at(root: Path, *, ready_trees_max: int = 0) -> AsyncIterator[House]:
+    stores = open_stores(root, ready_trees_max=ready_trees_max)
     async with Supervisor() as supervisor:
         database = await supervisor.start(lambda: Database(root / "db"), name="database")
         volumes = await supervisor.start(
@@ -162,6 +162,19 @@ async def test_an_empty_volume_gets_the_content_of_the_container_if_it_is_to_be_
         await house.volumes.ask(Volumes.fill, A, uses, (LAYER,), "/data/work")
         found = {name: names_in(house.stores.volumes.data(name)) for name in house.directories()}
         assert found == {"filled": ["file", "work"], "bare": [], "elsewhere": []}
+
+
+async def test_volumes_are_made_beforehand_and_again_when_creates_have_claimed_them(tmp_path: Path) -> None:
+    async with house_at(tmp_path, ready_trees_max=2) as house:  # of which half are for volumes
+        ready = house.stores.volumes.ready
+        for number in range(2):
+            with anyio.fail_after(20):
+                while not len(ready):
+                    await checkpoint()
+            (slot,) = (tmp_path / "ready").glob("volume-*")
+            made = slot.stat().st_ino
+            await house.create(number, f"v{number}")
+            assert (tmp_path / "volumes" / f"v{number}").stat().st_ino == made
 
 
 async def test_a_volume_that_is_mounted_from_elsewhere_is_not_filled(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import System
-from daemon.storage.ready import ReadyTrees
+from daemon.storage.ready import VOLUME, ReadyTrees
 from tests.daemon.storage.making import names_in, write
 
 WHOLE = ["checkpoints", "diff"]
@@ -90,11 +90,37 @@ def test_a_tree_that_a_crash_cut_short_is_made_anew(tmp_path: Path, content: lis
     assert slots(tmp_path) == {"0": WHOLE}
 
 
+def test_those_of_containers_and_of_volumes_are_side_by_side(tmp_path: Path) -> None:
+    def opened() -> tuple[ReadyTrees, ReadyTrees]:
+        both = ReadyTrees(tmp_path, 2), ReadyTrees(tmp_path, 2, VOLUME)
+        for trees in both:
+            trees.prepare(2)
+        return both
+
+    for _ in range(2):
+        opened()
+        assert slots(tmp_path) == {"0": WHOLE, "1": WHOLE, "volume-0": ["_data"], "volume-1": ["_data"]}
+    containers, volumes = opened()
+    assert claim(containers, tmp_path / "container")
+    assert claim(volumes, tmp_path / "volume")
+    assert slots(tmp_path) == {"0": WHOLE, "volume-0": ["_data"]}
+    assert (names_in(tmp_path / "container"), names_in(tmp_path / "volume")) == (WHOLE, ["_data"])
+
+
+def test_what_is_in_no_slot_is_removed(tmp_path: Path) -> None:
+    for name in ("7", "volume-7", "odd"):
+        (tmp_path / "ready" / name).mkdir(parents=True)
+    ReadyTrees(tmp_path, 1)
+    assert names_in(tmp_path / "ready") == ["volume-7"]
+    ReadyTrees(tmp_path, 1, VOLUME)
+    assert names_in(tmp_path / "ready") == []
+
+
 def test_a_full_disk_is_an_error_and_what_was_made_can_be_claimed(tmp_path: Path) -> None:
     trees = ReadyTrees(tmp_path, 2)
     (tmp_path / "ready" / "1").write_text("in the way")
     trees.prepare(1)
-    with pytest.raises(System, match=r"^cannot prepare a container's directories: Not a directory$"):
+    with pytest.raises(System, match=r"^cannot prepare directories: Not a directory$"):
         trees.prepare(1)
     assert claim(trees, tmp_path / "a")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import InvalidParameter, System
-from daemon.storage.ready import ReadyTrees
+from daemon.storage.ready import VOLUME, ReadyTrees
 from daemon.storage.rootfs import Rootfs
 from daemon.storage.trees import ContainerTrees, VolumeTrees
 from daemon.volume import NAME_LENGTH_MAX
@@ -32,6 +32,13 @@ def layers(tmp_path: Path) -> Layers:
 def containers_at(root: Path, *, ready: int = 0) -> ContainerTrees:
     """With so many trees made beforehand."""
     trees = ContainerTrees(root, ReadyTrees(root, ready))
+    trees.ready.prepare(ready)
+    return trees
+
+
+def volumes_at(root: Path, *, ready: int = 0) -> VolumeTrees:
+    """With so many trees made beforehand."""
+    trees = VolumeTrees(root, ReadyTrees(root, ready, VOLUME))
     trees.ready.prepare(ready)
     return trees
 
@@ -70,7 +77,7 @@ def test_a_container_is_three_directories(root: Path, layers: Layers, ready: int
 
 def test_only_root_may_look_into_the_directories(root: Path) -> None:
     containers_at(root)
-    VolumeTrees(root)
+    volumes_at(root)
     assert shape(root) == {"containers": 0o700, "ready": 0o700, "staging": 0o700, "volumes": 0o700}
 
 
@@ -176,7 +183,7 @@ def test_links_in_a_tree_are_removed_and_not_followed(root: Path, layers: Layers
 
 
 def test_a_volume_is_a_directory_anyone_may_read_below_one_that_nobody_may(root: Path) -> None:
-    trees = VolumeTrees(root)
+    trees = volumes_at(root)
     trees.create("v")
     assert shape(root / "volumes") == {"v": 0o700, "v/_data": 0o755}
     assert trees.data("v") == root / "volumes" / "v" / "_data"
@@ -184,7 +191,7 @@ def test_a_volume_is_a_directory_anyone_may_read_below_one_that_nobody_may(root:
 
 
 def test_a_volume_that_is_there_keeps_its_content(root: Path) -> None:
-    trees = VolumeTrees(root)
+    trees = volumes_at(root)
     trees.create("v")
     write(trees.data("v"), "precious")
     trees.create("v")
@@ -194,7 +201,7 @@ def test_a_volume_that_is_there_keeps_its_content(root: Path) -> None:
 def test_an_empty_volume_is_filled_with_the_content_of_the_image(root: Path, layers: Layers) -> None:
     write(layers[2], "data/low")
     write(layers[0], "data/sub/high")
-    trees = VolumeTrees(root)
+    trees = volumes_at(root)
     trees.create("v")
     trees.fill("v", layers, "/data", complaint="")
     assert shape(trees.data("v")) == {"low": 0o644, "sub": 0o755, "sub/high": 0o644}
@@ -202,7 +209,7 @@ def test_an_empty_volume_is_filled_with_the_content_of_the_image(root: Path, lay
 
 def test_a_volume_with_content_is_not_filled(root: Path, layers: Layers) -> None:
     write(layers[0], "data/new")
-    trees = VolumeTrees(root)
+    trees = volumes_at(root)
     trees.create("v")
     write(trees.data("v"), "old")
     trees.fill("v", layers, "/data", complaint="")
@@ -210,7 +217,7 @@ def test_a_volume_with_content_is_not_filled(root: Path, layers: Layers) -> None
 
 
 def test_a_volume_for_an_image_without_a_layer_stays_empty(root: Path) -> None:
-    trees = VolumeTrees(root)
+    trees = volumes_at(root)
     trees.create("v")
     (root / "upper").mkdir()
     trees.fill("v", (root / "upper",), "/data", complaint="")
@@ -218,7 +225,7 @@ def test_a_volume_for_an_image_without_a_layer_stays_empty(root: Path) -> None:
 
 
 def test_a_volume_for_a_directory_that_the_image_does_not_have_stays_empty(root: Path, layers: Layers) -> None:
-    trees = VolumeTrees(root)
+    trees = volumes_at(root)
     trees.create("v")
     trees.fill("v", layers, "/none", complaint="")
     assert names_in(trees.data("v")) == []
@@ -228,7 +235,7 @@ def test_a_volume_is_filled_with_what_the_container_has_already_made_there(root:
     write(layers[0], "data/file")
     containers = containers_at(root)
     containers.create(ID, layers, "/data/some/dir")
-    trees = VolumeTrees(root)
+    trees = volumes_at(root)
     trees.create("v")
     trees.fill("v", containers.layers(ID, layers, "/data/some/dir"), "/data", complaint="")
     assert shape(trees.data("v")) == {"file": 0o644, "some": 0o755, "some/dir": 0o755}
@@ -236,7 +243,7 @@ def test_a_volume_is_filled_with_what_the_container_has_already_made_there(root:
 
 def test_a_volume_in_the_place_of_a_file_is_refused_and_stays_empty(root: Path, layers: Layers) -> None:
     write(layers[0], "data")
-    trees = VolumeTrees(root)
+    trees = volumes_at(root)
     trees.create("v")
     with pytest.raises(InvalidParameter, match=r"^a file is there$"):
         trees.fill("v", layers, "/data", complaint="a file is there")
@@ -246,7 +253,7 @@ def test_a_volume_in_the_place_of_a_file_is_refused_and_stays_empty(root: Path, 
 
 def test_a_volume_with_content_may_have_the_place_of_a_file(root: Path, layers: Layers) -> None:
     write(layers[0], "data")
-    trees = VolumeTrees(root)
+    trees = volumes_at(root)
     trees.create("v")
     write(trees.data("v"), "old")
     trees.fill("v", layers, "/data", complaint="")
@@ -261,7 +268,7 @@ def test_a_volume_that_cannot_be_filled_is_empty_as_before(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     write(layers[0], "data/file")
-    trees = VolumeTrees(root)
+    trees = volumes_at(root)
     trees.create("v")
     with monkeypatch.context() as patch:
         patch.setattr(Rootfs if step == "copy_directory" else Path, step, fail)
@@ -283,7 +290,7 @@ def test_what_is_written_while_a_volume_is_being_filled_stays(
         return copy(rootfs, path, destination)
 
     write(layers[0], "data/file")
-    trees = VolumeTrees(root)
+    trees = volumes_at(root)
     trees.create("v")
     monkeypatch.setattr(Rootfs, "copy_directory", copy_and_write)
     trees.fill("v", layers, "/data", complaint="")
@@ -292,7 +299,7 @@ def test_what_is_written_while_a_volume_is_being_filled_stays(
 
 
 def test_a_volume_that_is_set_aside_gives_its_name_back_before_it_is_gone(root: Path) -> None:
-    trees = VolumeTrees(root)
+    trees = volumes_at(root)
     trees.create("v")
     write(trees.data("v"), "old")
     os.link(trees.data("v") / "old", trees.data("v") / "hard")
@@ -312,7 +319,7 @@ def test_a_volume_that_is_set_aside_gives_its_name_back_before_it_is_gone(root: 
 
 @pytest.mark.parametrize("name", ["v", "v.removed", "x" * NAME_LENGTH_MAX])
 def test_a_volume_of_any_name_is_made_and_removed_and_touches_no_other(name: str, root: Path) -> None:
-    trees = VolumeTrees(root)
+    trees = volumes_at(root)
     for other in ("v.removed", "v"):
         trees.create(other)
         write(trees.data(other), other)
@@ -328,7 +335,7 @@ def test_a_volume_of_any_name_is_made_and_removed_and_touches_no_other(name: str
 
 
 def test_an_error_of_the_disk_is_told_without_its_paths(root: Path) -> None:
-    trees = VolumeTrees(root)
+    trees = volumes_at(root)
     (root / "staging").rmdir()
     (root / "staging").write_text("no directory")
     with pytest.raises(System) as failed:
@@ -336,6 +343,28 @@ def test_an_error_of_the_disk_is_told_without_its_paths(root: Path) -> None:
     assert str(failed.value) == "cannot make the volume's directory: Not a directory"
 
 
+def test_a_volume_that_is_made_beforehand_is_like_any_other(root: Path) -> None:
+    trees = volumes_at(root, ready=1)
+    for name in ("claimed", "made", "made"):
+        trees.create(name)
+    assert shape(root / "volumes") == {
+        "claimed": 0o700,
+        "claimed/_data": 0o755,
+        "made": 0o700,
+        "made/_data": 0o755,
+    }
+    assert names_in(root / "ready") == []
+
+
+def test_a_volume_that_is_there_takes_none_that_is_made_beforehand(root: Path) -> None:
+    trees = volumes_at(root)
+    trees.create("v")
+    write(trees.data("v"), "precious")
+    trees = volumes_at(root, ready=1)
+    trees.create("v")
+    assert (names_in(trees.data("v")), len(trees.ready)) == (["precious"], 1)
+
+
 def test_where_there_is_no_root_there_is_no_store(root: Path) -> None:
     with pytest.raises(System, match=r"^cannot open the volumes directory: No such file or directory$"):
-        VolumeTrees(root / "missing")
+        VolumeTrees(root / "missing", ReadyTrees(root, 0, VOLUME))
