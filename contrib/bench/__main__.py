@@ -24,7 +24,7 @@ from contrib.bench.measuring import Measuring, first_line
 from contrib.bench.places import Places
 from contrib.bench.plan import DOCKERD, ENGINES, OURS, PRESENT, QUICK, Plan
 from contrib.bench.results import Machine, Results, Row, Subject
-from contrib.bench.table import MARKS, markdown
+from contrib.bench.table import MARKS, in_short, markdown
 from contrib.bench.targets import TARGETS
 from contrib.engines import NotHere
 from contrib.marks import between_marks
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     write(results, page, out)
     if is_whole and arguments.out is None:
         readme = SOURCES / "README.md"
-        readme.write_text(between_marks(readme.read_text(), MARKS, markdown(results)))
+        readme.write_text(between_marks(readme.read_text(), MARKS, in_short(results)))
     Console().print(Markdown(markdown(results)))
     print(f"written to {out}")
     is_ours = any(failure.startswith("boatyard") for failure in results.failures)
@@ -167,7 +167,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         metavar="DIR",
-        help="for results.json, table.md and report.html (default docs/benchmarks, and the table goes into README.md; "
+        help="for results.json, table.md and report.html (default docs/benchmarks, and the table, in short, into README.md; "
         "build/benchmarks for less than everything)",
     )
     return parser

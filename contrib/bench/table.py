@@ -1,10 +1,12 @@
-"""Results as Markdown, for README.md between its marks. Decides nothing."""
+"""Results as Markdown: all of them, and in short for README.md between its marks. Decides nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from contrib.bench.plan import GROWING, GROWN
+import msgspec
+
+from contrib.bench.plan import DOCKERD, GROWING, GROWN, OURS, PODMAN
 from contrib.bench.results import (
     CREATES,
     DISK,
@@ -39,6 +41,23 @@ def markdown(results: Results) -> str:
         "\n\n".join(filter(None, [_conditions(results), _creates(results), _growing(results), _targets(results)]))
         + "\n"
     )
+
+
+def in_short(results: Results) -> str:
+    """On one of our loops, and of the targets those that were missed."""
+    subjects = tuple(subject for subject in results.subjects if subject.name in (OURS, DOCKERD, PODMAN))
+    few = msgspec.structs.replace(results, subjects=subjects)
+    return "\n\n".join(filter(None, [_conditions(few), _creates(few), _growing(few), _missed(results)])) + "\n"
+
+
+def _missed(results: Results) -> str:
+    missed = [
+        f"{verdict.text} {verdict.must} ({_measured_text(verdict)})"
+        for verdict in results.verdicts
+        if verdict.held == "missed"
+    ]
+    said = f"Of {len(results.verdicts)} targets (`contrib/bench/targets.py`), {len(missed)} were missed in this run"
+    return f"{said}{': ' if missed else ''}{'; '.join(missed)}."
 
 
 def _conditions(results: Results) -> str:

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from typing import Protocol
 
 import anyio
-import sniffio
 
 from daemon.errors import Cancelled
 
@@ -27,7 +26,7 @@ class Readable(Protocol):
 @contextmanager
 def watching(peer: socket.socket) -> Iterator[Readable]:
     """In the task that serves the connection; at the end whoever still waits is told."""
-    if sniffio.current_async_library() != "asyncio":
+    if not _is_asyncio_task():
         try:
             yield _Anew(peer)
         finally:
@@ -38,6 +37,14 @@ def watching(peer: socket.socket) -> Iterator[Readable]:
         yield watch
     finally:
         watch.close()
+
+
+def _is_asyncio_task() -> bool:
+    """In trio's guest mode a loop of asyncio is running, too, but no task of it is."""
+    try:
+        return asyncio.current_task() is not None
+    except RuntimeError:
+        return False
 
 
 class _Anew:

@@ -54,8 +54,8 @@ class Preparation:
                 is_busy, self._is_asked = self._is_asked, False
                 if self._ready.is_low or not is_busy:
                     await self._submit(lambda: self._ready.prepare(BATCH))
-                # What has been asked meanwhile may not have claimed its tree yet: then this was not the last look.
-                if not (self._is_asked or self._ready.has_room):
+                # What has been asked lately may not have claimed its tree yet: then this was not the last look.
+                if not (is_busy or self._is_asked or self._ready.has_room):
                     return
                 if is_busy or self._is_asked:
                     await anyio.sleep(PAUSE_S)

@@ -19,7 +19,7 @@ from contrib.bench.measuring import Measuring
 from contrib.bench.places import NoPlace, Places
 from contrib.bench.plan import BURST, DOCKERD, ENGINES, GROWING, MANY, ONE, OURS, PODMAN, PRESENT, SUSTAINED, Plan
 from contrib.bench.results import CREATES, DISK, INODES, LIST, MEMORY, P50, P99, START, Results, Samples
-from contrib.bench.table import MARKS, markdown
+from contrib.bench.table import MARKS, in_short, markdown
 from contrib.bench.targets import TARGETS, Target
 from contrib.marks import between_marks
 
@@ -82,6 +82,17 @@ def test_a_tiny_run_measures_all_of_ours_and_fails_at_nothing(place: Path, tmp_p
     for text in ((tmp_path / "out" / "results.json").read_text(), markdown(results)):
         assert str(place) not in text
         assert os.uname().nodename not in text
+
+
+def test_what_readme_shows_is_what_was_measured() -> None:
+    home = SOURCES / "docs" / "benchmarks"
+    results = msgspec.json.decode((home / "results.json").read_bytes(), type=Results)
+    assert (home / "table.md").read_text() == markdown(results)
+    readme = (SOURCES / "README.md").read_text()
+    assert between_marks(readme, MARKS, in_short(results)) == readme
+    missed = [verdict for verdict in results.verdicts if verdict.held == "missed"]
+    assert f"Of {len(results.verdicts)} targets (`contrib/bench/targets.py`), {len(missed)} were missed" in readme
+    assert all(verdict.text in in_short(results) for verdict in missed)
 
 
 @pytest.mark.integration
