@@ -84,7 +84,8 @@ class Connection:
         self._is_over = False
         self._has_begun = False
         self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._headers: list[tuple[str, str]] = []
+        self._header_bytes = 0
         self._unseen_bytes = 0
         """Received since the parser last told of anything but a header, about: what it may be holding in memory."""
 
@@ -134,6 +135,7 @@ class Connection:
         self._has_begun = True
         self._url = b""
         self._headers = []
+        self._header_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -141,22 +143,23 @@ class Connection:
     def on_header(self, name: bytes, value: bytes) -> None:
         if len(self._headers) >= self._headers_max:
             raise HeadTooLarge("too many request header fields")
-        self._headers.append((name.lower(), value))
+        self._header_bytes += len(name) + len(value) + 4
+        self._headers.append((name.lower().decode("latin-1"), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
         self._unseen_bytes = 0
-        if self._size_of_head() > self._head_bytes_max:
+        if len(self._url) + self._header_bytes > self._head_bytes_max:
             raise HeadTooLarge("request header fields are too large")
         names = [name for name, _ in self._headers]
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self._headers}
+        headers = dict(self._headers)
         version = self._parser.get_http_version()
         if version not in ("1.0", "1.1"):
             raise InvalidParameter(f"malformed HTTP request: the version is {version}, not 1.0 or 1.1")
         is_http10 = version == "1.0"
-        if names.count(b"host") != 1 and not (is_http10 and b"host" not in names):
+        if names.count("host") != 1 and not (is_http10 and "host" not in headers):
             raise InvalidParameter("malformed HTTP request: there must be one Host header")
         coding = headers.get("transfer-encoding", "")
-        if coding and (coding.lower() != "chunked" or names.count(b"transfer-encoding") != 1):
+        if coding and (coding.lower() != "chunked" or names.count("transfer-encoding") != 1):
             raise InvalidParameter("malformed HTTP request: the only transfer encoding is chunked")
         path, query = _split_target(self._url)
         self._events.append(
@@ -181,9 +184,6 @@ class Connection:
         self._events.append(End())
         self._has_begun = False
         self._unseen_bytes = 0
-
-    def _size_of_head(self) -> int:
-        return len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
 
 
 def _split_target(target: bytes) -> tuple[bytes, bytes]:
