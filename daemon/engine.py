@@ -244,7 +244,7 @@ class Engine:
         self.creates_under_way += 1
         try:
             return await self._creator.create(request)
-        except BaseException as error:
+        except BaseException as error:  # as `_noting_residue`, without the generator: this is every create's path
             self._note_failure(error)
             raise
         finally:

@@ -272,8 +272,7 @@ class Creator:
         make = services.layers.ask(LayerManager.create, container_id, draft.chain_ids, config.working_dir)
         await self.step("layer", make)
         created_ns = self.now_ns()
-        below = draft.chain_ids, config.working_dir
-        volumes = await self._make_volumes(mounts.volumes, below, container_id, created_ns, undo)
+        volumes = await self._make_volumes(mounts.volumes, draft, config.working_dir, container_id, created_ns, undo)
         container = Container(
             id=container_id,
             name=name,
@@ -303,19 +302,19 @@ class Creator:
     async def _make_volumes(
         self,
         uses: tuple[VolumeUse, ...],
-        below: tuple[tuple[str, ...], str],
+        draft: Draft,
+        working_dir: str,
         container_id: str,
         created_ns: int,
         undo: Undo,
     ) -> tuple[Volume, ...]:
-        """`below`: the chain ids of the image, and the working directory."""
         if not uses:
             return ()
         volumes = self.services.volumes
 
         async def make() -> tuple[Volume, ...]:
             made = await volumes.ask(Volumes.acquire, container_id, uses, created_ns)
-            await volumes.ask(Volumes.fill, container_id, uses, *below)
+            await volumes.ask(Volumes.fill, container_id, uses, draft.chain_ids, working_dir)
             return made
 
         undo.push("volumes", partial(volumes.ask, Volumes.release, container_id))

@@ -21,7 +21,6 @@ from daemon.storage.trees import ContainerTrees
 BATCH_MAX = 64
 """Containers whose directories are made in a row before the first is answered: about 10 ms."""
 
-
 _IMAGES_MAX = 256
 """Images whose layers' paths are remembered."""
 
@@ -53,7 +52,6 @@ class LayerManager:
             System: the disk failed.
             InvalidParameter: the working directory is a file in the image.
         """
-
         self._preparation.note_claim()
         return self._thread.submit(lambda: self._trees.create(container_id, self._paths(chain_ids), working_dir))
 

@@ -107,7 +107,6 @@ class Volumes:
         if not self._index.is_owner(container_id):
             raise Unavailable("the volumes have been restarted, try again")
         filled = [use for use in uses if use.is_filled and not is_mounted_from_elsewhere(self._index.options(use.name))]
-
         self._preparation.note_claim()
 
         def work() -> None:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import errno
 import functools
-import itertools
 import os
 import secrets
 from collections.abc import Iterator
@@ -163,7 +162,6 @@ class VolumeTrees(TreeStore):
         super().__init__(root, "volumes")
         self.ready = ready
         self._kind_at = functools.lru_cache(maxsize=_PLANS_MAX)(_kind_at)
-        self._asides = (f"{self._staging}/volumes-{secrets.token_hex(8)}-{number}" for number in itertools.count())
 
     def data(self, name: str) -> Path:
         return self.path(name) / DATA
@@ -174,7 +172,7 @@ class VolumeTrees(TreeStore):
             home = f"{self._home}/{name}"
             if os.path.isdir(f"{home}/{DATA}") or self.ready.claim(home):
                 return
-            aside = next(self._asides)
+            aside = self._new_aside()
             try:
                 make_tree(aside, VOLUME)
                 os.rename(aside, home)
@@ -204,7 +202,7 @@ class VolumeTrees(TreeStore):
             return
         with disk("fill the volume"):
             data, rootfs = self.data(name), Rootfs(layers)
-            aside = Path(next(self._asides))
+            aside = Path(self._new_aside())
             try:
                 os.mkdir(aside, 0o700)
                 rootfs.copy_directory(source, aside)
@@ -243,3 +241,7 @@ class VolumeTrees(TreeStore):
         """Bytes in the files of a volume that has been set aside."""
         with disk("measure a volume"):
             return size_of_tree(aside / DATA)
+
+    def _new_aside(self) -> str:
+        """Where nothing is, or was."""
+        return f"{self._staging}/{self._kind}-{secrets.token_hex(8)}"
