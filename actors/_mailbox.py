@@ -92,7 +92,7 @@ class Mailbox:
 
     __slots__ = tuple(
         (
-            "_abandoned _capacity _dead _limit _now _on_dropped _overflow _queue _reader _refusal _sample "
+            "_abandoned _capacity _dead _limit _now _on_dropped _overflow _queue _quiet_limit _reader _refusal _sample "
             "_sampled_at _time_in_mailbox_s _waiting name"
         ).split()
     )
@@ -120,6 +120,9 @@ class Mailbox:
         self._dead = 0
         self._limit = capacity
         """Entries that may be in the queue, dead or alive; none when this is closed. While anybody waits for room, it is full."""
+        self._quiet_limit = 0
+        """Entries below which a message is appended and nothing else, to ask once instead of four times: none unless a sample is in
+        the queue, so that no reader waits either."""
         self._waiting: deque[Message] | None = None
         """Made when it is needed: most mailboxes are never full, and a deque is large."""
         self._reader: Slot | Waker | None = None
@@ -138,21 +141,26 @@ class Mailbox:
             MailboxFull: there is no room, and this mailbox drops nothing.
             ActorStopped, ActorDown: it is closed, or is so for now.
         """
-        if len(self._queue) >= self._limit:
+        queue = self._queue
+        if len(queue) < self._quiet_limit:
+            queue.append(message)
+            return True
+        if len(queue) >= self._limit:
             self._make_room(message)
             if len(self._queue) >= self._limit:
                 return False
-        queue = self._queue
-        if queue is NOTHING:
-            queue = self._queue = deque()
-        queue.append(message)
+        if self._queue is NOTHING:
+            self._queue = deque()
+        self._queue.append(message)
         reader = self._reader
         if reader is not None:
             self._reader = None
             fire(reader)
-        elif self._sample is None:
+            return True
+        if self._sample is None:
             self._sample = message
             self._sampled_at = self._now()
+        self._quiet_limit = self._limit
         return True
 
     def put(self, message: Message) -> bool:
@@ -176,11 +184,13 @@ class Mailbox:
 
     def take(self) -> Message | None:
         """The next live message, marked as started; `None` if there is none."""
-        while queue := self._queue:
+        queue = self._queue
+        while queue:
             message = queue.popleft()
             if message is self._sample:
                 self._time_in_mailbox_s = self._now() - self._sampled_at
                 self._sample = None
+                self._quiet_limit = 0
             receipt = message[3]
             if receipt is not None:
                 if receipt.state != "queued":
@@ -304,6 +314,7 @@ class Mailbox:
     def _set_limit(self, *, dead: int) -> None:
         self._dead = dead
         self._limit = self._capacity + dead if self._refusal is None else 0
+        self._quiet_limit = 0
 
     def _give_room(self, waiting: deque[Message]) -> None:
         """A place has come free: it is for the first who waits for one."""
