@@ -121,8 +121,8 @@ class Mailbox:
         self._limit = capacity
         """Entries that may be in the queue, dead or alive; none when this is closed. While anybody waits for room, it is full."""
         self._quiet_limit = 0
-        """Entries below which a message is appended and nothing else, to ask once instead of four times: none unless a sample is in
-        the queue, so that no reader waits either."""
+        """Entries below which a message is appended and nothing else, to ask once instead of four times: none unless a sample is
+        in the queue, so that no reader waits either."""
         self._waiting: deque[Message] | None = None
         """Made when it is needed: most mailboxes are never full, and a deque is large."""
         self._reader: Slot | Waker | None = None

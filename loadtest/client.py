@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from loadtest.errors import ErrorKind, Failure
-from loadtest.loop import Loop, Plan, Times
+from loadtest.loop import Loop, Plan
 from loadtest.response import Response
+from loadtest.statistics import Times
 from loadtest.system import Kernel, System
 
 

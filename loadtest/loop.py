@@ -11,10 +11,11 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from loadtest.errors import ErrorKind
 from loadtest.response import BadHTTP, Incomplete, Response, ResponseReader
+from loadtest.statistics import Times
 from loadtest.system import CLOSED, READABLE, WRITABLE, System, Wire
 
 TICK_NS = 250_000_000  # between sweeps for timeouts, and so between looks at the plan's progress: 4 a second
@@ -22,16 +23,7 @@ BEAT_NS = 10_000_000  # the loop wakes this often at least, to see how late it i
 RETRY_NS = 5_000_000  # a Unix socket whose backlog is full says so at once, and cannot be polled for room
 RECEIVE_BYTES = 64 * 1024
 NEVER = sys.maxsize
-
-
-class Times(NamedTuple):
-    """Nanoseconds of the system's clock. In the closed model a request is meant to start when its client is free."""
-
-    intended_start_ns: int
-    sent_at_ns: int
-    done_at_ns: int
-    is_queued: bool
-    """Whether it found no free connection when it was due. If it did, and was sent late all the same, the client was slow."""
+_INCOMING = READABLE | CLOSED
 
 
 class Plan(Protocol):
@@ -125,8 +117,9 @@ class Loop:
                 self._take_up(now_ns)
             wake_at_ns = self._wake_at_ns(now_ns)
             for fd, event in self._system.wait(wake_at_ns):
-                if fd in self._by_fd:  # a wire's, and not closed since
-                    self._on_event(self._by_fd[fd], event)
+                ready = self._by_fd.get(fd)
+                if ready is not None:  # a wire's, and not closed since
+                    self._on_event(ready, event)
             if self._waiting:
                 self._retry_waiting()
             now_ns = self._now_ns()
@@ -245,13 +238,14 @@ class Loop:
         return wire
 
     def _on_event(self, connection: Connection, event: int) -> None:
-        if event & WRITABLE and connection.unsent is not None:
+        if connection.unsent is not None and event & WRITABLE:
             self._send_rest(connection, connection.unsent)
-        if not event & (READABLE | CLOSED):
+        if not event & _INCOMING:
             return
-        assert connection.wire is not None
+        wire = connection.wire
+        assert wire is not None
         try:
-            data = connection.wire.recv(RECEIVE_BYTES)
+            data = wire.recv(RECEIVE_BYTES)
             if connection.request is None:
                 # A free connection of an open loop: the server has hung up, or speaks unasked.
                 self._disconnect(connection)
@@ -268,7 +262,7 @@ class Loop:
             self._give_up(connection, kind, str(error))
         else:
             if response is not None:
-                self._finish(connection, response, is_closed=not data or bool(event & CLOSED))
+                self._finish(connection, response, is_closed=not data or event & CLOSED != 0)
 
     def _finish(self, connection: Connection, response: Response, *, is_closed: bool) -> None:
         done_at_ns = self._now_ns()

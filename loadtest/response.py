@@ -6,12 +6,14 @@ else (chunks, Connection headers, bodies that end with the connection) goes to h
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import lru_cache
 
 import httptools
+import msgspec
 
 HEAD_BYTES_MAX = 64 * 1024  # a Docker engine's head is 200 to 400 bytes
 RESPONSE_BYTES_MAX = 512 * 1024 * 1024  # a list of some 500,000 containers
+HEADS_KEPT_MAX = 16  # one for each kind of answer, and two while the second changes that is their date
 LENGTH_DIGITS_MAX = 18  # of a length that the plain kind has; what is longer is for the parser to refuse
 
 _VERSION = b"HTTP/1.1 "
@@ -30,7 +32,7 @@ class Incomplete(Exception):
         self.is_head_complete = is_head_complete
 
 
-class Response(NamedTuple):
+class Response(msgspec.Struct, frozen=True, gc=False):
     status: int
     body: bytes
     is_reusable: bool
@@ -74,8 +76,7 @@ class ResponseReader:
         if head_end < 0 and len(data) <= HEAD_BYTES_MAX and data[: len(_VERSION)] == _VERSION[: len(data)]:
             self._buffer = bytearray(data)
             return None
-        head = data[: head_end + 2].lower()
-        framing = _framing(head)
+        framing = _framing(data[: head_end + 2])
         if framing is None:
             self._parser = _Parser()
             return self._feed_parser(data)
@@ -156,8 +157,13 @@ class _Parser:
         self._is_reusable = self._http.should_keep_alive()  # the parser has forgotten once it returns
 
 
+@lru_cache(maxsize=HEADS_KEPT_MAX)
 def _framing(head: bytes) -> tuple[int, int] | None:
-    """Status and length of the body, or None when `head` (in lower case, each line with its CRLF) is not the plain kind."""
+    """Status and length of the body, or None when `head` (each line with its CRLF) is not the plain kind.
+
+    Remembered, as the heads of a server's answers to creates are the same bytes until their date changes.
+    """
+    head = head.lower()
     if head[:9] != b"http/1.1 " or b"\r\ntransfer-encoding:" in head or b"\r\nconnection:" in head:
         return None
     start = head.find(_LENGTH)

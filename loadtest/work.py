@@ -8,12 +8,11 @@ from collections.abc import Callable
 import attrs
 
 from loadtest.errors import ErrorKind, Failure
-from loadtest.loop import Times
 from loadtest.outcome import CONFLICT, CREATED, is_conflict
-from loadtest.requests import OK, Requests
+from loadtest.requests import CREATE, OK, Requests
 from loadtest.response import Response
-from loadtest.scenario import COUNT_MAX, Operation, Scenario
-from loadtest.statistics import FAILED, Recorder
+from loadtest.scenario import COUNT_MAX, Scenario
+from loadtest.statistics import FAILED, Recorder, Times
 
 
 @attrs.frozen
@@ -81,15 +80,15 @@ class Work:
 
     def answered(self, number: int, times: Times, response: Response) -> None:
         operation = self.requests.answered(number, response)
-        self.recorder.record(number, *times, response.status, operation)
-        if operation is Operation.CREATE or response.status >= 300:
+        self.recorder.record(number, times, response.status, operation)
+        if operation is CREATE or response.status >= 300:
             self.bodies[number] = response.body
         self._done += 1
         if response.status not in self._is_fine and not self._is_conflict(response):
             self._errors += 1
 
     def failed(self, number: int, times: Times, kind: ErrorKind, text: str) -> None:
-        self.recorder.record(number, *times, FAILED, self.requests.failed(number))
+        self.recorder.record(number, times, FAILED, self.requests.failed(number))
         self.failures.append(Failure(number, kind, text))
         self._done += 1
         self._errors += 1

@@ -16,10 +16,9 @@ from contrib.engines import Engine
 from loadtest.client import Client
 from loadtest.errors import ErrorKind
 from loadtest.image import REFERENCE
-from loadtest.loop import Times
 from loadtest.procfs import usage
 from loadtest.response import Response
-from loadtest.statistics import distribution
+from loadtest.statistics import Times, distribution
 
 TIMEOUT_S = 30.0
 WARMUP_S = 1.0

@@ -16,8 +16,8 @@ from contrib.connection import Connection
 from contrib.crash_actors.host import IMAGE
 from loadtest.client import Client
 from loadtest.errors import ErrorKind
-from loadtest.loop import Times
 from loadtest.response import Response
+from loadtest.statistics import Times
 
 ANSWER_TIMEOUT_S = 30.0
 _BODY = json.dumps({"Image": IMAGE, "Cmd": ["sh"], "Volumes": {"/data": {}}}).encode()

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from loadtest.live import RATES_MAX, Moment, Onlooker, drawn, sparkline
-from loadtest.statistics import FAILED, Recorder
+from loadtest.statistics import FAILED, Recorder, Times
 from loadtest.work import Progress
 
 MS = 1_000_000
@@ -22,7 +22,7 @@ def progress(
 
 def record(recorder: Recorder, number: int, *, done_s: float, time_ms: float, status: int = 201) -> None:
     done_ns = round(done_s * S)
-    recorder.record(number, done_ns - round(time_ms * MS), done_ns, done_ns, False, status)
+    recorder.record(number, Times(done_ns - round(time_ms * MS), done_ns, done_ns, False), status)
 
 
 def test_the_times_are_those_of_the_last_second() -> None:

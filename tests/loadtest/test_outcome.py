@@ -7,7 +7,7 @@ import pytest
 from loadtest.errors import ErrorKind, Failure
 from loadtest.outcome import Ack, ErrorGroup, group_failures, judge, refusal_text
 from loadtest.scenario import Scenario
-from loadtest.statistics import FAILED, UNANSWERED, Recorder
+from loadtest.statistics import FAILED, UNANSWERED, Recorder, Times
 
 Answer = tuple[int, object]
 """Status, and what the body is made of: bytes as they are, anything else as JSON."""
@@ -27,7 +27,7 @@ def judged(names: str, *answers: Answer) -> tuple[tuple[Ack, ...], tuple[ErrorGr
     recorder = Recorder(len(answers))
     bodies = []
     for number, (status, body) in enumerate(answers):
-        recorder.record(number, 1, 2, 3, False, status)
+        recorder.record(number, Times(1, 2, 3, False), status)
         bodies.append(body if isinstance(body, bytes) else json.dumps(body).encode())
     return judge(Scenario(names=names, run_id="r", count=len(answers)), recorder.samples(len(answers)), bodies, [])
 

@@ -13,7 +13,7 @@ from loadtest.outcome import group_failures
 from loadtest.report import print_cleanup, print_run
 from loadtest.runner import Result
 from loadtest.scenario import Scenario
-from loadtest.statistics import Recorder
+from loadtest.statistics import Recorder, Times
 from loadtest.target import Cleanup
 from loadtest.units import duration_text
 
@@ -24,7 +24,7 @@ def result(count: int, *, names: str = "unique") -> Result:
     now_ns = 1
     for number in range(count):
         done_ns = now_ns + (number + 1) * 1_000_000
-        recorder.record(number, now_ns, now_ns + 500_000, done_ns, False, 201)
+        recorder.record(number, Times(now_ns, now_ns + 500_000, done_ns, False), 201)
         now_ns = done_ns
     return Result(
         scenario=Scenario(host="unix:///s", run_id="r", count=count, names=names),

@@ -4,7 +4,7 @@ import pytest
 
 from loadtest.scenario import Operation
 from loadtest.series import INTERVALS_MAX, interval_ns, series
-from loadtest.statistics import FAILED, Recorder, Samples
+from loadtest.statistics import FAILED, Recorder, Samples, Times
 
 S = 1_000_000_000
 
@@ -13,9 +13,8 @@ def recorded(*rows: tuple[float, float, int, int]) -> Samples:
     """Of (intended start, done, status, operation), times in seconds after the first."""
     recorder = Recorder(len(rows))
     for number, (start, done, status, operation) in enumerate(rows):
-        recorder.record(
-            number, S + round(start * S), S + round(start * S), S + round(done * S), False, status, operation
-        )
+        times = Times(S + round(start * S), S + round(start * S), S + round(done * S), False)
+        recorder.record(number, times, status, operation)
     return recorder.samples(len(rows))
 
 

@@ -11,6 +11,7 @@ from loadtest.statistics import (
     PERCENTILES,
     Recorder,
     Sample,
+    Times,
     distribution,
     nearest_rank,
     samples_needed,
@@ -72,16 +73,16 @@ def test_a_distribution_of_nothing_has_no_numbers() -> None:
 
 def test_response_time_counts_from_the_intended_start_and_service_time_from_sending() -> None:
     recorder = Recorder(1)
-    recorder.record(0, 1_000, 1_200, 1_900, False, 201)
+    recorder.record(0, Times(1_000, 1_200, 1_900, False), 201)
     statistics = summarize(recorder.samples(1), status=201)
     assert (statistics.response_time.max_ns, statistics.service_time.max_ns) == (900, 700)
 
 
 def test_only_requests_with_the_status_are_counted_but_elapsed_time_is_that_of_all() -> None:
     recorder = Recorder(4)
-    recorder.record(0, 1_000_000_000, 1_000_000_001, 1_500_000_000, False, 201)
-    recorder.record(1, 1_000_000_000, 1_000_000_001, 2_000_000_000, False, FAILED)
-    recorder.record(2, 1_500_000_000, 1_500_000_001, 3_000_000_000, False, 409)
+    recorder.record(0, Times(1_000_000_000, 1_000_000_001, 1_500_000_000, False), 201)
+    recorder.record(1, Times(1_000_000_000, 1_000_000_001, 2_000_000_000, False), FAILED)
+    recorder.record(2, Times(1_500_000_000, 1_500_000_001, 3_000_000_000, False), 409)
     statistics = summarize(recorder.samples(4), status=201)
     assert (statistics.created, statistics.elapsed_s, statistics.creates_per_s) == (1, 2.0, 0.5)
     assert statistics.response_time.max_ns == 500_000_000
@@ -94,8 +95,8 @@ def test_a_run_without_answers_took_no_time() -> None:
 
 def test_samples_come_in_the_order_of_sending_and_do_not_change_afterwards() -> None:
     recorder = Recorder(2)
-    recorder.record(1, 5, 6, 7, False, 201)
+    recorder.record(1, Times(5, 6, 7, False), 201)
     samples = recorder.samples(2)
-    recorder.record(0, 1, 2, 3, False, 409)
+    recorder.record(0, Times(1, 2, 3, False), 409)
     assert list(samples) == [Sample(0, 0, 0, 0, 0, 0), Sample(5, 6, 7, 0, 201, 0)]
     assert (len(samples), list(samples.statuses())) == (2, [0, 201])

@@ -123,7 +123,8 @@ def test_a_target_that_is_not_settled_is_looked_at_until_nothing_new_is_there(do
 
     def go_on(number: int, request: Request) -> None:
         if number in (1, 2):  # the second of those that are there, and then the one that this makes appear
-            docker.containers[f"{number:064x}"] = attrs.evolve(others[0], id=f"{number:064x}", name=f"late-{number}")
+            late = f"{100 + number:064x}"
+            docker.containers[late] = attrs.evolve(others[0], id=late, name=f"late-{number}")
 
     docker.script_delete = go_on
     assert clean("a", docker.host, is_settled=False).removed == 4
