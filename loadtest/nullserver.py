@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from itertools import count
 
-RECEIVE_BYTES = 256 * 1024
+RECEIVE_BYTES = 64 * 1024  # of more than 128 KiB malloc would ask the kernel for each piece, and for nothing else
 BACKLOG = 1024
 READY = "ready"
 
