@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 import anyio
 import attrs
+from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
@@ -111,7 +112,7 @@ async def multiply(root: Path, sample_id: str, count: int) -> None:
 
 
 def copy_of(sample: Container, number: int) -> Container:
-    return attrs.evolve(sample, id=os.urandom(32).hex(), name=f"copy{number}", created_ns=sample.created_ns + number)
+    return replace(sample, id=os.urandom(32).hex(), name=f"copy{number}", created_ns=sample.created_ns + number)
 
 
 def measured(home: Path, count: int) -> Start:

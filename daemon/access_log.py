@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
+
 from daemon.config import AccessLog as Wanted
 from daemon.config import LogFormat
 from daemon.http.account import Account
+from daemon.http.message import Peer
 from daemon.logs import LogWriter, log_line, printable
 
 PATH_LENGTH_MAX = 400
 """A name has at most 255 characters, a digest 71."""
 
 NAME_LENGTH_MAX = 200
+
+PEERS_KEPT_MAX = 1024
+"""Whose part of a line is made once."""
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _REFUSED = 400
@@ -38,21 +45,33 @@ def is_wanted(account: Account, wanted: Wanted) -> bool:
 
 
 def fields_of(account: Account) -> dict[str, object]:
-    peer = account.peer
-    fields: dict[str, object] = {
+    """Only those that say anything."""
+    fields = {
         "logger": "access",
         "message": "answered" if account.method else "refused",
         "request": account.request_id,
+        **_fields_of_peer(account.peer),
+    }
+    if account.method:
+        fields["method"] = account.method
+        fields["path"] = printable(account.path, PATH_LENGTH_MAX)
+        fields["status"] = account.status or "gone"
+    elif account.status is not None:
+        fields["status"] = account.status
+    fields["ms"] = round(account.duration_s * 1000, 2)
+    fields["bytes"] = account.sent_bytes
+    if account.refusal:
+        fields["refusal"] = account.refusal
+    return fields
+
+
+@functools.lru_cache(maxsize=PEERS_KEPT_MAX)
+def _fields_of_peer(peer: Peer) -> Mapping[str, object]:
+    fields: dict[str, object] = {
         "uid": peer.uid,
         "gid": peer.gid,
         "pid": peer.pid,
         "address": peer.address,
         "certificate": printable(peer.name, NAME_LENGTH_MAX),
-        "method": account.method,
-        "path": printable(account.path, PATH_LENGTH_MAX),
-        "status": "gone" if account.status is None and account.method else account.status,
-        "ms": round(account.duration_s * 1000, 2),
-        "bytes": account.sent_bytes,
-        "refusal": account.refusal,
     }
     return {key: value for key, value in fields.items() if value not in (None, "")}

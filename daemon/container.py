@@ -1,5 +1,8 @@
 """A container as the daemon knows it: frozen records with Docker's meaning and Python's names.
 
+They are msgspec's, as is all that is made anew for each create: in a tenth of the time that attrs takes, and written as JSON in
+half of it.
+
 Owns the nouns and nothing else; `api/schema` knows what Docker calls each field, `create/` decides what goes into them,
 `storage/database` keeps them. Meanings and defaults are those of the Engine API 1.50 (moby api/types/container).
 
@@ -11,7 +14,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping
 
-import attrs
+import msgspec
 
 SHORT_ID_LENGTH = 12
 """Characters of an id that people see, and that are its default host name."""
@@ -21,8 +24,7 @@ def short_id(container_id: str) -> str:
     return container_id[:SHORT_ID_LENGTH]
 
 
-@attrs.frozen(kw_only=True)
-class Healthcheck:
+class Healthcheck(msgspec.Struct, frozen=True, kw_only=True):
     """How to find out whether a container is healthy. Durations are nanoseconds; 0 means "as the image says"."""
 
     test: tuple[str, ...] | None = None
@@ -33,8 +35,7 @@ class Healthcheck:
     retries: int = 0
 
 
-@attrs.frozen(kw_only=True, slots=False)  # for `evolve`
-class ContainerConfig:
+class ContainerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What is independent of the host: the part that an image carries, too."""
 
     hostname: str = ""
@@ -70,45 +71,38 @@ class ContainerConfig:
     shell: tuple[str, ...] | None = None
 
 
-@attrs.frozen(kw_only=True)
-class RestartPolicy:
+class RestartPolicy(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     maximum_retry_count: int = 0
 
 
-@attrs.frozen(kw_only=True)
-class LogConfig:
+class LogConfig(msgspec.Struct, frozen=True, kw_only=True):
     type: str = ""
     config: Mapping[str, str] | None = None
 
 
-@attrs.frozen(kw_only=True)
-class PortBinding:
+class PortBinding(msgspec.Struct, frozen=True, kw_only=True):
     host_ip: str = ""
     host_port: str = ""
 
 
-@attrs.frozen(kw_only=True)
-class WeightDevice:
+class WeightDevice(msgspec.Struct, frozen=True, kw_only=True):
     path: str = ""
     weight: int = 0
 
 
-@attrs.frozen(kw_only=True)
-class ThrottleDevice:
+class ThrottleDevice(msgspec.Struct, frozen=True, kw_only=True):
     path: str = ""
     rate: int = 0
 
 
-@attrs.frozen(kw_only=True)
-class DeviceMapping:
+class DeviceMapping(msgspec.Struct, frozen=True, kw_only=True):
     path_on_host: str = ""
     path_in_container: str = ""
     cgroup_permissions: str = ""
 
 
-@attrs.frozen(kw_only=True)
-class DeviceRequest:
+class DeviceRequest(msgspec.Struct, frozen=True, kw_only=True):
     driver: str = ""
     count: int = 0
     device_ids: tuple[str, ...] | None = None
@@ -116,15 +110,13 @@ class DeviceRequest:
     options: Mapping[str, str] | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Ulimit:
+class Ulimit(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     hard: int = 0
     soft: int = 0
 
 
-@attrs.frozen(kw_only=True)
-class BindOptions:
+class BindOptions(msgspec.Struct, frozen=True, kw_only=True):
     propagation: str = ""
     non_recursive: bool = False
     create_mountpoint: bool = False
@@ -132,35 +124,30 @@ class BindOptions:
     read_only_force_recursive: bool = False
 
 
-@attrs.frozen(kw_only=True)
-class VolumeDriver:
+class VolumeDriver(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     options: Mapping[str, str] | None = None
 
 
-@attrs.frozen(kw_only=True)
-class VolumeOptions:
+class VolumeOptions(msgspec.Struct, frozen=True, kw_only=True):
     no_copy: bool = False
     labels: Mapping[str, str] | None = None
     subpath: str = ""
     driver_config: VolumeDriver | None = None
 
 
-@attrs.frozen(kw_only=True)
-class ImageOptions:
+class ImageOptions(msgspec.Struct, frozen=True, kw_only=True):
     subpath: str = ""
 
 
-@attrs.frozen(kw_only=True)
-class TmpfsOptions:
+class TmpfsOptions(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int = 0
     mode: int = 0
     options: tuple[tuple[str, ...], ...] | None = None
     """Flags as `(name,)`, others as `(name, value)`."""
 
 
-@attrs.frozen(kw_only=True)
-class MountRequest:
+class MountRequest(msgspec.Struct, frozen=True, kw_only=True):
     """An entry of `HostConfig.Mounts`: a mount as it was asked for."""
 
     type: str = ""
@@ -174,8 +161,7 @@ class MountRequest:
     tmpfs_options: TmpfsOptions | None = None
 
 
-@attrs.frozen(kw_only=True, slots=False)  # for `evolve`
-class HostConfig:
+class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What depends on the host: resources, mounts, networking, security. Sizes are bytes unless the name says otherwise."""
 
     binds: tuple[str, ...] | None = None
@@ -254,15 +240,13 @@ class HostConfig:
     init: bool | None = None
 
 
-@attrs.frozen(kw_only=True)
-class EndpointIpam:
+class EndpointIpam(msgspec.Struct, frozen=True, kw_only=True):
     ipv4_address: str = ""
     ipv6_address: str = ""
     link_local_ips: tuple[str, ...] | None = None
 
 
-@attrs.frozen(kw_only=True)
-class EndpointSettings:
+class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A container's place in one network. Addresses are filled when it runs; until then they are empty."""
 
     ipam_config: EndpointIpam | None = None
@@ -282,13 +266,11 @@ class EndpointSettings:
     dns_names: tuple[str, ...] | None = None
 
 
-@attrs.frozen(kw_only=True)
-class NetworkingConfig:
+class NetworkingConfig(msgspec.Struct, frozen=True, kw_only=True):
     endpoints_config: Mapping[str, EndpointSettings | None] | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Mount:
+class Mount(msgspec.Struct, frozen=True, kw_only=True):
     """A mount as it was made: where it comes from is settled."""
 
     type: str
@@ -306,8 +288,7 @@ class Mount:
     """A volume that was asked for without a name, here or where it is inherited from: `rm -v` removes it with its last user."""
 
 
-@attrs.frozen(kw_only=True)
-class SecurityOptions:
+class SecurityOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What `HostConfig.SecurityOpt` means, parsed."""
 
     apparmor_profile: str = ""
@@ -318,8 +299,7 @@ class SecurityOptions:
     mount_label: str = ""
 
 
-@attrs.frozen
-class Link:
+class Link(msgspec.Struct, frozen=True):
     """Another container, and the name by which this one knows it."""
 
     alias: str
@@ -331,8 +311,7 @@ def link_name(name: str, alias: str) -> str:
     return posixpath.normpath(f"/{name}/{alias}").lstrip("/")
 
 
-@attrs.frozen(kw_only=True)
-class Container:
+class Container(msgspec.Struct, frozen=True, kw_only=True):
     """One created container: what its record on disk says and what inspect shows. It changes by rename and removal only."""
 
     id: str
@@ -349,7 +328,7 @@ class Container:
     """`sha256:<hex>` of the image's configuration."""
     platform: str = "linux"
     mounts: tuple[Mount, ...] = ()
-    networks: Mapping[str, EndpointSettings] = attrs.field(factory=dict)
+    networks: Mapping[str, EndpointSettings] = msgspec.field(default_factory=dict)
     security: SecurityOptions = SecurityOptions()
     links: tuple[Link, ...] = ()
     """What `HostConfig.Links` means; its names in the table of all names are `name/alias`."""

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import functools
 
-import attrs
+import msgspec
 
 from daemon.container import ContainerConfig
 
 
-@attrs.frozen(kw_only=True)
-class Layer:
+class Layer(msgspec.Struct, frozen=True, kw_only=True):
     """One file-system layer of an image."""
 
     digest: str
@@ -28,8 +27,7 @@ class Layer:
     """Sum of the sizes of the regular files in it."""
 
 
-@attrs.frozen(kw_only=True)
-class History:
+class History(msgspec.Struct, frozen=True, kw_only=True):
     created: str = ""
     created_by: str = ""
     author: str = ""
@@ -37,8 +35,7 @@ class History:
     is_empty_layer: bool = False
 
 
-@attrs.frozen(kw_only=True)
-class Image:
+class Image(msgspec.Struct, frozen=True, kw_only=True, dict=True):  # for the cached property
     id: str
     """`sha256:<hex>`, the digest of the configuration blob."""
     manifest_digest: str
@@ -72,8 +69,7 @@ class Image:
         return frozenset({self.id, self.manifest_digest, *(layer.digest for layer in self.layers)})
 
 
-@attrs.frozen(kw_only=True)
-class LoadedImage:
+class LoadedImage(msgspec.Struct, frozen=True, kw_only=True):
     """An image whose content is stored and durable, and what it asks to be called."""
 
     image: Image

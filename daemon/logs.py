@@ -39,6 +39,8 @@ TEXT_LENGTH_MAX = 4000
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
+_NO_PAIRS = frozenset({"message", "logger", "error"})
+
 Line = Callable[[], str]
 """Makes it, when it is written."""
 
@@ -144,9 +146,16 @@ def log_line(log_format: LogFormat, at: float, level: str, fields: Mapping[str, 
     """Fields in their order: as text the message first, then `key=value`."""
     if log_format == "json":
         return msgspec.json.encode({"time": _rfc3339(at), "level": level, **fields}).decode()
-    rest = [f"{key}={_shown(value)}" for key, value in fields.items() if key not in ("message", "logger", "error")]
-    words = [_rfc3339(at), level.upper(), str(fields.get("message", "")), *rest]
-    text = " ".join(word for word in words if word)
+    words = [_rfc3339(at), level.upper()]
+    if message := fields.get("message"):
+        words.append(str(message))
+    for key, value in fields.items():
+        if key in _NO_PAIRS:
+            continue
+        if isinstance(value, str) and not value.isidentifier():
+            value = msgspec.json.encode(value).decode()
+        words.append(f"{key}={value}")
+    text = " ".join(words)
     return f"{text}\n{error}" if (error := fields.get("error")) else text
 
 
@@ -208,10 +217,6 @@ def _chain(error: BaseException) -> list[BaseException]:
         chain.append(cause)
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return chain[::-1]
-
-
-def _shown(value: object) -> str:
-    return msgspec.json.encode(value).decode() if isinstance(value, str) and not value.isidentifier() else str(value)
 
 
 def _rfc3339(at: float) -> str:

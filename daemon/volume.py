@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 
-import attrs
+import msgspec
 
 from daemon.errors import InvalidParameter, NotFound
 
@@ -27,8 +27,7 @@ _OPTIONS = ("type", "o", "device", "size")
 _REQUIRED: Mapping[str, tuple[str, ...]] = {"device": ("type",), "type": ("device",), "o": ("device", "type")}
 
 
-@attrs.frozen(kw_only=True)
-class Volume:
+class Volume(msgspec.Struct, frozen=True, kw_only=True):
     """A named directory that outlives containers."""
 
     name: str
@@ -39,8 +38,7 @@ class Volume:
     """What to mount when a container starts; a volume with none is a plain directory."""
 
 
-@attrs.frozen(kw_only=True)
-class VolumeRequest:
+class VolumeRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A volume as it was asked for; a name and the driver `local` are filled in where there are none."""
 
     name: str = ""

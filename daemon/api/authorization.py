@@ -15,6 +15,7 @@ from typing import Any
 
 import anyio
 import attrs
+from msgspec.structs import replace
 
 from daemon.errors import DaemonError, Forbidden, System
 from daemon.http.message import Body, Peer, Request, Response
@@ -87,7 +88,7 @@ async def authorized(
         body=None if is_secret else content,
     )
     await _allowed(authorize(asked), request.id)
-    return attrs.evolve(request, body=body), asked
+    return replace(request, body=body), asked
 
 
 async def check_answer(

@@ -7,8 +7,8 @@ from typing import TypeVar
 from urllib.parse import parse_qsl
 
 import anyio.to_thread
-import attrs
 import msgspec
+from msgspec.structs import replace
 
 from daemon.api import gojson
 from daemon.api.codec import Json, WrongType
@@ -33,7 +33,6 @@ from daemon.errors import (
     Unauthorized,
     Unavailable,
 )
-from daemon.evolve import evolve
 from daemon.http.connection import HeadTooLarge, TooLarge, TooSlow
 from daemon.http.message import Request, Response
 from daemon.overview.watching import Watchers
@@ -65,8 +64,7 @@ _JSON = ("Content-Type", "application/json")
 _FALSE = ("", "0", "no", "false", "none")
 
 
-@attrs.frozen(kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One request to one route."""
 
     engine: Engine
@@ -219,4 +217,4 @@ def refusal(error: DaemonError) -> Response:
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     # Who is told to wait, waits: to refuse it over and over would cost what others need.
     pause_s = RETRY_AFTER_S if isinstance(error, Overloaded) else 0
-    return evolve(error_response(status, str(error)), refusal=type(error).__name__, pause_s=pause_s)
+    return replace(error_response(status, str(error)), refusal=type(error).__name__, pause_s=pause_s)

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 import attrs
+import msgspec
 
 from daemon.errors import InvalidParameter
 
@@ -103,7 +104,7 @@ class Record(Generic[T]):
 
         `embedded` are the attributes that Go has in a struct of their own inside this one, by its name.
         """
-        assert attrs.has(kind)
+        assert issubclass(kind, msgspec.Struct)
         self.kind = kind
         self.go_name = go_name
         self.go_type = f"{package}.{go_name}"
@@ -118,7 +119,7 @@ class Record(Generic[T]):
                 attribute.name in left_out_if_empty,
                 any(hints[attribute.name] == scalar | None for scalar in _SCALARS),
             )
-            for attribute in attrs.fields(kind)
+            for attribute in msgspec.structs.fields(kind)
         )
         self._by_name = {field.name: field for field in self._fields}
         self._by_folded_name = {field.name.lower(): field for field in self._fields}
@@ -144,7 +145,7 @@ class Record(Generic[T]):
             field = self._by_name.get(key) or self._by_folded_name.get(key.lower())
             if field is not None and value is not None:
                 values[field.attribute] = field.codec.decode(value, f"{prefix}{field.embedded_in}{field.name}")
-        return typing.cast("T", self.kind(**values))
+        return self.kind(**values)
 
     def encode(self, record: T) -> dict[str, Json]:
         encoded = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 
-import attrs
+from msgspec.structs import replace
 
 from daemon.api.calls import Call, Query, decoded, json_response, no_content
 from daemon.api.codec import Json, WrongType, json_kind
@@ -21,7 +21,6 @@ from daemon.create.records import record_of
 from daemon.create.request import CreateRequest
 from daemon.create.update import UPDATABLE
 from daemon.errors import InvalidParameter, NotFound
-from daemon.evolve import evolve
 from daemon.http.message import Response
 from daemon.services import Services
 from daemon.services.image_store import ImageStore
@@ -55,7 +54,7 @@ async def create(call: Call) -> Response:
 def with_query(body: CreateRequest, query: Query) -> CreateRequest:
     """What is asked for with that body."""
     platform = query.text("platform") if body.api_version >= _PLATFORM_SINCE else ""
-    return evolve(body, name=query.text("name"), platform=platform)
+    return replace(body, name=query.text("name"), platform=platform)
 
 
 def decode_create(raw: Json, version: tuple[int, int]) -> CreateRequest | None:
@@ -92,7 +91,7 @@ def _decode_create(body: dict[str, Json], version: tuple[int, int]) -> CreateReq
         api_version=version,
     )
     if host_config is not None and request.config.volumes is None:
-        request = evolve(request, config=evolve(request.config, volumes=()))
+        request = replace(request, config=replace(request.config, volumes=()))
     return request
 
 
@@ -179,8 +178,8 @@ async def _with_links_shown(container: Container, services: Services) -> Contain
         with contextlib.suppress(NotFound):
             linked = await services.registrar.ask(Registrar.find, link.container_id)
             shown.append(f"/{linked.name}:/{link_name(container.name, link.alias)}")
-    host_config = evolve(container.host_config, links=tuple(shown) or None)
-    return attrs.evolve(container, host_config=host_config)
+    host_config = replace(container.host_config, links=tuple(shown) or None)
+    return replace(container, host_config=host_config)
 
 
 async def rename(call: Call) -> Response:
@@ -199,11 +198,11 @@ def decode_update(raw: Json, version: tuple[int, int]) -> HostConfig:
     body = {key: value for key, value in raw.items() if key.lower() in _UPDATABLE} if isinstance(raw, dict) else raw
     limits = HOST_CONFIG.decode({} if body is None else body)
     if version >= KERNEL_MEMORY_UNTIL:
-        limits = evolve(limits, kernel_memory=0)
+        limits = replace(limits, kernel_memory=0)
     if version < PIDS_LIMIT_IN_UPDATES_SINCE:
-        limits = evolve(limits, pids_limit=None)
+        limits = replace(limits, pids_limit=None)
     elif limits.pids_limit is not None:
-        limits = evolve(limits, pids_limit=max(limits.pids_limit, 0))  # less than none is as good as none
+        limits = replace(limits, pids_limit=max(limits.pids_limit, 0))  # less than none is as good as none
     return limits
 
 

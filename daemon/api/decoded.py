@@ -1,15 +1,16 @@
 """Bodies of creates that have been decoded already: who creates many containers sends the same few again and again.
 
 What comes of a body depends on nothing but its bytes and the version of the API, and is frozen. That its origin is the very same
-record each time lets the pipeline know it again, too (`create/draft`).
+object each time lets the pipeline know it again, too (`create/draft`).
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 
-from daemon.create.request import CreateRequest
-from daemon.evolve import evolve
+from msgspec.structs import replace
+
+from daemon.create.request import CreateRequest, Origin
 
 BODIES_MAX = 128
 BODY_BYTES_MAX = 16 << 10
@@ -32,10 +33,10 @@ class DecodedBodies:
         return request
 
     def kept(self, body: bytes, version: tuple[int, int], request: CreateRequest) -> CreateRequest:
-        """What was decoded, as its own origin if it may come from here again."""
+        """What was decoded, with an origin of its own if it may come from here again."""
         if len(body) > BODY_BYTES_MAX:
             return request
-        self._requests[body, version] = kept = evolve(request, origin=request)
+        self._requests[body, version] = kept = replace(request, origin=Origin())
         if len(self._requests) > BODIES_MAX:
             self._requests.popitem(last=False)
         return kept

@@ -6,10 +6,10 @@ import hashlib
 import re
 
 import msgspec
+from msgspec.structs import replace
 
 from daemon.create.request import CreateRequest, Idempotency
 from daemon.errors import InvalidParameter
-from daemon.evolve import evolve
 
 IDEMPOTENCY_HEADER = "idempotency-key"
 IDEMPOTENCY_LABEL = "com.boatyard.idempotency-key"
@@ -34,10 +34,10 @@ def with_idempotency(request: CreateRequest, header: str | None) -> CreateReques
     key = keys.pop()
     if not _KEY.fullmatch(key):
         raise InvalidParameter(f"an idempotency key is 1 to {KEY_LENGTH_MAX} printable ASCII characters without blanks")
-    return evolve(request, idempotency=Idempotency(key=key, fingerprint=fingerprint_of(request)))
+    return replace(request, idempotency=Idempotency(key=key, fingerprint=fingerprint_of(request)))
 
 
 def fingerprint_of(request: CreateRequest) -> str:
     """Equal for requests that ask for the same: name, platform, API version and body, however the body is written."""
-    asked = {name: value for name, value in vars(request).items() if name != "origin"}
+    asked = {name: value for name, value in msgspec.structs.asdict(request).items() if name != "origin"}
     return hashlib.sha256(msgspec.json.encode(asked, order="sorted")).hexdigest()

@@ -5,7 +5,7 @@ Names and order of fields: moby v28 api/types/network Inspect.
 
 from __future__ import annotations
 
-import attrs
+from msgspec.structs import replace
 
 from daemon.api.codec import Json
 from daemon.api.schema import SUBNET
@@ -53,7 +53,7 @@ def with_network_history(container: Container, api_version: tuple[int, int]) -> 
     """
     config, mode = container.config, container.host_config.network_mode
     if not config.mac_address and (mode == BRIDGE or is_user_defined(mode)) and mode in container.networks:
-        config = attrs.evolve(config, mac_address=container.networks[mode].mac_address)
+        config = replace(config, mac_address=container.networks[mode].mac_address)
     networks = container.networks
     if api_version < _WITH_IMPLIED_ALIASES:
         implied = (short_id(container.id), config.hostname)
@@ -61,8 +61,8 @@ def with_network_history(container: Container, api_version: tuple[int, int]) -> 
             name: _with_aliases(endpoint, implied) if is_user_defined(name) else endpoint
             for name, endpoint in networks.items()
         }
-    return attrs.evolve(container, config=config, networks=networks)
+    return replace(container, config=config, networks=networks)
 
 
 def _with_aliases(endpoint: EndpointSettings, implied: tuple[str, ...]) -> EndpointSettings:
-    return attrs.evolve(endpoint, aliases=tuple(dict.fromkeys((*(endpoint.aliases or ()), *implied))))
+    return replace(endpoint, aliases=tuple(dict.fromkeys((*(endpoint.aliases or ()), *implied))))

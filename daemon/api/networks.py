@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import attrs
+from msgspec.structs import replace
 
 from daemon.api.calls import Call, json_response, no_content
 from daemon.api.codec import Json
@@ -40,7 +40,7 @@ async def inspect(call: Call) -> Response:
 async def create(call: Call) -> Response:
     request = NETWORK_REQUEST.decode(await _body(call))
     if call.version < _ENABLE_IPV4_SINCE:
-        request = attrs.evolve(request, enable_ipv4=None)
+        request = replace(request, enable_ipv4=None)
     network = await call.engine.networks.create(request)
     return json_response({"Id": network.id, "Warning": ""}, 201)
 

@@ -11,6 +11,8 @@ import re
 from collections.abc import Awaitable, Callable
 from urllib.parse import unquote
 
+from msgspec.structs import replace
+
 from actors import ActorCrashed, ActorStopped, AskTimeout
 from daemon.api import (
     absent,
@@ -35,7 +37,6 @@ from daemon.api.listed import ListedViews
 from daemon.api.system import API_VERSION, API_VERSION_MIN, dotted
 from daemon.engine import Engine
 from daemon.errors import DaemonError, InvalidParameter, NotFound, NotImplementedHere, SyncFailed, Unavailable
-from daemon.evolve import evolve
 from daemon.http.message import Request, Response
 from daemon.overview.watching import Watchers
 from daemon.version import VERSION
@@ -170,7 +171,7 @@ class Router:
 
     async def __call__(self, request: Request) -> Response:
         response = await self._told(request, self._respond(request))
-        return evolve(response, headers=(*ENVELOPE, *response.headers))
+        return replace(response, headers=(*ENVELOPE, *response.headers))
 
     async def _told(self, request: Request, work: Awaitable[Response]) -> Response:
         """The response, also where there was to be none."""
@@ -186,12 +187,12 @@ class Router:
         except Exception:  # noqa: BLE001 - a defect of ours: one answer lost, not the daemon
             _log.exception("request %s failed: %s %r", request.id, request.method, request.path)
             defect = error_response(500, "internal error: see the log of the daemon")
-            return evolve(defect, refusal="a defect of the daemon")
+            return replace(defect, refusal="a defect of the daemon")
 
     def error(self, status: int, text: str) -> Response:
         """The answer to what is no request."""
         response = error_response(status, text)
-        return evolve(response, headers=(*ENVELOPE, *response.headers))
+        return replace(response, headers=(*ENVELOPE, *response.headers))
 
     async def _respond(self, request: Request) -> Response:
         if request.method == "OPTIONS":

@@ -5,7 +5,7 @@ Names, and which fields are left out when empty, are those of moby v28 api/types
 
 from __future__ import annotations
 
-import attrs
+import msgspec
 
 from daemon.api.codec import SET, STRING_OR_LIST, Record, array_of_integers, set_of
 from daemon.container import (
@@ -107,7 +107,7 @@ Record(
     go_name="Mount",
     package="mount",
     go_types={"type": "mount.Type", "consistency": "mount.Consistency"},
-    left_out_if_empty=frozenset(attribute.name for attribute in attrs.fields(MountRequest)),
+    left_out_if_empty=frozenset(attribute.name for attribute in msgspec.structs.fields(MountRequest)),
 )
 HOST_CONFIG = Record(
     HostConfig,

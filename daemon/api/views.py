@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import attrs
+from msgspec.structs import replace
 
 from daemon.api.codec import Json
 from daemon.api.schema import CONFIG, ENDPOINT, HOST_CONFIG
@@ -157,9 +157,9 @@ def networks_view(networks: Mapping[str, EndpointSettings]) -> dict[str, Json]:
 def listed_networks(networks: Mapping[str, EndpointSettings]) -> Mapping[str, EndpointSettings]:
     """Less of each than inspect shows (moby container/view.go transform)."""
     return {
-        name: attrs.evolve(
+        name: replace(
             endpoint,
-            ipam_config=endpoint.ipam_config and attrs.evolve(endpoint.ipam_config, link_local_ips=None),
+            ipam_config=endpoint.ipam_config and replace(endpoint.ipam_config, link_local_ips=None),
             links=None,
             aliases=None,
             driver_opts=None,

@@ -11,6 +11,7 @@ from functools import partial
 
 import anyio
 import attrs
+from msgspec.structs import replace
 
 from actors import ActorError
 from daemon.config import Config
@@ -90,7 +91,7 @@ class Changer:
                 raise NotFound(f"No such container: {name}")
             removed = name.removeprefix("/")
             left = tuple(link for link in container.links if link_name(container.name, link.alias) != removed)
-            container = attrs.evolve(container, links=left)
+            container = replace(container, links=left)
             await services.database.ask(Database.update_container, container)
             await insist(partial(services.registrar.ask, Registrar.register, summary_of(container)))
             await insist(partial(services.allocator.ask, Allocator.keep_links, summary.id, summary.name, left))
@@ -123,7 +124,7 @@ class Changer:
                 if container is None:
                     raise NotFound(f"No such container: {name_or_id}")
                 host_config = updated(container.host_config, limits)
-                await database.ask(Database.update_container, attrs.evolve(container, host_config=host_config))
+                await database.ask(Database.update_container, replace(container, host_config=host_config))
                 await publish(self.services.events, container_event(summary, "update", self.now_ns()))
         except RemovalInProgress as error:
             text = 'container is marked for removal and cannot be "update"'

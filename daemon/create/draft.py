@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 
-import attrs
+import msgspec
+from msgspec.structs import replace
 
 from daemon.container import EndpointSettings
 from daemon.create.checks.conflicts import is_container_mode
-from daemon.create.request import CreateRequest
-from daemon.evolve import evolve
+from daemon.create.request import CreateRequest, Origin
 from daemon.image import Image
 from daemon.network import is_user_defined
 
 DRAFTS_MAX = 128
 
 
-@attrs.frozen(kw_only=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
     request: CreateRequest
     """Checked, merged with the image, every default in its place."""
     image: Image | None
@@ -39,7 +38,7 @@ class Drafts:
     """
 
     def __init__(self) -> None:
-        self._drafts: OrderedDict[int, tuple[CreateRequest, Draft]] = OrderedDict()
+        self._drafts: OrderedDict[int, tuple[Origin, Draft]] = OrderedDict()
         """By the identity of a request's origin, which is kept beside it: so no other can have that."""
 
     def has(self, request: CreateRequest) -> bool:
@@ -52,7 +51,7 @@ class Drafts:
         if draft is None or draft.image is not image:
             return None
         self._drafts.move_to_end(id(request.origin))
-        own = evolve(draft.request, name=request.name, idempotency=request.idempotency)
+        own = replace(draft.request, name=request.name, idempotency=request.idempotency)
         return Draft(request=own, image=image, networks=draft.networks, warnings=draft.warnings)
 
     def keep(self, request: CreateRequest, draft: Draft) -> None:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import attrs
+from msgspec.structs import replace
 
 from daemon.container import EndpointSettings, NetworkingConfig
 from daemon.create.request import CreateRequest
 from daemon.errors import InvalidParameter
-from daemon.evolve import evolve
 from daemon.network import BRIDGE, is_user_defined
 
 _MAC_WARNING = (
@@ -41,7 +40,7 @@ def with_endpoints(request: CreateRequest) -> tuple[CreateRequest, tuple[str, ..
     if request.api_version < (1, 44) and len(endpoints) > 1:
         raise InvalidParameter(f"Container cannot be created with multiple network endpoints: {', '.join(endpoints)}")
     if request.api_version < (1, 48):
-        request = _with(request, {name: ep and attrs.evolve(ep, gw_priority=0) for name, ep in endpoints.items()})
+        request = _with(request, {name: ep and replace(ep, gw_priority=0) for name, ep in endpoints.items()})
     if request.api_version < (1, 44):
         return _with_mac_of_old(request), ()
     return _with_mac(request)
@@ -54,7 +53,7 @@ def _with_default_network(request: CreateRequest) -> CreateRequest:
     endpoints = dict(request.networking.endpoints_config or {})
     if "default" in endpoints:
         endpoints[BRIDGE] = endpoints.pop("default")
-    return evolve(_with(request, endpoints), host_config=evolve(request.host_config, network_mode=BRIDGE))
+    return replace(_with(request, endpoints), host_config=replace(request.host_config, network_mode=BRIDGE))
 
 
 def _with_mac_of_old(request: CreateRequest) -> CreateRequest:
@@ -62,13 +61,13 @@ def _with_mac_of_old(request: CreateRequest) -> CreateRequest:
     endpoints = request.networking.endpoints_config or {}
     mac_address = request.config.mac_address
     if not mac_address:
-        return _with(request, {name: ep and attrs.evolve(ep, mac_address="") for name, ep in endpoints.items()})
+        return _with(request, {name: ep and replace(ep, mac_address="") for name, ep in endpoints.items()})
     if not _has_mac_address(request):
         raise InvalidParameter("conflicting options: mac-address and the network mode")
     # There is one endpoint at most, and it is the one that is meant, whatever its name.
     name = next(iter(endpoints), request.host_config.network_mode)
     endpoint = endpoints.get(name, EndpointSettings())
-    return _with(request, {name: endpoint and attrs.evolve(endpoint, mac_address=mac_address)})
+    return _with(request, {name: endpoint and replace(endpoint, mac_address=mac_address)})
 
 
 def _with_mac(request: CreateRequest) -> tuple[CreateRequest, tuple[str, ...]]:
@@ -85,9 +84,9 @@ def _with_mac(request: CreateRequest) -> tuple[CreateRequest, tuple[str, ...]]:
         if endpoint is not None:  # one that is null is refused later, by name
             if endpoint.mac_address not in ("", mac_address):
                 raise InvalidParameter(_MAC_MISMATCH)
-            endpoint = attrs.evolve(endpoint, mac_address=mac_address)
+            endpoint = replace(endpoint, mac_address=mac_address)
         request = _with(request, {**endpoints, mode: endpoint})
-    return evolve(request, config=evolve(request.config, mac_address="")), (_MAC_WARNING,)
+    return replace(request, config=replace(request.config, mac_address="")), (_MAC_WARNING,)
 
 
 def _has_mac_address(request: CreateRequest) -> bool:
@@ -96,4 +95,4 @@ def _has_mac_address(request: CreateRequest) -> bool:
 
 
 def _with(request: CreateRequest, endpoints: Endpoints) -> CreateRequest:
-    return evolve(request, networking=NetworkingConfig(endpoints_config=endpoints))
+    return replace(request, networking=NetworkingConfig(endpoints_config=endpoints))

@@ -11,7 +11,7 @@ import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-import attrs
+from msgspec.structs import replace
 
 from daemon.container import ContainerConfig, Healthcheck
 from daemon.create.dockerfile import Instruction, parse_changes
@@ -48,7 +48,7 @@ def changed(config: ContainerConfig, changes: Sequence[str]) -> ContainerConfig:
         config = step(config)
         is_cmd_set = is_cmd_set or (each.name == "cmd" and bool(each.arguments))
         if each.name == "entrypoint" and not is_cmd_set:
-            config = attrs.evolve(config, cmd=None)
+            config = replace(config, cmd=None)
     return config
 
 
@@ -58,7 +58,7 @@ Step = Callable[[ContainerConfig], ContainerConfig]
 
 def _cmd(each: Instruction) -> Step:
     each.refuse_flags()
-    return lambda config: attrs.evolve(config, cmd=_command_line(each, config), args_escaped=False)
+    return lambda config: replace(config, cmd=_command_line(each, config), args_escaped=False)
 
 
 def _entrypoint(each: Instruction) -> Step:
@@ -66,7 +66,7 @@ def _entrypoint(each: Instruction) -> Step:
 
     def step(config: ContainerConfig) -> ContainerConfig:
         entrypoint = _command_line(each, config) if each.arguments else None
-        return attrs.evolve(config, entrypoint=entrypoint, args_escaped=False)
+        return replace(config, entrypoint=entrypoint, args_escaped=False)
 
     return step
 
@@ -84,7 +84,7 @@ def _env(each: Instruction) -> Step:
         for name, value in [(word(name), word(value)) for name, value in pairs]:
             place = places.setdefault(name, len(env))
             env[place : place + 1] = [f"{name}={value}"]
-        return attrs.evolve(config, env=tuple(env))
+        return replace(config, env=tuple(env))
 
     return step
 
@@ -95,7 +95,7 @@ def _label(each: Instruction) -> Step:
     def step(config: ContainerConfig) -> ContainerConfig:
         word = _expander(config)
         labels = {word(name): word(value) for name, value in pairs}
-        return attrs.evolve(config, labels={**(config.labels or {}), **labels})
+        return replace(config, labels={**(config.labels or {}), **labels})
 
     return step
 
@@ -118,7 +118,7 @@ def _expose(each: Instruction) -> Step:
     def step(config: ContainerConfig) -> ContainerConfig:
         env = _environment(config)
         specs = [spec for argument in sorted(each.arguments) for spec in expand_words(argument, env)]
-        return attrs.evolve(config, exposed_ports=tuple(sorted({*(config.exposed_ports or ()), *_ports(specs)})))
+        return replace(config, exposed_ports=tuple(sorted({*(config.exposed_ports or ()), *_ports(specs)})))
 
     return step
 
@@ -179,7 +179,7 @@ def _healthcheck(each: Instruction) -> Step:
     if kind.upper() == "NONE":
         if command:
             raise InvalidParameter("HEALTHCHECK NONE takes no arguments")
-        return lambda config: attrs.evolve(config, healthcheck=Healthcheck(test=("NONE",)))
+        return lambda config: replace(config, healthcheck=Healthcheck(test=("NONE",)))
     flags = each.parse_flags((*_INTERVALS, "retries"))
     if kind.upper() != "CMD":
         raise InvalidParameter(f"Unknown type {quoted(kind.upper())} in HEALTHCHECK (try CMD)")
@@ -194,7 +194,7 @@ def _healthcheck(each: Instruction) -> Step:
         start_interval_ns=start_interval,
         retries=_retries(flags.get("retries", "")),
     )
-    return lambda config: attrs.evolve(config, healthcheck=check)
+    return lambda config: replace(config, healthcheck=check)
 
 
 def _interval(name: str, flags: Mapping[str, str]) -> int:
@@ -228,7 +228,7 @@ def _onbuild(each: Instruction) -> Step:
     if trigger in ("MAINTAINER", "FROM"):
         raise InvalidParameter(f"{trigger} isn't allowed as an ONBUILD trigger")
     expression = re.sub(r"^\s*ONBUILD\s*", "", each.source, flags=re.IGNORECASE)
-    return lambda config: attrs.evolve(config, on_build=(*(config.on_build or ()), expression))
+    return lambda config: replace(config, on_build=(*(config.on_build or ()), expression))
 
 
 def _stopsignal(each: Instruction) -> Step:
@@ -238,7 +238,7 @@ def _stopsignal(each: Instruction) -> Step:
         signal = expand(text, _environment(config))
         if not is_signal(signal):
             raise InvalidParameter(f"invalid signal: {signal}")
-        return attrs.evolve(config, stop_signal=signal)
+        return replace(config, stop_signal=signal)
 
     return step
 
@@ -246,7 +246,7 @@ def _stopsignal(each: Instruction) -> Step:
 def _user(each: Instruction) -> Step:
     text = _only(each)
     each.refuse_flags()
-    return lambda config: attrs.evolve(config, user=expand(text, _environment(config)))
+    return lambda config: replace(config, user=expand(text, _environment(config)))
 
 
 def _volume(each: Instruction) -> Step:
@@ -261,7 +261,7 @@ def _volume(each: Instruction) -> Step:
         volumes = [expand(text, _environment(config)) for text in texts]
         if not all(volumes):
             raise _empty_volume()
-        return attrs.evolve(config, volumes=tuple(sorted({*(config.volumes or ()), *volumes})))
+        return replace(config, volumes=tuple(sorted({*(config.volumes or ()), *volumes})))
 
     return step
 
@@ -275,7 +275,7 @@ def _workdir(each: Instruction) -> Step:
         if not path:
             raise InvalidParameter("cannot normalize nothing")
         joined = posixpath.normpath(posixpath.join("/", config.working_dir, path))
-        return attrs.evolve(config, working_dir=f"/{joined.lstrip('/')}")
+        return replace(config, working_dir=f"/{joined.lstrip('/')}")
 
     return step
 

@@ -5,10 +5,11 @@ Rules: moby v28 daemon/commit.go merge, daemon/create.go mergeAndVerifyConfig, d
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from daemon.container import ContainerConfig, Healthcheck, LogConfig
 from daemon.create.log_drivers import log_complaint
 from daemon.errors import InvalidParameter
-from daemon.evolve import evolve
 
 
 def merge_config(user: ContainerConfig, image: ContainerConfig | None) -> ContainerConfig:
@@ -22,13 +23,13 @@ def merge_config(user: ContainerConfig, image: ContainerConfig | None) -> Contai
     entrypoint = None if user.entrypoint == ("",) else user.entrypoint
     if not entrypoint and not user.cmd:
         raise InvalidParameter("no command specified")
-    return evolve(user, entrypoint=entrypoint)
+    return replace(user, entrypoint=entrypoint)
 
 
 def completed(user: ContainerConfig, image: ContainerConfig) -> ContainerConfig:
     """What the user says, and what the image says where the user says nothing."""
     entrypoint, cmd = _merge_command(user, image)
-    return evolve(
+    return replace(
         user,
         entrypoint=entrypoint,
         cmd=cmd,

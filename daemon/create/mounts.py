@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Collection, Iterable, Mapping
 
 import attrs
+from msgspec.structs import replace
 
 from daemon.container import (
     BindOptions,
@@ -75,11 +76,11 @@ class _Planner:
         if mount.type == "bind":
             propagation = self._propagation(mount.source, mount.propagation)
             is_recursive = mount.rw or self.is_recursively_read_only
-            mount = attrs.evolve(mount, propagation=propagation, is_recursively_read_only=is_recursive)
+            mount = replace(mount, propagation=propagation, is_recursively_read_only=is_recursive)
         self.mounts[destination] = mount
 
     def add_volume(self, mount: Mount, use: VolumeUse) -> None:
-        self.add(attrs.evolve(mount, driver=LOCAL))
+        self.add(replace(mount, driver=LOCAL))
         if (complaint := driver_complaint(mount.name, mount.driver)) is not None:
             raise InvalidParameter(complaint)
         if not mount.is_anonymous:
@@ -119,7 +120,7 @@ def plan_mounts(
     for mounts, mode in inherited:
         for mount in mounts:
             rw = mount.rw and "ro" not in mode.split(",")
-            planner.inherit(attrs.evolve(mount, mode="", rw=rw))
+            planner.inherit(replace(mount, mode="", rw=rw))
     for text in host_config.binds or ():
         _plan_bind(planner, text, host_config.volume_driver)
     for request in host_config.mounts or ():

@@ -14,6 +14,8 @@ from functools import partial
 import anyio
 import anyio.lowlevel
 import attrs
+import msgspec
+from msgspec.structs import replace
 
 from daemon.config import Config
 from daemon.container import Container, EndpointSettings, HostConfig, Mount
@@ -33,7 +35,6 @@ from daemon.create.undo import Undo
 from daemon.create.validate import validate_options, verify
 from daemon.create.versions import for_api_version
 from daemon.errors import Cancelled, Conflict, InvalidParameter, NotFound, Unavailable
-from daemon.evolve import evolve
 from daemon.host import Host
 from daemon.image import Image
 from daemon.instruments import Step, plainly
@@ -54,8 +55,7 @@ from daemon.summary import summary_of
 from daemon.volume import Volume
 
 
-@attrs.frozen(kw_only=True)
-class Built:
+class Built(msgspec.Struct, frozen=True, kw_only=True):
     """What is to become durable in one commit."""
 
     container: Container
@@ -156,7 +156,7 @@ class Creator:
         validate_options(request, host)
         platform = parse_platform(request.platform, host) if request.platform else None
         request, notes = for_api_version(request, host)
-        request = evolve(request, bad_sources=await bad_sources(request.host_config))
+        request = replace(request, bad_sources=await bad_sources(request.host_config))
         request, warnings = verify(request, host)
         image, mismatch = await self._image(request) if platform is None else (None, ())
         networks = await self._networks(request)
@@ -166,8 +166,8 @@ class Creator:
             image = await self._image_for(request, platform)
         config = merge_config(request.config, image.config if image else None)
         log_config = merge_log_config(request.host_config.log_config, self.config.default_log_driver)
-        host_config = evolve(request.host_config, log_config=log_config)
-        request = evolve(request, config=config, host_config=host_config)
+        host_config = replace(request.host_config, log_config=log_config)
+        request = replace(request, config=config, host_config=host_config)
         return Draft(request=request, image=image, networks=networks, warnings=(*warnings, *mismatch, *notes))
 
     async def _found_image(self, request: CreateRequest) -> Image | None:
@@ -207,13 +207,13 @@ class Creator:
         if not any(map(is_container_mode, (given.pid_mode, given.ipc_mode, given.network_mode))):
             return request
         is_wanted = shares_labels(given)
-        host_config = evolve(
+        host_config = replace(
             given,
             ipc_mode=await self._resolved(given.ipc_mode, is_wanted=is_wanted),
             pid_mode=await self._resolved(given.pid_mode, is_wanted=is_wanted),
             network_mode=await self._resolved(given.network_mode, is_wanted=False),
         )
-        return evolve(request, host_config=host_config)
+        return replace(request, host_config=host_config)
 
     async def _resolved(self, mode: str, *, is_wanted: bool) -> str:
         name = mode.removeprefix("container:")

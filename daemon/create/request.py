@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import attrs
+import msgspec
 
 from daemon.container import ContainerConfig, HostConfig, NetworkingConfig
 
 
-@attrs.frozen(kw_only=True)
-class Idempotency:
+class Idempotency(msgspec.Struct, frozen=True, kw_only=True):
     """The name that a client gives to one create, so that it may ask for it again."""
 
     key: str
@@ -18,8 +17,13 @@ class Idempotency:
     """Of all that is asked for: the same key with another is a mistake."""
 
 
-@attrs.frozen(kw_only=True, slots=False)  # for `evolve`
-class CreateRequest:
+class Origin:
+    """Known by its identity."""
+
+    __slots__ = ()
+
+
+class CreateRequest(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     """As given, perhaps with a leading slash; empty for a generated one."""
     platform: str = ""
@@ -28,21 +32,19 @@ class CreateRequest:
     networking: NetworkingConfig = NetworkingConfig()
     api_version: tuple[int, int] = (1, 50)
     idempotency: Idempotency | None = None
-    bad_sources: Mapping[str, str] = attrs.field(factory=dict)
+    bad_sources: Mapping[str, str] = msgspec.field(default_factory=dict)
     """The sources of binds that cannot be used, and what is wrong with each: looked up before the request is judged."""
-    origin: CreateRequest | None = attrs.field(default=None, eq=False, repr=False)
-    """What this one is, apart from its name, its platform and its key: one object for all that were asked for with one body.
-    None if it will not be asked for again, as far as anybody knows."""
+    origin: Origin | None = None
+    """One for all that were asked for with one body, and differ in name, platform and key only. None if it will not be asked for
+    again, as far as anybody knows."""
 
 
-@attrs.frozen(kw_only=True)
-class Created:
+class Created(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     warnings: tuple[str, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
-class Pruned:
+class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     removed: tuple[str, ...]
     """Names of volumes, ids of containers."""
     freed_bytes: int

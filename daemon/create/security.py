@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import attrs
+from msgspec.structs import replace
 
 from daemon.container import HostConfig, SecurityOptions
 from daemon.errors import InvalidParameter, quoted
 
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
+_NONE = SecurityOptions()
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
 
 
 def parse_security_options(options: Iterable[str]) -> SecurityOptions:
     """Raises InvalidParameter for one that is not understood. Unlike Moby, where that is a 500."""
-    security = SecurityOptions()
+    security = _NONE
     for option in options:
         security = _with(security, option)
     return security
@@ -23,9 +24,9 @@ def parse_security_options(options: Iterable[str]) -> SecurityOptions:
 
 def _with(security: SecurityOptions, option: str) -> SecurityOptions:
     if option == "no-new-privileges":
-        return attrs.evolve(security, no_new_privileges=True)
+        return replace(security, no_new_privileges=True)
     if option == "writable-cgroups":
-        return attrs.evolve(security, writable_cgroups=True)
+        return replace(security, writable_cgroups=True)
     if option == "disable":  # of SELinux labels, which this daemon does not set
         return security
     separator = "=" if "=" in option else ":"  # the colon is the form of Docker 1.10 and before
@@ -36,13 +37,13 @@ def _with(security: SecurityOptions, option: str) -> SecurityOptions:
         case "label":
             return security
         case "apparmor":
-            return attrs.evolve(security, apparmor_profile=value)
+            return replace(security, apparmor_profile=value)
         case "seccomp":
-            return attrs.evolve(security, seccomp_profile=value)
+            return replace(security, seccomp_profile=value)
         case "no-new-privileges" if value in (*_TRUE, *_FALSE):
-            return attrs.evolve(security, no_new_privileges=value in _TRUE)
+            return replace(security, no_new_privileges=value in _TRUE)
         case "writable-cgroups" if value in (*_TRUE, *_FALSE):
-            return attrs.evolve(security, writable_cgroups=value in _TRUE)
+            return replace(security, writable_cgroups=value in _TRUE)
     raise InvalidParameter(f"invalid --security-opt 2: {quoted(option)}")
 
 

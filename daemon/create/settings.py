@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import posixpath
 
+from msgspec.structs import replace
+
 from daemon.container import (
     ContainerConfig,
     HostConfig,
@@ -15,7 +17,6 @@ from daemon.container import (
 )
 from daemon.create.request import CreateRequest
 from daemon.create.security import shares_labels
-from daemon.evolve import evolve
 from daemon.host import Host
 
 SHM_BYTES = 64 << 20
@@ -41,14 +42,14 @@ def adapt(request: CreateRequest, host: Host, *, default_runtime: str) -> Create
     """The request with every default in its place."""
     config = request.config
     if config.working_dir:
-        config = evolve(config, working_dir=_clean(config.working_dir))
-    return evolve(request, config=config, host_config=_with_defaults(request.host_config, host, default_runtime))
+        config = replace(config, working_dir=_clean(config.working_dir))
+    return replace(request, config=config, host_config=_with_defaults(request.host_config, host, default_runtime))
 
 
 def with_hostname(config: ContainerConfig, *, container_id: str, network_mode: str, host: Host) -> ContainerConfig:
     if config.hostname:
         return config
-    return evolve(config, hostname=host.name if network_mode == "host" else short_id(container_id))
+    return replace(config, hostname=host.name if network_mode == "host" else short_id(container_id))
 
 
 def _with_defaults(given: HostConfig, host: Host, default_runtime: str) -> HostConfig:
@@ -57,7 +58,7 @@ def _with_defaults(given: HostConfig, host: Host, default_runtime: str) -> HostC
     if not given.privileged:
         masked = (*MASKED_PATHS, *host.thermal_throttle_paths) if masked is None else masked
         readonly = READONLY_PATHS if readonly is None else readonly
-    return evolve(
+    return replace(
         given,
         restart_policy=RestartPolicy(
             name=given.restart_policy.name or "no", maximum_retry_count=given.restart_policy.maximum_retry_count

@@ -6,12 +6,13 @@ and an empty text change nothing; only of `pids_limit` is 0 a value.
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from daemon.container import ContainerConfig, HostConfig, RestartPolicy
 from daemon.create.checks.host_config import restart_policy_is_known
 from daemon.create.checks.resources import fit_limits
 from daemon.create.request import CreateRequest
 from daemon.errors import Conflict, InvalidParameter
-from daemon.evolve import evolve
 from daemon.host import Host
 
 RESOURCES = frozenset(
@@ -41,15 +42,15 @@ def check_update(limits: HostConfig, host: Host) -> tuple[HostConfig, tuple[str,
     """
     judged = limits
     if not limits.restart_policy.name:  # the policy stays, whatever else is said of it
-        judged = evolve(judged, restart_policy=RestartPolicy())
+        judged = replace(judged, restart_policy=RestartPolicy())
     text = restart_policy_is_known(CreateRequest(config=ContainerConfig(), host_config=judged), host)
     if text is not None:
         raise InvalidParameter(text)
     # An update may move the swap limit alone: the memory limit beside it is then the container's.
     alone = limits.memory_swap if not limits.memory else 0
-    fitted, warnings = fit_limits(evolve(limits, memory_swap=0) if alone else limits, host)
+    fitted, warnings = fit_limits(replace(limits, memory_swap=0) if alone else limits, host)
     if alone:
-        fitted = evolve(fitted, memory_swap=alone)
+        fitted = replace(fitted, memory_swap=alone)
     if not host.is_ipv4_forwarding:
         warnings = (*warnings, "IPv4 forwarding is disabled. Networking will not work.")
     return fitted, warnings
@@ -77,4 +78,4 @@ def updated(present: HostConfig, limits: HostConfig) -> HostConfig:
         changes["pids_limit"] = limits.pids_limit
     if policy.name:
         changes["restart_policy"] = policy
-    return evolve(present, **changes)  # type: ignore[arg-type]  # the names are attributes of the same class
+    return replace(present, **changes)

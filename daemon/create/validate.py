@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from daemon.create.checks import config, conflicts, host_config, platform
 from daemon.create.checks.resources import fit_limits
 from daemon.create.request import CreateRequest
 from daemon.errors import InvalidParameter
-from daemon.evolve import evolve
 from daemon.host import Host
 
 Check = Callable[[CreateRequest, Host], str | None]
@@ -69,7 +70,7 @@ def verify(request: CreateRequest, host: Host) -> tuple[CreateRequest, tuple[str
     _refuse(request, host, SETTINGS)
     fitted, warnings = fit_limits(request.host_config, host)
     if fitted is not request.host_config:
-        request = evolve(request, host_config=fitted)
+        request = replace(request, host_config=fitted)
     _refuse(request, host, PLATFORM)
     return request, (*host_config.warnings(request), *warnings, *platform.warnings(request, host))
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import attrs
+from msgspec.structs import replace
 
 from daemon.container import EndpointSettings, HostConfig, MountRequest, NetworkingConfig
 from daemon.create.endpoints import with_endpoints
 from daemon.create.request import CreateRequest
 from daemon.errors import InvalidParameter, quoted
-from daemon.evolve import evolve
 from daemon.host import Host
 
 ENDPOINT_SYSCTLS = "com.docker.network.endpoint.sysctls"
@@ -36,17 +35,17 @@ def for_api_version(request: CreateRequest, host: Host) -> tuple[CreateRequest, 
     for translate in TRANSLATIONS:
         host_config = translate(host_config, request.api_version, host)
     if host_config is not request.host_config:
-        request = evolve(request, host_config=host_config)
+        request = replace(request, host_config=host_config)
     if request.api_version < (1, 44) and request.config.healthcheck is not None:
-        healthcheck = attrs.evolve(request.config.healthcheck, start_interval_ns=0)
-        request = evolve(request, config=evolve(request.config, healthcheck=healthcheck))
+        healthcheck = replace(request.config.healthcheck, start_interval_ns=0)
+        request = replace(request, config=replace(request.config, healthcheck=healthcheck))
     _refuse_mounts(host_config.mounts or (), request.api_version)
     warnings = _volume_driver_warnings(host_config, request.api_version)
     request, endpoint_warnings = with_endpoints(request)
     request, sysctl_warnings = with_sysctls_of_interfaces(request)
     pids_limit = request.host_config.pids_limit
     if pids_limit is not None and pids_limit <= 0:  # unlimited
-        request = evolve(request, host_config=evolve(request.host_config, pids_limit=None))
+        request = replace(request, host_config=replace(request.host_config, pids_limit=None))
     return request, (*warnings, *endpoint_warnings, *sysctl_warnings)
 
 
@@ -57,13 +56,13 @@ Version = tuple[int, int]
 
 def _before_1_25(given: HostConfig, version: Version, host: Host) -> HostConfig:
     """Then clients removed containers themselves."""
-    return evolve(given, auto_remove=False) if version < (1, 25) else given
+    return replace(given, auto_remove=False) if version < (1, 25) else given
 
 
 def _before_1_40(given: HostConfig, version: Version, host: Host) -> HostConfig:
     if version >= (1, 40):
         return given
-    return evolve(
+    return replace(
         given,
         mounts=_each(given.mounts, lambda mount: _with_bind_options(mount, {"non_recursive": False})),
         kernel_memory_tcp=0,
@@ -74,25 +73,25 @@ def _before_1_40(given: HostConfig, version: Version, host: Host) -> HostConfig:
 def _before_1_41(given: HostConfig, version: Version, host: Host) -> HostConfig:
     if version >= (1, 41) or host.is_cgroup_v2 or given.cgroupns_mode:
         return given
-    return evolve(given, cgroupns_mode="host")
+    return replace(given, cgroupns_mode="host")
 
 
 def _before_1_42(given: HostConfig, version: Version, host: Host) -> HostConfig:
     if version >= (1, 42):
-        return evolve(given, kernel_memory=0) if given.kernel_memory else given
+        return replace(given, kernel_memory=0) if given.kernel_memory else given
 
     def translate(mount: MountRequest) -> MountRequest:  # options on the wrong type were ignored then
-        return attrs.evolve(
+        return replace(
             _with_bind_options(mount, {"create_mountpoint": False}),
             volume_options=mount.volume_options if mount.type == "volume" else None,
             tmpfs_options=mount.tmpfs_options if mount.type == "tmpfs" else None,
         )
 
-    return evolve(given, mounts=_each(given.mounts, translate), console_size=(0, 0))
+    return replace(given, mounts=_each(given.mounts, translate), console_size=(0, 0))
 
 
 def _before_1_43(given: HostConfig, version: Version, host: Host) -> HostConfig:
-    return evolve(given, annotations=None) if version < (1, 43) else given
+    return replace(given, annotations=None) if version < (1, 43) else given
 
 
 TRANSLATIONS: tuple[Callable[[HostConfig, Version, Host], HostConfig], ...] = (
@@ -114,7 +113,7 @@ def _with_bind_options(mount: MountRequest, changes: Mapping[str, Any]) -> Mount
     """Any: attrs checks the fields by name."""
     if mount.bind_options is None:
         return mount
-    return attrs.evolve(mount, bind_options=attrs.evolve(mount.bind_options, **changes))
+    return replace(mount, bind_options=replace(mount.bind_options, **changes))
 
 
 # Refusals and warnings ---------------------------------------------------------------------------------------------------
@@ -200,11 +199,11 @@ def _with_moved(request: CreateRequest, network: str, moved: dict[str, str]) -> 
     endpoint = endpoints.get(network) or EndpointSettings()
     options = dict(endpoint.driver_opts or {})
     options[ENDPOINT_SYSCTLS] = ",".join(filter(None, (option, options.get(ENDPOINT_SYSCTLS))))
-    endpoints[network] = attrs.evolve(endpoint, driver_opts=options)
+    endpoints[network] = replace(endpoint, driver_opts=options)
     left = {name: value for name, value in (request.host_config.sysctls or {}).items() if name not in moved}
-    request = evolve(
+    request = replace(
         request,
-        host_config=evolve(request.host_config, sysctls=left),
+        host_config=replace(request.host_config, sysctls=left),
         networking=NetworkingConfig(endpoints_config=endpoints),
     )
     return request, (warning,)

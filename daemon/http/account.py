@@ -8,13 +8,12 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-import attrs
+import msgspec
 
 from daemon.http.message import Peer
 
 
-@attrs.define(kw_only=True, eq=False)
-class Account:
+class Account(msgspec.Struct, kw_only=True, eq=False):
     """One request, or a connection that was refused before there was one, from its head to the last byte of its answer.
 
     Nothing of its query, headers and bodies is here: those may hold secrets.

@@ -18,8 +18,8 @@ from collections import deque
 from collections.abc import Mapping
 from http import HTTPStatus
 
-import attrs
 import httptools
+import msgspec
 
 from daemon.errors import DaemonError, InvalidParameter
 from daemon.http.message import Response
@@ -42,8 +42,7 @@ class TooSlow(DaemonError):
     """408: the rest of a request did not come in time."""
 
 
-@attrs.frozen(kw_only=True)
-class Head:
+class Head(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     path: str
     query: str
@@ -56,13 +55,11 @@ class Head:
     is_upgrade: bool
 
 
-@attrs.frozen
-class Data:
+class Data(msgspec.Struct, frozen=True):
     content: bytes
 
 
-@attrs.frozen
-class End:
+class End(msgspec.Struct, frozen=True):
     """The request is complete."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
 import attrs
+import msgspec
 
 
 class Body(Protocol):
@@ -41,8 +42,7 @@ class Peer:
     """As DER."""
 
 
-@attrs.frozen(kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     path: str
     """As it was sent, still percent-encoded."""
@@ -56,8 +56,7 @@ class Request:
     """What it is called in the log."""
 
 
-@attrs.frozen(kw_only=True, slots=False)  # for `evolve`
-class Response:
+class Response(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | AsyncGenerator[bytes, None] = b""

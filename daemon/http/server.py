@@ -17,7 +17,7 @@ from contextlib import aclosing, closing, suppress
 
 import anyio
 import anyio.abc
-import attrs
+from msgspec.structs import replace
 
 from daemon.errors import Cancelled, DaemonError, InvalidParameter
 from daemon.http.account import Account, Accountant
@@ -322,7 +322,7 @@ class Server:
         """Before any handler has seen it, and for good. `text` is in words of ours only."""
         asked = (head.method, head.path) if head is not None else ()
         with self._accountant.account(client, *asked) as account:
-            response = attrs.evolve(self._error_response(status, text), refusal=text)
+            response = replace(self._error_response(status, text), refusal=text)
             await self._respond(peer, None, response, account, keeps_alive=False)
 
     async def _respond(

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import attrs
+import msgspec
 
 from daemon.container import EndpointSettings
 
@@ -36,8 +36,7 @@ def is_user_defined(network_mode: str) -> bool:
     return not is_predefined(network_mode) and network_mode != "container" and not network_mode.startswith("container:")
 
 
-@attrs.frozen(kw_only=True)
-class SubnetConfig:
+class SubnetConfig(msgspec.Struct, frozen=True, kw_only=True):
     """A subnet as the user wants it, and as inspect shows it; empty where the choice is the daemon's."""
 
     subnet: str = ""
@@ -46,15 +45,13 @@ class SubnetConfig:
     auxiliary_addresses: Mapping[str, str] | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Ipam:
+class Ipam(msgspec.Struct, frozen=True, kw_only=True):
     driver: str = ""
     options: Mapping[str, str] | None = None
     config: tuple[SubnetConfig, ...] | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Pool:
+class Pool(msgspec.Struct, frozen=True, kw_only=True):
     """A subnet as it was allocated, in canonical form."""
 
     subnet: str
@@ -64,13 +61,11 @@ class Pool:
     auxiliary_addresses: tuple[str, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
-class ConfigReference:
+class ConfigReference(msgspec.Struct, frozen=True, kw_only=True):
     network: str = ""
 
 
-@attrs.frozen(kw_only=True)
-class NetworkRequest:
+class NetworkRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asks for, decoded and not yet judged."""
 
     name: str = ""
@@ -90,20 +85,17 @@ class NetworkRequest:
     labels: Mapping[str, str] | None = None
 
 
-@attrs.frozen(kw_only=True)
-class ConnectRequest:
+class ConnectRequest(msgspec.Struct, frozen=True, kw_only=True):
     container: str = ""
     endpoint_config: EndpointSettings | None = None
 
 
-@attrs.frozen(kw_only=True)
-class DisconnectRequest:
+class DisconnectRequest(msgspec.Struct, frozen=True, kw_only=True):
     container: str = ""
     force: bool = False
 
 
-@attrs.frozen(kw_only=True)
-class Network:
+class Network(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     """64 lower-case hex digits."""
     name: str
@@ -121,5 +113,5 @@ class Network:
     attachable: bool = False
     config_from: str = ""
     config_only: bool = False
-    options: Mapping[str, str] = attrs.field(factory=dict)
-    labels: Mapping[str, str] = attrs.field(factory=dict)
+    options: Mapping[str, str] = msgspec.field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)

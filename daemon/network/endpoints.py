@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import attrs
+from msgspec.structs import replace
 
 from daemon.container import Container, EndpointIpam, EndpointSettings, short_id
 from daemon.errors import InvalidParameter, joined
@@ -67,7 +67,7 @@ def connected(container: Container, term: str, endpoint: EndpointSettings, table
     if network is None:  # noticed at start, as in Docker
         return _with_networks(container, {**container.networks, term: endpoint})
     if not is_predefined(network.name):
-        endpoint = attrs.evolve(endpoint, dns_names=_dns_names(container, endpoint))
+        endpoint = replace(endpoint, dns_names=_dns_names(container, endpoint))
     if text := _complaint(network.name, endpoint, network):
         raise InvalidParameter(text)
     if network.driver == HOST and container.host_config.network_mode != HOST:
@@ -95,7 +95,7 @@ def disconnected(container: Container, term: str, table: NetworkTable) -> Contai
 
 
 def _with_networks(container: Container, networks: Mapping[str, EndpointSettings]) -> Container:
-    return attrs.evolve(container, networks=networks)
+    return replace(container, networks=networks)
 
 
 def _identity(name: str, endpoint: EndpointSettings) -> str:

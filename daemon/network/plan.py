@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import attrs
+from msgspec.structs import replace
 
 from daemon.errors import Forbidden, InvalidParameter, NotFound, network_name_in_use
 from daemon.network import BRIDGE, HOST, NONE, Ipam, Network, NetworkRequest, Pool, SubnetConfig, is_predefined
@@ -70,10 +71,10 @@ def plan_network(
         raise InvalidParameter(f"invalid name: more than {NAME_LENGTH_MAX} characters")
     if table.named(request.name) is not None:
         raise network_name_in_use(request.name)
-    network = attrs.evolve(network, ipam=_in_order(network.ipam))
+    network = replace(network, ipam=_in_order(network.ipam))
     _check_configuration(request, network)
     if network.config_only:
-        return attrs.evolve(network, driver="null", scope="local")
+        return replace(network, driver="null", scope="local")
     check_driver(network.driver)
     if request.ingress:
         raise Forbidden("Ingress network can only be global scope network")
@@ -81,7 +82,7 @@ def plan_network(
         network = _with_configuration(network, table)
     if network.scope == "swarm":
         raise Forbidden("cannot create a swarm scoped network when swarm is not active")
-    network = attrs.evolve(network, pools=_allocated(network, table, surroundings))
+    network = replace(network, pools=_allocated(network, table, surroundings))
     check_network(network, table)
     return network
 
@@ -96,7 +97,7 @@ def predefined_networks(
         bridge = Network(
             id=bridge_id, name=BRIDGE, created_ns=created_ns, options=_BRIDGE_OPTIONS, ipam=Ipam(driver="default")
         )
-        missing.append(attrs.evolve(bridge, pools=_allocated(bridge, table, surroundings)))
+        missing.append(replace(bridge, pools=_allocated(bridge, table, surroundings)))
     if table.named(HOST) is None:
         missing.append(Network(id=host_id, name=HOST, created_ns=created_ns, driver="host"))
     if table.named(NONE) is None:
@@ -133,7 +134,7 @@ def _as_asked_for(request: NetworkRequest, network_id: str, created_ns: int) -> 
         scope=request.scope or ("" if request.config_only else "local"),
         enable_ipv4=_is_enabled(request.enable_ipv4, options, _ENABLE_IPV4, default=True),
         enable_ipv6=_is_enabled(request.enable_ipv6, options, _ENABLE_IPV6, default=False),
-        ipam=attrs.evolve(ipam, driver=ipam.driver or "default"),
+        ipam=replace(ipam, driver=ipam.driver or "default"),
         internal=request.internal,
         attachable=request.attachable,
         config_from=request.config_from.network if request.config_from else "",
@@ -154,7 +155,7 @@ def _is_enabled(asked_for: bool | None, options: dict[str, str], key: str, *, de
 
 
 def _in_order(ipam: Ipam) -> Ipam:
-    return attrs.evolve(ipam, config=ipam.config and (*configs_of(ipam, 4), *configs_of(ipam, 6)))
+    return replace(ipam, config=ipam.config and (*configs_of(ipam, 4), *configs_of(ipam, 6)))
 
 
 def _check_configuration(request: NetworkRequest, network: Network) -> None:
@@ -201,12 +202,12 @@ def _with_configuration(network: Network, table: NetworkTable) -> Network:
     source = table.named(network.config_from)
     if source is None or not source.config_only:
         raise NotFound(f'configuration network "{network.config_from}" does not exist')
-    return attrs.evolve(
+    return replace(
         network,
         enable_ipv4=source.enable_ipv4,
         enable_ipv6=source.enable_ipv6,
         labels=source.labels,
-        ipam=attrs.evolve(source.ipam, options=source.ipam.options or network.ipam.options),
+        ipam=replace(source.ipam, options=source.ipam.options or network.ipam.options),
         options=source.options,
     )
 

@@ -13,6 +13,7 @@ from random import Random
 from typing import Self
 
 import attrs
+import msgspec
 
 from actors import Deferred
 from daemon.container import SHORT_ID_LENGTH, Link, link_name
@@ -101,15 +102,14 @@ class NameIndex:
             del self._holders[name]
 
 
-@attrs.define
-class _Creation:
+class _Creation(msgspec.Struct):
     """A create on its way: its name is taken, its container not yet there."""
 
     name: str
     call_off: Callable[[], None]
-    waiters: list[Deferred[bool]] = attrs.field(factory=list)
+    waiters: list[Deferred[bool]] = []
     """Who has called it off."""
-    line: list[_Candidate] = attrs.field(factory=list)
+    line: list[_Candidate] = []
     """Who is to have the name if this one fails."""
 
 

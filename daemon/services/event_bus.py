@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 
-import attrs
+import msgspec
 
 from actors import CutOff, Subscription, Topic
 
@@ -17,8 +17,7 @@ PENDING_MAX = 1024
 """Events that may wait for one subscriber, as in Moby."""
 
 
-@attrs.frozen(kw_only=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     """`container`, `image`, `volume`."""
     action: str

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio
-import attrs
+from msgspec.structs import replace
 
 from actors import Ref, run_in_thread
 from daemon.errors import InvalidParameter, System, quoted
@@ -113,7 +113,7 @@ class ImageLoader:
             await run_in_thread(self._make_inits, [item.image.chain_ids for item in loaded])
             for item, references in zip(loaded, names, strict=True):
                 replaced = await self._images.ask(ImageStore.add, item.image, references)
-                recorded.append(attrs.evolve(item, replaced=replaced))
+                recorded.append(replace(item, replaced=replaced))
         except BaseException:
             with anyio.CancelScope(shield=True):  # short: it removes what was just written
                 await self._take_back()

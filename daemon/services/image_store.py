@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 
 import attrs
+from msgspec.structs import replace
 
 from actors import Ref
 from daemon.errors import Conflict, InvalidParameter, NotFound
@@ -315,7 +316,7 @@ class ImageStore:
         replaced = self._index.held_by_others(image.id, references)
         known = self._index.get(image.id)
         if known is not None and not image.parent_id:  # one that was committed here comes in as an archive, too
-            image = attrs.evolve(image, parent_id=known.parent_id)
+            image = replace(image, parent_id=known.parent_id)
         await self._database.ask(Database.insert_image, image, references)
         self._index.add(image, references)
         return replaced

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
+from msgspec.structs import replace
 
 from daemon.container import ContainerConfig
 from daemon.errors import InvalidParameter
@@ -269,5 +270,5 @@ def _merged(images: Iterable[LoadedImage]) -> tuple[LoadedImage, ...]:
     for loaded in images:
         first = merged.setdefault(loaded.image.id, loaded)
         references = dict.fromkeys(first.references + loaded.references)
-        merged[loaded.image.id] = attrs.evolve(first, references=tuple(references))
+        merged[loaded.image.id] = replace(first, references=tuple(references))
     return tuple(merged.values())

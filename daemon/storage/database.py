@@ -28,7 +28,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-import attrs
 import msgspec
 
 from actors import BatchThread, Deferred
@@ -67,8 +66,7 @@ READ_BATCH_MAX = 64
 T = TypeVar("T")
 
 
-@attrs.frozen(kw_only=True)
-class KeptKey:
+class KeptKey(msgspec.Struct, frozen=True, kw_only=True):
     """What a key of idempotency stands for: the container that was created, and what its client was told."""
 
     key: str

@@ -8,8 +8,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-import attrs
 import msgspec
+from msgspec.structs import replace
 
 from daemon.container import Container
 from daemon.errors import DiskFull, System
@@ -169,4 +169,4 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
 def container_of(name: str, record: bytes) -> Container:
     container = msgspec.json.decode(record, type=Container)
-    return container if container.name == name else attrs.evolve(container, name=name)
+    return container if container.name == name else replace(container, name=name)

@@ -6,7 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 
-import attrs
+import msgspec
 
 from daemon.errors import Conflict, DaemonError, NotFound, key_in_use, name_in_use, network_name_in_use
 from daemon.storage.failpoints import failpoint
@@ -16,8 +16,7 @@ OnCommit = Callable[[int, float], None]
 """Told how many writes a commit was for, and how many seconds it took to make them durable."""
 
 
-@attrs.frozen
-class Write:
+class Write(msgspec.Struct, frozen=True):
     """Statements that become durable together or not at all."""
 
     statements: tuple[Statement, ...]

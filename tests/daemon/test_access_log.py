@@ -4,8 +4,8 @@ import json
 import os
 from pathlib import Path
 
-import attrs
 import pytest
+from msgspec.structs import replace
 
 from daemon.access_log import AccessLog, fields_of, is_wanted
 from daemon.http.account import Account
@@ -45,7 +45,7 @@ WANTED: list[tuple[str, int | None, bool, bool]] = [
 def test_what_changes_something_or_is_refused_is_wanted_or_all_or_nothing(
     method: str, status: int | None, among_changes: bool, among_all: bool
 ) -> None:
-    account = attrs.evolve(ACCOUNT, method=method, status=status)
+    account = replace(ACCOUNT, method=method, status=status)
     wanted = [is_wanted(account, "off"), is_wanted(account, "changes"), is_wanted(account, "all")]
     assert wanted == [False, among_changes, among_all]
 
@@ -68,20 +68,20 @@ def test_a_line_says_who_what_and_how_that_went() -> None:
 
 def test_over_tls_it_says_whose_certificate_it_was() -> None:
     peer = Peer(address="192.0.2.1:5", name="alice\n", certificate=b"der")
-    fields = fields_of(attrs.evolve(ACCOUNT, peer=peer, status=None))
+    fields = fields_of(replace(ACCOUNT, peer=peer, status=None))
     assert "uid" not in fields
     assert (fields["address"], fields["certificate"], fields["status"]) == ("192.0.2.1:5", "alice\\n", "gone")
 
 
 def test_where_there_was_no_request_it_says_why() -> None:
-    fields = fields_of(attrs.evolve(ACCOUNT, method="", path="", status=None, refusal="no TLS: in time"))
+    fields = fields_of(replace(ACCOUNT, method="", path="", status=None, refusal="no TLS: in time"))
     assert fields["message"] == "refused"
     assert fields["refusal"] == "no TLS: in time"
     assert fields.keys().isdisjoint({"method", "path", "status"})
 
 
 def test_a_path_cannot_look_like_something_else_nor_fill_the_log() -> None:
-    fields = fields_of(attrs.evolve(ACCOUNT, path="/a\r\n\x1b[31m" + "x" * 1000))
+    fields = fields_of(replace(ACCOUNT, path="/a\r\n\x1b[31m" + "x" * 1000))
     assert fields["path"] == "/a\\r\\n\\x1b[31m" + "x" * 391 + "..."
 
 
@@ -90,9 +90,9 @@ def test_lines_are_json_and_what_is_wanted_may_change(tmp_path: Path) -> None:
     with LogWriter(descriptor, dropped=str) as writer:
         log = AccessLog(writer, "json", "changes")
         log.note(ACCOUNT)
-        log.note(attrs.evolve(ACCOUNT, method="GET"))
+        log.note(replace(ACCOUNT, method="GET"))
         log.wanted = "all"
-        log.note(attrs.evolve(ACCOUNT, method="GET"))
+        log.note(replace(ACCOUNT, method="GET"))
         log.wanted = "off"
         log.note(ACCOUNT)
     os.close(descriptor)

@@ -11,10 +11,10 @@ from operator import attrgetter
 from typing import Any
 
 import attrs
+from msgspec.structs import replace
 
 from daemon.container import HostConfig
 from daemon.errors import InvalidParameter
-from daemon.evolve import evolve
 from daemon.host import CPUS_MAX, Host, parse_number_list
 
 MEMORY_BYTES_MIN = 6 << 20
@@ -82,7 +82,7 @@ def fit_limits(limits: HostConfig, host: Host) -> tuple[HostConfig, tuple[str, .
             if (text := rule.complain(limits, host)) is not None:
                 raise InvalidParameter(text)
         elif rule.applies(limits, host):
-            limits = evolve(limits, **rule.changes)
+            limits = replace(limits, **rule.changes)
             if rule.warning:
                 warnings.append(rule.warning)
     return limits, tuple(warnings)

@@ -3,21 +3,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
+import msgspec
 import pytest
 
 from daemon.api.codec import INT_MAX, SET, STRING_OR_LIST, Record, camel_case
 from daemon.errors import InvalidParameter
 
 
-@attrs.frozen(kw_only=True)
-class Part:
+class Part(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     weight: int = 0
 
 
-@attrs.frozen(kw_only=True)
-class Whole:
+class Whole(msgspec.Struct, frozen=True, kw_only=True):
     text: str = ""
     number: int = 0
     flag: bool = False

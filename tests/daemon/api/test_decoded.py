@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from daemon.api.decoded import BODIES_MAX, BODY_BYTES_MAX, DecodedBodies
 from daemon.container import ContainerConfig
 from daemon.create.request import CreateRequest
@@ -16,7 +18,7 @@ def request(image: str) -> CreateRequest:
 def test_a_body_that_was_kept_is_the_same_record_again() -> None:
     bodies, first = DecodedBodies(), request("a")
     kept = bodies.kept(b"a", V1_50, first)
-    assert kept == first
+    assert replace(kept, origin=None) == first
     assert kept.origin is not None
     assert bodies.get(b"a", V1_50) is kept
     assert bodies.get(b"b", V1_50) is None

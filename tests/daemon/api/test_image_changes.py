@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 import pytest
+from msgspec.structs import replace
 
 from daemon.api.image_changes import pruned_by
 from daemon.api.routes import Router
@@ -114,7 +115,7 @@ async def test_images_are_saved_by_one_name_or_several(tmp_path: Path) -> None:
 
 
 def named(labels: dict[str, str] | None = None, created: str = "2026-01-01T00:00:00Z") -> NamedImage:
-    return NamedImage(attrs.evolve(image(), config=ContainerConfig(labels=labels), created=created), ())
+    return NamedImage(replace(image(), config=ContainerConfig(labels=labels), created=created), ())
 
 
 DAY_NS = 86_400 * 10**9
@@ -156,7 +157,7 @@ def test_history_is_newest_first_with_the_size_of_each_layer() -> None:
         History(created_by="ENV", is_empty_layer=True),
         History(created="2026-01-02T00:00:00Z", created_by="RUN"),
     )
-    shown = attrs.evolve(image(b"image", *layers), history=history)
+    shown = replace(image(b"image", *layers), history=history)
     view = image_history_view((NamedImage(shown, ("docker.io/library/a:1",)),))
     assert view == [
         {
@@ -181,8 +182,8 @@ def test_history_is_newest_first_with_the_size_of_each_layer() -> None:
 
 
 def test_history_has_the_ids_and_names_of_the_images_that_it_was_committed_on() -> None:
-    base = attrs.evolve(image(b"base"), history=(History(), History()))
-    shown = attrs.evolve(image(b"image"), history=(*base.history, History()), parent_id=base.id)
+    base = replace(image(b"base"), history=(History(), History()))
+    shown = replace(image(b"image"), history=(*base.history, History()), parent_id=base.id)
     view = image_history_view((NamedImage(shown, ()), NamedImage(base, ("docker.io/library/a:1",))))
     assert [(item["Id"], item["Tags"]) for item in view] == [
         (shown.id, None),

@@ -3,8 +3,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import attrs
 import pytest
+from msgspec.structs import replace
 
 from daemon.api.network_views import network_view, with_network_history
 from daemon.api.views import listed_networks, networks_view
@@ -146,7 +146,7 @@ def test_the_list_shows_less_of_an_endpoint_than_inspect() -> None:
     shown = listed_networks({"net": full, "bridge": PLAIN})
     assert shown == {
         "net": EndpointSettings(
-            ipam_config=attrs.evolve(ipam, link_local_ips=None), mac_address=MAC, gw_priority=3, network_id="n"
+            ipam_config=replace(ipam, link_local_ips=None), mac_address=MAC, gw_priority=3, network_id="n"
         ),
         "bridge": PLAIN,
     }

@@ -5,11 +5,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import attrs
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from daemon.api.views import (
     NEVER,
@@ -354,7 +354,7 @@ def test_an_image_is_inspected_with_its_names_as_people_write_them() -> None:
 
 
 def test_an_image_shows_its_variant_if_it_has_one_and_no_time_as_never() -> None:
-    view = image_view(NamedImage(attrs.evolve(IMAGE, variant="v7", created=""), ()))
+    view = image_view(NamedImage(replace(IMAGE, variant="v7", created=""), ()))
     assert (view["Variant"], view["Created"]) == ("v7", NEVER)
     assert (view["RepoTags"], view["RepoDigests"]) == ([], [])
 
@@ -393,6 +393,6 @@ def test_an_image_is_listed_as_each_version_shows_it(
 
 
 def test_an_image_that_says_little_is_listed_with_nothing_made_up() -> None:
-    bare = attrs.evolve(IMAGE, created="", config=ContainerConfig())
+    bare = replace(IMAGE, created="", config=ContainerConfig())
     view = image_summary_view(NamedImage(bare, ()), shared_bytes=2)
     assert (view["Created"], view["Labels"], view["SharedSize"]) == (0, None, 2)

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import attrs
 import pytest
+from msgspec.structs import replace
 
 from daemon.api.routes import Router
 from daemon.api.volumes import decode_volume, listed_by, pruned_by
@@ -283,7 +284,7 @@ def test_a_volume_of_a_cluster_is_known_since_1_42(version: tuple[int, int], is_
         assert decode_volume(raw, version) == VolumeRequest(name="vol")
 
 
-USED = ListedVolume(volume=attrs.evolve(volume("used-data"), labels={"k": "v", "l": ""}), users=("a",))
+USED = ListedVolume(volume=replace(volume("used-data"), labels={"k": "v", "l": ""}), users=("a",))
 FREE = ListedVolume(volume=volume("free"), users=())
 
 
@@ -319,8 +320,8 @@ def test_a_listed_volume_has_what_every_filter_asks_for(
     assert (is_wanted(USED), is_wanted(FREE)) == (used, free)
 
 
-NAMED = attrs.evolve(volume("named"), labels={"k": "v"})
-ANONYMOUS = attrs.evolve(volume("anonymous"), labels={ANONYMOUS_LABEL: "", "k": "w"})
+NAMED = replace(volume("named"), labels={"k": "v"})
+ANONYMOUS = replace(volume("anonymous"), labels={ANONYMOUS_LABEL: "", "k": "w"})
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
+import msgspec
 
 from daemon.container import ContainerConfig, EndpointSettings, HostConfig, NetworkingConfig
 from daemon.create.request import CreateRequest
@@ -40,8 +41,8 @@ Check = Callable[[CreateRequest, Host], str | None]
 Fields = dict[str, Any]
 """Any: a table names fields of several records, each with a type of its own."""
 
-_OF_CONFIG = {field.name for field in attrs.fields(ContainerConfig)}
-_OF_HOST_CONFIG = {field.name for field in attrs.fields(HostConfig)}
+_OF_CONFIG = {field.name for field in msgspec.structs.fields(ContainerConfig)}
+_OF_HOST_CONFIG = {field.name for field in msgspec.structs.fields(HostConfig)}
 assert not _OF_CONFIG & _OF_HOST_CONFIG
 
 

@@ -10,9 +10,9 @@ from random import Random
 from typing import Any
 
 import anyio
-import attrs
 import pytest
 from anyio import wait_all_tasks_blocked
+from msgspec.structs import replace
 
 from actors import ActorCrashed
 from daemon.container import ContainerConfig, HostConfig, RestartPolicy
@@ -208,7 +208,7 @@ async def test_an_update_that_is_refused_changes_nothing(
         created = await engine.create(request_for("web"))
         before = await engine.services.database.ask(Database.container, created.id)
         with pytest.raises(kind) as caught:
-            await engine.update(name, attrs.evolve(limits, pids_limit=10))
+            await engine.update(name, replace(limits, pids_limit=10))
         assert str(caught.value) == text.format(id=created.id)
         assert await engine.services.database.ask(Database.container, created.id) == before
         assert await actions(engine) == ["create"]

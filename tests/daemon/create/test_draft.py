@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
+from msgspec.structs import replace
 
 from daemon.container import Container, ContainerConfig, EndpointSettings, HostConfig, MountRequest, NetworkingConfig
 from daemon.create.draft import DRAFTS_MAX, Draft, Drafts
 from daemon.create.request import CreateRequest
 from daemon.engine import Engine
 from daemon.errors import InvalidParameter, NotFound
-from daemon.evolve import evolve
 from daemon.image import Image
 from daemon.services.image_store import ImageStore
 from daemon.storage.database import Database
@@ -26,7 +25,7 @@ BODY = CreateRequest(
 
 
 def of(body: CreateRequest, name: str = "", **changes: Any) -> CreateRequest:
-    return evolve(body, name=name, origin=body, **changes)
+    return replace(body, name=name, origin=body, **changes)
 
 
 def draft(request: CreateRequest, image: Image | None = None) -> Draft:
@@ -44,7 +43,7 @@ def test_a_draft_serves_others_with_the_same_body_under_their_own_name() -> None
 def test_equal_bodies_that_were_decoded_twice_are_two() -> None:
     drafts, first = Drafts(), of(BODY)
     drafts.keep(first, draft(first))
-    assert not drafts.has(of(evolve(BODY)))
+    assert not drafts.has(of(replace(BODY)))
     assert not drafts.has(BODY), "one that comes from no body stands for itself"
 
 
@@ -61,7 +60,7 @@ def test_equal_bodies_that_were_decoded_twice_are_two() -> None:
     ],
 )
 def test_where_something_is_looked_up_it_is_looked_up_each_time(changes: dict[str, Any]) -> None:
-    drafts, request = Drafts(), of(evolve(BODY, **changes))
+    drafts, request = Drafts(), of(replace(BODY, **changes))
     drafts.keep(request, draft(request))
     assert not drafts.has(request)
 
@@ -73,7 +72,7 @@ def test_a_platform_is_always_looked_at() -> None:
 
 
 def test_the_latest_are_kept() -> None:
-    drafts, bodies = Drafts(), [evolve(BODY) for _ in range(DRAFTS_MAX + 1)]
+    drafts, bodies = Drafts(), [replace(BODY) for _ in range(DRAFTS_MAX + 1)]
     for body in bodies:
         drafts.keep(of(body), draft(of(body)))
     assert [drafts.has(of(body)) for body in bodies] == [False, *[True] * DRAFTS_MAX]
@@ -90,15 +89,15 @@ async def test_what_is_created_from_a_known_body_is_what_would_be_created_from_a
     async with engine_at(tmp_path) as engine:
         first, again, new = [
             await created(engine, request)
-            for request in (of(BODY, "first"), of(BODY, "again"), of(evolve(BODY), "new"))
+            for request in (of(BODY, "first"), of(BODY, "again"), of(replace(BODY), "new"))
         ]
     for container in (again, new):
-        own = attrs.evolve(
+        own = replace(
             container,
             id=first.id,
             name=first.name,
             created_ns=first.created_ns,
-            config=evolve(container.config, hostname=first.config.hostname),
+            config=replace(container.config, hostname=first.config.hostname),
         )
         assert container.config.hostname == container.id[:12]
         assert own == first
@@ -109,11 +108,11 @@ async def test_a_known_body_whose_image_is_another_now_or_gone(tmp_path: Path) -
     async with engine_at(tmp_path) as engine:
         before = await created(engine, of(BODY, "before"))
         image = await engine.services.images.ask(ImageStore.find, "busybox")
-        other = attrs.evolve(image, id=f"sha256:{'0' * 64}", config=ContainerConfig(env=("OTHER=1",)))
+        other = replace(image, id=f"sha256:{'0' * 64}", config=ContainerConfig(env=("OTHER=1",)))
         await engine.services.images.ask(ImageStore.add, other, (IMAGE,))
         after = await created(engine, of(BODY, "after"))
         assert (before.config.env, after.config.env) == (None, ("OTHER=1",))
-        gone = evolve(BODY, config=evolve(BODY.config, image="gone"))
+        gone = replace(BODY, config=replace(BODY.config, image="gone"))
         for name in ("one", "two"):
             with pytest.raises(NotFound):
                 await engine.create(of(gone, name))
@@ -121,7 +120,7 @@ async def test_a_known_body_whose_image_is_another_now_or_gone(tmp_path: Path) -
 
 @pytest.mark.anyio
 async def test_what_was_refused_is_refused_again(tmp_path: Path) -> None:
-    bad = evolve(BODY, config=evolve(BODY.config, working_dir="relative"))
+    bad = replace(BODY, config=replace(BODY.config, working_dir="relative"))
     async with engine_at(tmp_path) as engine:
         for name in ("one", "two"):
             with pytest.raises(InvalidParameter, match="relative"):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from msgspec.structs import replace
 
 from daemon.create.image_puller import PullRequest
 from daemon.create.image_pusher import PushRequest, mount_sources, tagged_images
@@ -181,7 +182,7 @@ def test_what_is_not_there_cannot_be_pushed(name: str, complaint: str, kind: typ
 
 def test_layers_are_mounted_from_where_the_same_registry_is_known_to_have_them() -> None:
     layer = Layer(digest=digest_of(LAYER), media_type="", blob_bytes=1, diff_id="", chain_id="", unpacked_bytes=1)
-    with_layers = attrs.evolve(BUSYBOX, layers=(layer,))
+    with_layers = replace(BUSYBOX, layers=(layer,))
     reference = parse_reference("quay.io/to/app:1")
     for names, expected in (
         ((f"quay.io/a/b@{BUSYBOX.id}",), {digest_of(LAYER): "a/b"}),

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
 import pytest
+from msgspec.structs import replace
 
 from daemon.container import ContainerConfig, Healthcheck, LogConfig
 from daemon.create.merge import merge_config, merge_log_config, path_and_args
@@ -62,7 +62,7 @@ def test_without_an_image_there_must_be_something_to_run(entrypoint: Strings, cm
 
 def test_a_container_from_an_empty_layer_keeps_what_the_user_says() -> None:
     user = ContainerConfig(cmd=("/app",), env=("A=1",), entrypoint=("",))
-    assert merge_config(user, None) == attrs.evolve(user, entrypoint=None)
+    assert merge_config(user, None) == replace(user, entrypoint=None)
     labelled = ContainerConfig(cmd=("/app",), labels={"a": "b"})
     assert merge_config(labelled, None) == labelled
 
@@ -103,12 +103,12 @@ def test_a_container_from_an_empty_layer_keeps_what_the_user_says() -> None:
 def test_the_image_fills_in_where_the_user_says_nothing(field: str, user: Any, image: Any, merged: Any) -> None:
     # With something in it: an image that says nothing is not merged at all.
     given = ContainerConfig(**{"domainname": "of.the.image", field: image})
-    config = merge_config(attrs.evolve(RUN, **{field: user}), given)
+    config = merge_config(replace(RUN, **{field: user}), given)
     assert getattr(config, field) == merged
 
 
 def test_an_image_that_says_nothing_changes_nothing() -> None:
-    assert merge_config(attrs.evolve(RUN, volumes=()), ContainerConfig()) == attrs.evolve(RUN, volumes=())
+    assert merge_config(replace(RUN, volumes=()), ContainerConfig()) == replace(RUN, volumes=())
 
 
 IMAGE_CHECK = Healthcheck(
@@ -125,7 +125,7 @@ IMAGE_CHECK = Healthcheck(
         (Healthcheck(), IMAGE_CHECK, IMAGE_CHECK),
         (Healthcheck(test=()), IMAGE_CHECK, IMAGE_CHECK),
         *(
-            (Healthcheck(**_set), IMAGE_CHECK, attrs.evolve(IMAGE_CHECK, **_set))
+            (Healthcheck(**_set), IMAGE_CHECK, replace(IMAGE_CHECK, **_set))
             for _set in (
                 {"test": ("NONE",)},
                 {"interval_ns": 9},
@@ -140,7 +140,7 @@ IMAGE_CHECK = Healthcheck(
 def test_a_health_check_is_filled_in_field_by_field(
     user: Healthcheck | None, image: Healthcheck | None, merged: Healthcheck | None
 ) -> None:
-    config = merge_config(attrs.evolve(RUN, healthcheck=user), ContainerConfig(healthcheck=image))
+    config = merge_config(replace(RUN, healthcheck=user), ContainerConfig(healthcheck=image))
     assert config.healthcheck == merged
 
 
@@ -157,7 +157,7 @@ def test_what_is_not_merged_stays_the_users() -> None:
         mac_address="02:42:ac:11:00:02",
         network_disabled=True,
     )
-    assert merge_config(RUN, image) == attrs.evolve(RUN, labels={})
+    assert merge_config(RUN, image) == replace(RUN, labels={})
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import attrs
 import pytest
+from msgspec.structs import replace
 
 from daemon.container import (
     BindOptions,
@@ -142,7 +142,7 @@ def test_a_bind_without_a_source_is_an_anonymous_volume() -> None:
     made = plan("/dst")
     (mount,), (use,) = made.mounts, made.volumes
     assert re.fullmatch("[0-9a-f]{64}", mount.name)
-    assert mount == attrs.evolve(a_volume(name=mount.name), is_anonymous=True)
+    assert mount == replace(a_volume(name=mount.name), is_anonymous=True)
     assert use == VolumeUse(name=mount.name, destination="/dst", is_filled=True, labels={ANONYMOUS_LABEL: ""})
 
 
@@ -236,7 +236,7 @@ def _of_volume(name: str) -> MountRequest:
     ("request_", "expected"),
     [
         (MountRequest(type="bind", source="/src/", target="/dst/"), a_bind()),
-        (MountRequest(type="bind", source="/src", target="/dst", read_only=True), attrs.evolve(a_bind(), rw=False)),
+        (MountRequest(type="bind", source="/src", target="/dst", read_only=True), replace(a_bind(), rw=False)),
         (
             MountRequest(type="bind", source="/src", target="/dst", bind_options=BindOptions(propagation="slave")),
             a_bind(propagation="slave"),
@@ -260,7 +260,7 @@ def test_a_volume_mount_brings_its_options() -> None:
     options = VolumeOptions(
         no_copy=True, labels={"a": "b"}, driver_config=VolumeDriver(name="local", options={"type": "tmpfs"})
     )
-    request = attrs.evolve(_of_volume("data"), volume_options=options, read_only=True)
+    request = replace(_of_volume("data"), volume_options=options, read_only=True)
     assert plan_of(request, volume_driver="nfs") == MountPlan(
         mounts=(a_volume(rw=False),),
         volumes=(
@@ -449,15 +449,15 @@ def test_volumes_from_with_another_mode_is_refused(text: str, complaint: str) ->
     [(True, "rw", True), (True, "ro", False), (True, "ro,z", False), (True, "z", True), (False, "rw", False)],
 )
 def test_an_inherited_mount_is_writable_if_it_was_and_the_mode_allows(was_rw: bool, mode: str, rw: bool) -> None:
-    given = attrs.evolve(a_bind(mode="rslave", propagation="rslave"), rw=was_rw)
+    given = replace(a_bind(mode="rslave", propagation="rslave"), rw=was_rw)
     (mount,) = plan(inherited=[((given,), mode)]).mounts
-    assert mount == attrs.evolve(given, rw=rw, mode="")
+    assert mount == replace(given, rw=rw, mode="")
 
 
 def test_an_inherited_volume_is_used_as_it_is_and_goes_with_the_last_of_its_containers() -> None:
-    anonymous = attrs.evolve(a_volume(), is_anonymous=True)
+    anonymous = replace(a_volume(), is_anonymous=True)
     made = plan(inherited=[((anonymous,), "rw")], volumes=("/dst",))
-    assert made.mounts == (attrs.evolve(anonymous, mode=""),)
+    assert made.mounts == (replace(anonymous, mode=""),)
     assert made.volumes == (VolumeUse(name="data", destination="/dst", is_filled=False, is_inherited=True),)
 
 
@@ -473,7 +473,7 @@ def test_a_second_mount_is_refused_with_its_place_as_it_was_asked_for() -> None:
 
 
 def test_a_volume_of_which_a_part_is_mounted_is_not_filled() -> None:
-    made = plan_of(attrs.evolve(_of_volume("data"), volume_options=VolumeOptions(subpath="a/b")))
+    made = plan_of(replace(_of_volume("data"), volume_options=VolumeOptions(subpath="a/b")))
     assert [use.is_filled for use in made.volumes] == [False]
 
 

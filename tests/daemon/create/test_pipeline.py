@@ -11,6 +11,7 @@ import anyio
 import attrs
 import pytest
 from anyio.abc import TaskGroup
+from msgspec.structs import replace
 
 from actors import ActorCrashed, Ref, TooManyRestarts
 from daemon.container import ContainerConfig, HostConfig, MountRequest
@@ -51,7 +52,7 @@ async def steps_of_a_create(engine: Engine) -> list[str]:
 
 def request_for(name: str) -> CreateRequest:
     """Everything that has an effect: a working directory, an anonymous volume that is filled, a named one."""
-    return attrs.evolve(REQUEST, name=name, host_config=HostConfig(binds=(f"volume-{name}:/data",)))
+    return replace(REQUEST, name=name, host_config=HostConfig(binds=(f"volume-{name}:/data",)))
 
 
 async def events_of(engine: Engine) -> tuple[Event, ...]:
@@ -330,7 +331,7 @@ async def test_removing_a_name_that_is_being_created_spares_the_container_whose_
         ),
         *(
             (
-                CreateRequest(config=attrs.evolve(ContainerConfig(image="busybox", cmd=("a",)), **field)),
+                CreateRequest(config=replace(ContainerConfig(image="busybox", cmd=("a",)), **field)),
                 InvalidParameter,
                 text,
             )
@@ -348,7 +349,7 @@ async def test_removing_a_name_that_is_being_created_spares_the_container_whose_
             InvalidParameter,
             "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
         ),
-        (attrs.evolve(plain(), platform="linux/mips"), NotFound, "does not match the specified platform (linux/mips)"),
+        (replace(plain(), platform="linux/mips"), NotFound, "does not match the specified platform (linux/mips)"),
     ],
 )
 async def test_a_wrong_request_is_refused_with_dockers_text_and_leaves_nothing(
@@ -373,7 +374,7 @@ async def test_the_database_is_the_second_fence_when_the_allocator_has_forgotten
 
 
 async def test_a_taken_name_is_told_before_a_bind_that_makes_no_sense_and_after_everything_else(tmp_path: Path) -> None:
-    bad_bind = attrs.evolve(plain("web"), host_config=HostConfig(binds=("x:y:z",)))
+    bad_bind = replace(plain("web"), host_config=HostConfig(binds=("x:y:z",)))
     async with engine_at(tmp_path) as engine:
         with pytest.raises(InvalidParameter, match="mount path must be absolute"):
             await engine.create(bad_bind)
@@ -381,9 +382,9 @@ async def test_a_taken_name_is_told_before_a_bind_that_makes_no_sense_and_after_
         with pytest.raises(Conflict):
             await engine.create(bad_bind)
         for earlier, kind in (
-            (attrs.evolve(bad_bind, config=ContainerConfig(image="busybox")), InvalidParameter),
-            (attrs.evolve(bad_bind, config=ContainerConfig(image="nosuch", cmd=("a",))), NotFound),
-            (attrs.evolve(bad_bind, host_config=HostConfig(memory=1)), InvalidParameter),
+            (replace(bad_bind, config=ContainerConfig(image="busybox")), InvalidParameter),
+            (replace(bad_bind, config=ContainerConfig(image="nosuch", cmd=("a",))), NotFound),
+            (replace(bad_bind, host_config=HostConfig(memory=1)), InvalidParameter),
         ):
             with pytest.raises(kind):
                 await engine.create(earlier)
@@ -408,7 +409,7 @@ async def test_a_namespace_of_nobody_is_noticed_now_only_if_its_label_is_wanted(
     fields: dict[str, Any], text: str | None, tmp_path: Path
 ) -> None:
     async with engine_at(tmp_path) as engine:
-        request = attrs.evolve(plain("web"), host_config=HostConfig(**fields))
+        request = replace(plain("web"), host_config=HostConfig(**fields))
         if text is None:
             await engine.create(request)
         else:
@@ -420,7 +421,7 @@ async def test_a_namespace_of_another_container_is_kept_by_its_id(tmp_path: Path
     async with engine_at(tmp_path) as engine:
         other = await engine.create(plain("other"))
         modes = HostConfig(network_mode="container:other", ipc_mode=f"container:{other.id[:12]}", pid_mode="host")
-        created = await engine.create(attrs.evolve(plain(), host_config=modes))
+        created = await engine.create(replace(plain(), host_config=modes))
         container = await engine.services.database.ask(Database.container, created.id)
         assert container is not None
         found = container.host_config
@@ -434,7 +435,7 @@ async def test_warnings_are_the_checks_then_the_images_then_the_versions(tmp_pat
         creator = creator_with(engine, Faults())
         host = attrs.evolve(engine.host, architecture="s390x", variant="", is_ipv4_forwarding=True)
         elsewhere = attrs.evolve(creator, host=host)
-        created = await elsewhere.create(attrs.evolve(plain(), host_config=limits))
+        created = await elsewhere.create(replace(plain(), host_config=limits))
         assert [warning[:24] for warning in created.warnings] == [
             "linux does not support C",
             "The requested image's pl",
@@ -445,7 +446,7 @@ async def test_warnings_are_the_checks_then_the_images_then_the_versions(tmp_pat
 async def test_a_mount_of_an_image_is_of_one_that_is_there(tmp_path: Path) -> None:
     def mounting(source: str) -> CreateRequest:
         mount = MountRequest(type="image", source=source, target="/d")
-        return attrs.evolve(plain(), host_config=HostConfig(mounts=(mount,)))
+        return replace(plain(), host_config=HostConfig(mounts=(mount,)))
 
     async with engine_at(tmp_path) as engine:
         created = await engine.create(mounting("busybox"))

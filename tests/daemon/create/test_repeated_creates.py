@@ -12,6 +12,7 @@ import anyio.lowlevel
 import attrs
 import pytest
 from anyio.abc import TaskGroup
+from msgspec.structs import replace
 
 from actors import ActorCrashed, TooManyRestarts
 from daemon.container import ContainerConfig, HostConfig
@@ -34,7 +35,7 @@ KEYED = CreateRequest(
     host_config=HostConfig(cpu_percent=50),  # which is worth a warning
     idempotency=Idempotency(key="key", fingerprint="f"),
 )
-OTHER = attrs.evolve(KEYED, idempotency=Idempotency(key="key", fingerprint="g"))
+OTHER = replace(KEYED, idempotency=Idempotency(key="key", fingerprint="g"))
 
 
 def creator_with(engine: Engine, faults: Faults) -> Creator:
@@ -86,13 +87,13 @@ async def test_many_creates_with_one_key_at_once_make_one_container(tmp_path: Pa
 
 
 async def test_a_create_that_fails_frees_its_key(tmp_path: Path) -> None:
-    missing = attrs.evolve(KEYED, config=ContainerConfig(image="nosuch", cmd=("true",)))
+    missing = replace(KEYED, config=ContainerConfig(image="nosuch", cmd=("true",)))
     async with engine_at(tmp_path) as engine:
         for _ in range(2):
             with pytest.raises(NotFound):
                 await engine.create(missing)
         with pytest.raises(InvalidParameter):
-            await engine.create(attrs.evolve(KEYED, name="x"))
+            await engine.create(replace(KEYED, name="x"))
         await engine.create(OTHER)
 
 
@@ -185,7 +186,7 @@ async def test_a_crash_of_the_keys_at_any_step_makes_no_second_container(tmp_pat
 
 async def test_a_create_that_the_database_refuses_as_a_repeated_one_gets_the_first_ones_answer(tmp_path: Path) -> None:
     """The claim that would have made it wait was forgotten in a crash; by name it may collide, too."""
-    for request in (KEYED, attrs.evolve(KEYED, name="web")):
+    for request in (KEYED, replace(KEYED, name="web")):
         async with engine_at(tmp_path) as engine:
             for container_id in await containers_of(engine):
                 await engine.remove(container_id)
@@ -240,7 +241,7 @@ async def crash_keys(engine: Engine) -> None:
 async def test_who_asks_again_for_a_name_after_a_crash_of_the_keys_waits_for_the_create_that_has_it(
     fate: str, at: StepName, tmp_path: Path
 ) -> None:
-    named = attrs.evolve(KEYED, name="web", config=ContainerConfig(image="busybox", cmd=("true",), volumes=("/full",)))
+    named = replace(KEYED, name="web", config=ContainerConfig(image="busybox", cmd=("true",), volumes=("/full",)))
     first: list[Created] = []
     again: list[Created] = []
     async with engine_at(tmp_path) as engine, anyio.create_task_group() as group:
@@ -278,11 +279,11 @@ async def test_who_waits_for_a_name_that_another_create_gets_is_told_that_it_is_
 
         async def be_refused() -> None:
             with pytest.raises(Conflict, match='"/web" is already in use by container'):
-                await creator_with(engine, faults).create(attrs.evolve(KEYED, name="web"))
+                await creator_with(engine, faults).create(replace(KEYED, name="web"))
 
         with Held("commit") as held:
             creator = attrs.evolve(creator_with(engine, Faults()), step=held.step)
-            group.start_soon(creator.create, attrs.evolve(KEYED, name="web", idempotency=None))
+            group.start_soon(creator.create, replace(KEYED, name="web", idempotency=None))
             await held.is_there.wait()
             group.start_soon(be_refused)
             while "allocator.reserve_in_turn" not in faults.steps:

@@ -3,7 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from daemon.container import HostConfig, RestartPolicy, Ulimit
 from daemon.create.update import UPDATABLE, check_update, updated
@@ -53,7 +55,7 @@ BEFORE = HostConfig(
 def test_an_update_changes_what_it_says_and_nothing_else(
     present: HostConfig, limits: dict[str, Any], changes: dict[str, Any]
 ) -> None:
-    assert updated(present, HostConfig(**limits)) == attrs.evolve(present, **changes)
+    assert updated(present, HostConfig(**limits)) == replace(present, **changes)
 
 
 SWAP = "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time"
@@ -101,7 +103,7 @@ def test_limits_that_do_not_fit_those_that_stay_are_a_conflict(
 
 
 def test_what_can_be_updated_are_fields_of_a_host_config() -> None:
-    assert {field.name for field in attrs.fields(HostConfig)} >= UPDATABLE
+    assert {field.name for field in msgspec.structs.fields(HostConfig)} >= UPDATABLE
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import anyio
 import anyio.lowlevel
 import attrs
 import pytest
+from msgspec.structs import replace
 
 from actors import ActorCrashed, Ref, Subscription
 from daemon.container import ContainerConfig, HostConfig, MountRequest, VolumeDriver, VolumeOptions
@@ -435,7 +436,7 @@ async def test_a_volume_that_was_made_for_a_create_that_is_undone_is_nobodys(tmp
     async with engine_at(tmp_path) as engine:
         before = await state_of(engine)
         subscription = await listening(engine)
-        request = attrs.evolve(asking_for("vol:/full", "other:/bin/sh"), name="web")
+        request = replace(asking_for("vol:/full", "other:/bin/sh"), name="web")
         assert await outcome(engine.create(request)) == "InvalidParameter: source /bin/sh is not directory"
         assert await state_of(engine) == before
         assert await events_of(engine, subscription) == []

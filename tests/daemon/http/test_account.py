@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import anyio
-import attrs
+import msgspec
 import pytest
 
 from daemon.http.account import Account
@@ -115,7 +115,7 @@ async def test_two_daemons_call_no_two_requests_the_same(directory: Path) -> Non
 
 
 def test_an_account_has_no_room_for_what_is_confidential() -> None:
-    assert {field.name for field in attrs.fields(Account)} == {
+    assert {field.name for field in msgspec.structs.fields(Account)} == {
         "request_id", "peer", "method", "path", "began", "duration_s", "status", "sent_bytes", "refusal",
     }  # fmt: skip
 

@@ -10,6 +10,7 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from daemon.errors import DaemonError, InvalidParameter
 from daemon.http.connection import (
@@ -93,7 +94,7 @@ def note(seen: Transcript, event: Event) -> None:
     if isinstance(event, Data) and isinstance(last, Data):
         seen[-1] = Data(last.content + event.content)
     else:
-        seen.append(attrs.evolve(event, headers={}) if isinstance(event, Head) else event)
+        seen.append(replace(event, headers={}) if isinstance(event, Head) else event)
 
 
 def headers_of(request: bytes) -> Mapping[str, str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import anyio
-import attrs
 import pytest
+from msgspec.structs import replace
 
 from daemon.http import server
 from daemon.http.message import Request, Response
@@ -110,8 +110,8 @@ async def test_an_endless_stream_is_ended_and_one_with_an_end_is_sent_whole(is_r
         if request.path == "/other":
             entered.set()
             await go_on.wait()
-            return await finite.handle(attrs.evolve(request, path="/"))
-        return attrs.evolve(await endless.handle(request), is_endless=True, is_raw=is_raw)
+            return await finite.handle(replace(request, path="/"))
+        return replace(await endless.handle(request), is_endless=True, is_raw=is_raw)
 
     async with serving(handle, directory) as service, await service.connect() as client:
         async with await service.connect() as other:
@@ -133,7 +133,7 @@ async def test_a_stream_that_begins_after_that_is_ended_at_once(directory: Path)
     async def handle(request: Request) -> Response:
         entered.set()
         await go_on.wait()
-        return attrs.evolve(await stream.handle(request), is_endless=True)
+        return replace(await stream.handle(request), is_endless=True)
 
     async with serving(handle, directory) as service, await service.connect() as client:
         await client.send(GET)
@@ -146,7 +146,7 @@ async def test_a_stream_that_begins_after_that_is_ended_at_once(directory: Path)
 
 async def test_a_client_that_reads_nothing_is_not_waited_for_beyond_the_deadline(directory: Path) -> None:
     async def handle(request: Request) -> Response:
-        return attrs.evolve(HELLO, body=b"x" * (8 << 20))
+        return replace(HELLO, body=b"x" * (8 << 20))
 
     async with serving(handle, directory) as service, await service.connect() as client:
         await client.send(GET)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import attrs
 import pytest
+from msgspec.structs import replace
 
 from daemon.errors import Cancelled, DaemonError, InvalidParameter
 from daemon.http import sockets
@@ -290,7 +290,7 @@ async def test_a_raw_stream_has_the_connection_for_itself(status: int, directory
 
     async def handle(request: Request) -> Response:
         headers = (("Connection", "Upgrade"), ("Upgrade", "tcp")) if status == 101 else ()
-        return attrs.evolve(await stream.handle(request), status=status, headers=headers, is_raw=True)
+        return replace(await stream.handle(request), status=status, headers=headers, is_raw=True)
 
     async with serving(handle, directory) as service, await service.connect() as client:
         await client.send(post(b"Connection: Upgrade\r\nUpgrade: tcp" if status == 101 else b"Content-Length: 0") + GET)
@@ -537,7 +537,7 @@ async def test_who_does_not_read_its_answer_is_closed(kind: str, directory: Path
             return HELLO
         if kind == "bytes":
             return Response(status=200, body=b"x" * (8 << 20))
-        return attrs.evolve(await stream.handle(request), is_endless=kind == "endless")
+        return replace(await stream.handle(request), is_endless=kind == "endless")
 
     async with serving(handle, directory, write_timeout_s=SOON_S) as service:
         async with await service.connect() as deaf:

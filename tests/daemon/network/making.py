@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
+from msgspec.structs import replace
 
 from daemon.network import Ipam, Network, NetworkRequest, SubnetConfig
 from daemon.network.plan import Surroundings, plan_network, predefined_networks
@@ -47,4 +47,4 @@ def with_planned(table: NetworkTable, *requests: dict[str, Any]) -> NetworkTable
 
 def network(number: int, **fields: Any) -> Network:
     """A record, without a decision."""
-    return attrs.evolve(Network(id=id_of(number), name=f"name{number}", created_ns=number), **fields)
+    return replace(Network(id=id_of(number), name=f"name{number}", created_ns=number), **fields)

@@ -5,6 +5,7 @@ from typing import Any
 
 import attrs
 import pytest
+from msgspec.structs import replace
 
 from daemon.errors import Conflict, DaemonError, Forbidden, InvalidParameter, NotFound
 from daemon.network import ConfigReference, Ipam, Network, Pool, SubnetConfig
@@ -281,7 +282,7 @@ REFUSALS: list[tuple[dict[str, Any], type[DaemonError], str]] = [
     ({"ipam": Ipam(driver="nosuch")}, NotFound, 'plugin "nosuch" not found'),
     ({"ipam": Ipam(driver="null")}, InvalidParameter, "ipv4 pool is empty"),
     (
-        {"ipam": attrs.evolve(subnets("10.0.0.0/8"), driver="null")},
+        {"ipam": replace(subnets("10.0.0.0/8"), driver="null")},
         InvalidParameter,
         "null ipam driver does not handle specific address pool requests",
     ),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from msgspec.structs import replace
 
 from daemon.errors import InvalidParameter, System
 from daemon.image import LoadedImage
@@ -95,7 +96,7 @@ async def test_what_is_known_wrongly_is_refused(tmp_path: Path) -> None:
     async with house_at(tmp_path) as house:
         first = await deliver(house, BASE, TOP)
         base, top = first.image.layers
-        lies = (base, attrs.evolve(top, diff_id=base.diff_id))
+        lies = (base, replace(top, diff_id=base.diff_id))
         async with house.intake.area() as area:
             with pytest.raises(InvalidParameter, match="invalid diffID for layer 1"):
                 await house.intake.deliver(attrs.evolve(delivery_in(area, BASE, TOP), known=lies), area)
@@ -103,10 +104,10 @@ async def test_what_is_known_wrongly_is_refused(tmp_path: Path) -> None:
 
 OTHER = digest_of(b"other")
 LIES: dict[str, Callable[[LoadedImage], Sequence[LoadedImage]]] = {
-    "another image": lambda told: [attrs.evolve(told, image=attrs.evolve(told.image, id=OTHER))],
-    "another manifest": lambda told: [attrs.evolve(told, image=attrs.evolve(told.image, manifest_digest=OTHER))],
-    "other layers": lambda told: [attrs.evolve(told, image=attrs.evolve(told.image, layers=told.image.layers[:1]))],
-    "another name": lambda told: [attrs.evolve(told, references=(TAG, "docker.io/library/other:1"))],
+    "another image": lambda told: [replace(told, image=replace(told.image, id=OTHER))],
+    "another manifest": lambda told: [replace(told, image=replace(told.image, manifest_digest=OTHER))],
+    "other layers": lambda told: [replace(told, image=replace(told.image, layers=told.image.layers[:1]))],
+    "another name": lambda told: [replace(told, references=(TAG, "docker.io/library/other:1"))],
     "one more": lambda told: [told, told],
     "nothing": lambda _: [],
 }
@@ -119,7 +120,7 @@ async def test_what_a_worker_makes_of_a_delivery_has_to_be_that(
     async with house_at(tmp_path) as house, house.intake.area() as area:
         delivery = delivery_in(area, BASE, TOP)
         loaded = await house.intake.deliver(delivery, area)
-        truth = attrs.evolve(loaded, replaced=())
+        truth = replace(loaded, replaced=())
         check_delivered([truth], delivery)
         with pytest.raises(System, match=r"^what was unpacked is not what was delivered$"):
             check_delivered(lie(truth), delivery)

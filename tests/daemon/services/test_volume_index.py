@@ -6,6 +6,7 @@ import random
 
 import attrs
 import pytest
+from msgspec.structs import replace
 
 from daemon.errors import Conflict, InvalidParameter, NotFound
 from daemon.services.volume_index import ListedVolume, VolumeIndex, VolumeUse
@@ -88,7 +89,7 @@ def test_a_refused_acquisition_leaves_nothing() -> None:
 
 
 def test_an_existing_volume_is_as_it_was_made_whatever_is_asked_for() -> None:
-    index = VolumeIndex((attrs.evolve(volume("v"), labels={"by": "first"}),))
+    index = VolumeIndex((replace(volume("v"), labels={"by": "first"}),))
     assert index.acquire("a", (use("v", labels={"by": "second"}, options={"x": ""}),), 2) == ()
     assert index.find("v").labels == {"by": "first"}
     assert index.acquire("b", (use("v", is_inherited=True),), 2) == ()
@@ -125,7 +126,7 @@ def test_a_volume_that_is_created_by_itself_is_seen_when_it_is_durable() -> None
     for _ in range(2):
         index.finish_create("request", volume("v"))
         assert (listed(index), index.is_locked(("v",))) == ({"v": ()}, False)
-    assert index.begin_create("other", attrs.evolve(volume("v"), labels={"a": "b"})) == volume("v")
+    assert index.begin_create("other", replace(volume("v"), labels={"a": "b"})) == volume("v")
     assert not index.is_owner("other")
 
 
@@ -135,7 +136,7 @@ def test_a_volume_whose_creation_fails_goes() -> None:
     assert index.release("request") == ("v",)
     assert not index.is_locked(("v",))
     with pytest.raises(InvalidParameter, match=r'^create v: missing required option: "device"$'):
-        index.begin_create("request", attrs.evolve(volume("v"), options={"type": "nfs"}))
+        index.begin_create("request", replace(volume("v"), options={"type": "nfs"}))
     assert index.release("request") == ()
 
 
@@ -172,7 +173,7 @@ def test_a_claimed_volume_is_gone_when_its_row_is() -> None:
 
 
 def test_a_volume_that_has_been_made_again_is_another() -> None:
-    again = attrs.evolve(volume("v"), created_ns=2)
+    again = replace(volume("v"), created_ns=2)
     index = VolumeIndex((again,))
     assert index.drop("of an earlier incarnation", (volume("v"),)) == ()
     assert index.find("v") == again

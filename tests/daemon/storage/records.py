@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import TypeVar, get_args, get_origin, get_type_hints
 
-import attrs
+import msgspec
+from msgspec.structs import replace
 
 from daemon.container import Container, ContainerConfig, HostConfig, Mount
 from daemon.image import Image, Layer
@@ -33,7 +34,7 @@ def container(number: int, name: str = "", *, volumes: tuple[str, ...] = (), **f
         image_id=digest_of(b"image"),
         mounts=tuple(Mount(type="volume", destination=f"/{volume}", name=volume) for volume in volumes),
     )
-    return attrs.evolve(plain, **fields)  # type: ignore[arg-type]  # attrs checks the names
+    return replace(plain, **fields)
 
 
 def image(content: bytes = b"image", *layers: Layer) -> Image:
@@ -83,4 +84,4 @@ def _example(kind: object, text: str) -> object:
         return 2**63 - 1
     assert isinstance(kind, type)
     hints = get_type_hints(kind)
-    return kind(**{field.name: _example(hints[field.name], field.name) for field in attrs.fields(kind)})
+    return kind(**{field.name: _example(hints[field.name], field.name) for field in msgspec.structs.fields(kind)})

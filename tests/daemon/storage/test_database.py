@@ -14,8 +14,8 @@ from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
-import attrs
 import pytest
+from msgspec.structs import replace
 
 from actors import ActorCrashed, ActorStopped, Ref, Supervisor, TooManyRestarts
 from daemon.container import Container, ContainerConfig, EndpointSettings, HostConfig, Mount
@@ -98,7 +98,7 @@ async def test_a_network_is_written_read_and_gone_and_its_name_is_unique(path: P
         await database.ask(Database.insert_network, rich)
         await database.ask(Database.insert_network, poor)
         with pytest.raises(Conflict, match=r"^network with name web already exists$"):
-            await database.ask(Database.insert_network, attrs.evolve(poor, id=id_of(2)))
+            await database.ask(Database.insert_network, replace(poor, id=id_of(2)))
     async with started(path) as database:
         assert set(map(repr, await database.ask(Database.networks))) == {repr(rich), repr(poor)}
         for _ in range(2):
@@ -119,7 +119,7 @@ async def test_a_containers_record_is_replaced_but_for_its_name(path: Path) -> N
         await database.ask(Database.insert_container, container(1, "web"))
         changed = container(1, "ignored", networks={"net": EndpointSettings()})
         await database.ask(Database.update_container, changed)
-        assert await database.ask(Database.container, id_of(1)) == attrs.evolve(changed, name="web")
+        assert await database.ask(Database.container, id_of(1)) == replace(changed, name="web")
         with pytest.raises(NotFound, match=f"^No such container: {id_of(2)}$"):
             await database.ask(Database.update_container, container(2))
 
@@ -157,7 +157,7 @@ async def test_a_reference_points_at_the_image_that_claimed_it_last(path: Path) 
 
 
 async def test_a_volume_that_is_there_stays_as_it_is(path: Path) -> None:
-    first = attrs.evolve(volume("v"), labels={"made": "first"})
+    first = replace(volume("v"), labels={"made": "first"})
     async with started(path) as database:
         assert await database.ask(Database.insert_container, container(1), (first,)) == (first,)
         again = await database.ask(Database.insert_container, container(2), (volume("v"), volume("w")))
@@ -181,7 +181,7 @@ async def test_who_uses_a_volume_is_known_until_its_container_is_gone(path: Path
     twice = container(2, volumes=("v", "v"))
     async with started(path) as database:
         await database.ask(Database.insert_container, container(1, volumes=("v", "w")), (volume("v"), volume("w")))
-        await database.ask(Database.insert_container, attrs.evolve(twice, mounts=(*twice.mounts, bind)))
+        await database.ask(Database.insert_container, replace(twice, mounts=(*twice.mounts, bind)))
         assert sorted(await database.ask(Database.volume_users)) == [
             ("v", id_of(1)),
             ("v", id_of(2)),
@@ -205,7 +205,7 @@ async def test_who_uses_a_volume_is_found_out_for_a_database_that_did_not_say(pa
 
 
 async def test_a_volume_by_itself_is_written_once_and_deleted_once(path: Path) -> None:
-    first = attrs.evolve(volume("v"), labels={"made": "first"})
+    first = replace(volume("v"), labels={"made": "first"})
     async with started(path) as database:
         await database.ask(Database.insert_volume, first)
         await database.ask(Database.insert_volume, volume("v"))
@@ -453,7 +453,7 @@ async def test_a_container_its_volumes_and_its_key_are_written_together_or_not_a
             refused
             == f"Conflict: idempotency key 'k' is in use by container {id_of(1)}, which was created by another request"
         )
-        other = attrs.evolve(kept, key="l", container_id=id_of(2))
+        other = replace(kept, key="l", container_id=id_of(2))
         assert await outcome(database.insert_container(container(2, "a"), (volume("v2"),), other)) == conflict("a", 1)
         assert [each.name for each in await database.volumes()] == ["v1"]
         assert await database.kept_keys() == (kept,)

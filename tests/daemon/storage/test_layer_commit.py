@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 import pytest
+from msgspec.structs import replace
 
 from daemon.container import ContainerConfig
 from daemon.errors import InvalidParameter, System
@@ -102,7 +103,7 @@ def test_of_a_container_that_was_not_written_to_only_the_configuration_is_new(
 @pytest.mark.parametrize(
     ("name", "parent", "config", "complaint"),
     [
-        ("new", attrs.evolve(image(), layers=(layer(b""),) * LAYERS_MAX), ContainerConfig(), "max depth exceeded"),
+        ("new", replace(image(), layers=(layer(b""),) * LAYERS_MAX), ContainerConfig(), "max depth exceeded"),
         (".wh.x", None, ContainerConfig(), "removes another"),
         ("new", None, ContainerConfig(cmd=("\0",)), "NUL"),
     ],

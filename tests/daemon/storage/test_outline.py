@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import attrs
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from daemon.container import Container, ContainerConfig, EndpointSettings, HostConfig
 from daemon.storage.outline import SHARED_BYTES_MAX, footing_in, summary_in
@@ -30,7 +30,7 @@ def test_a_summary_that_is_read_is_the_one_that_is_made(made: Container) -> None
 
 
 def test_the_name_is_the_one_beside_the_record() -> None:
-    assert summary_in("other", record_of(BARE)) == summary_of(attrs.evolve(BARE, name="other"))
+    assert summary_in("other", record_of(BARE)) == summary_of(replace(BARE, name="other"))
 
 
 def test_what_containers_have_in_common_is_there_once() -> None:
@@ -41,7 +41,7 @@ def test_what_containers_have_in_common_is_there_once() -> None:
 
 
 def test_what_is_long_is_not_remembered() -> None:
-    long = record_of(attrs.evolve(BARE, args=("x" * SHARED_BYTES_MAX,)))
+    long = record_of(replace(BARE, args=("x" * SHARED_BYTES_MAX,)))
     one, other = (summary_in(name, long) for name in ("one", "other"))
     assert one.args == other.args
     assert one.args is not other.args

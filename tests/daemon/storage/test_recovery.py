@@ -9,6 +9,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from msgspec.structs import replace
 
 from daemon.container import Container, ContainerConfig
 from daemon.errors import System
@@ -63,9 +64,7 @@ def disk(tmp_path: Path) -> Disk:
     stores = open_stores(root, ready_trees_max=1)
     blobs = [put_blob(stores.content, content, root) for content in (b"config", b"manifest", b"blob")]
     put_layer(stores.layers, LAYER.chain_id, lambda target: write(target, "etc/passwd"))
-    stored = attrs.evolve(
-        image(), id=blobs[0], manifest_digest=blobs[1], layers=(attrs.evolve(LAYER, digest=blobs[2]),)
-    )
+    stored = replace(image(), id=blobs[0], manifest_digest=blobs[1], layers=(replace(LAYER, digest=blobs[2]),))
     made = container(1, image_id=stored.id, config=ContainerConfig(working_dir="/srv"))
     stores.containers.create(made.id, (stores.layers.path(LAYER.chain_id),), "/srv")
     stores.volumes.create("v")

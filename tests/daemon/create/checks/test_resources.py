@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
 
 from daemon.container import ThrottleDevice, WeightDevice
@@ -24,7 +25,7 @@ def fitted(fields: Fields, host: Host = OLD_HOST) -> tuple[Fields, tuple[str, ..
     """What has changed, and the warnings."""
     given = asking(**fields).host_config
     limits, warnings = fit_limits(given, host)
-    names = [field.name for field in attrs.fields(type(given))]
+    names = [field.name for field in msgspec.structs.fields(type(given))]
     changed = {name: getattr(limits, name) for name in names if getattr(limits, name) != getattr(given, name)}
     return changed, warnings
 
