@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Coroutine
-from contextvars import Context
+from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 import anyio
@@ -50,15 +49,15 @@ async def _handle_all(cell: Cell[object], actor: object, message: Message | None
         try:
             if hooks is not None:
                 await hooks.before_handle(cell.name, method)
-            handler = getattr(actor, method)
-            if receipt is None or receipt.context is None:
-                answer = handler(*args, **kwargs) if kwargs else handler(*args)
-            else:
-                answer = _in_context(cell, receipt.context, functools.partial(handler, *args, **(kwargs or {})))
+            handler, context = getattr(actor, method), None if receipt is None else receipt.context
+            if context is not None:
+                context.run(CURRENT.set, cell)  # or an ask in a circle would not be seen
+                handler = functools.partial(context.run, handler)
+            answer = handler(*args, **kwargs) if kwargs else handler(*args)
             if type(answer) is Deferred:
                 defer(cell, message, answer)
             else:
-                value = await answer
+                value = await (answer if context is None else InContext(context, answer))
                 if hooks is not None:
                     await hooks.after_handle(cell.name, method)
                 if receipt is not None:
@@ -72,13 +71,6 @@ async def _handle_all(cell: Cell[object], actor: object, message: Message | None
         if not handled % MESSAGES_PER_TURN_MAX:
             await cell.parent.backend.checkpoint()
         message = None if cell.has_news else take()
-
-
-def _in_context(cell: Cell[object], context: Context, handle: Callable[[], Awaitable[object]]) -> Awaitable[object]:
-    """What `handle` answers, begun and awaited in its asker's context."""
-    context.run(CURRENT.set, cell)  # or an ask in a circle would not be seen
-    answer = context.run(handle)
-    return answer if type(answer) is Deferred else InContext(context, answer)
 
 
 def _refuse(cell: Cell[object], message: Message, refusal: Refused) -> None:

@@ -7,7 +7,7 @@ from contextvars import Context
 from typing import Any
 
 
-class InContext(Awaitable[object]):
+class InContext:
     """Awaits `awaitable` with every step of it run in `context`; cancellation and errors pass both ways as they are."""
 
     __slots__ = ("_awaitable", "_context")

@@ -131,8 +131,7 @@ class Mailbox:
         self._abandoned = 0
         self._now = now
         self._sample: Message | None = None
-        self._sampled_at = 0.0
-        self._time_in_mailbox_s = 0.0
+        self._sampled_at = self._time_in_mailbox_s = 0.0
 
     def put_nowait(self, message: Message) -> bool:
         """Queue it now and return true; or else it has been dropped.
@@ -141,26 +140,21 @@ class Mailbox:
             MailboxFull: there is no room, and this mailbox drops nothing.
             ActorStopped, ActorDown: it is closed, or is so for now.
         """
-        queue = self._queue
-        if len(queue) < self._quiet_limit:
-            queue.append(message)
+        if len(self._queue) < self._quiet_limit:
+            self._queue.append(message)
             return True
-        if len(queue) >= self._limit:
+        if len(self._queue) >= self._limit:
             self._make_room(message)
             if len(self._queue) >= self._limit:
                 return False
         if self._queue is NOTHING:
             self._queue = deque()
         self._queue.append(message)
-        reader = self._reader
+        reader, self._reader = self._reader, None
         if reader is not None:
-            self._reader = None
             fire(reader)
-            return True
-        if self._sample is None:
-            self._sample = message
-            self._sampled_at = self._now()
-        self._quiet_limit = self._limit
+        elif self._sample is None:
+            self._sample, self._sampled_at, self._quiet_limit = message, self._now(), self._limit
         return True
 
     def put(self, message: Message) -> bool:
@@ -184,13 +178,11 @@ class Mailbox:
 
     def take(self) -> Message | None:
         """The next live message, marked as started; `None` if there is none."""
-        queue = self._queue
-        while queue:
+        while queue := self._queue:
             message = queue.popleft()
             if message is self._sample:
                 self._time_in_mailbox_s = self._now() - self._sampled_at
-                self._sample = None
-                self._quiet_limit = 0
+                self._sample, self._quiet_limit = None, 0
             receipt = message[3]
             if receipt is not None:
                 if receipt.state != "queued":
@@ -312,9 +304,8 @@ class Mailbox:
             receipt.state = "outside"
 
     def _set_limit(self, *, dead: int) -> None:
-        self._dead = dead
+        self._dead, self._quiet_limit = dead, 0
         self._limit = self._capacity + dead if self._refusal is None else 0
-        self._quiet_limit = 0
 
     def _give_room(self, waiting: deque[Message]) -> None:
         """A place has come free: it is for the first who waits for one."""

@@ -42,22 +42,24 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "actors.adapters": ({"actors"}, {"attrs", "opentelemetry"}),
     "daemon": (set(), set()),
     "daemon.errors": ({"actors"}, set()),
-    "daemon.container": (set(), {"attrs"}),
-    "daemon.evolve": (set(), {"attrs"}),
+    "daemon.container": (set(), {"attrs", "msgspec"}),
     "daemon.summary": ({"daemon.container"}, {"msgspec"}),
-    "daemon.image": ({"daemon.container"}, {"attrs"}),
-    "daemon.network": ({"daemon.container", "daemon.errors"}, {"attrs"}),
-    "daemon.reference": ({"daemon.errors"}, {"attrs"}),
-    "daemon.volume": ({"daemon.errors"}, {"attrs"}),
-    "daemon.config": (set(), {"attrs"}),
-    "daemon.instruments": ({"actors"}, {"attrs"}),
-    "daemon.host": (set(), {"attrs"}),
+    "daemon.image": ({"daemon.container"}, {"attrs", "msgspec"}),
+    "daemon.network": ({"daemon.container", "daemon.errors"}, {"attrs", "msgspec"}),
+    "daemon.reference": ({"daemon.errors"}, {"attrs", "msgspec"}),
+    "daemon.volume": ({"daemon.errors"}, {"attrs", "msgspec"}),
+    "daemon.config": (set(), {"attrs", "msgspec"}),
+    "daemon.instruments": ({"actors"}, {"attrs", "msgspec"}),
+    "daemon.host": (set(), {"attrs", "msgspec"}),
     "daemon.host_subnets": (set(), set()),
-    "daemon.access_log": ({"daemon.config", "daemon.http.account", "daemon.logs"}, {"attrs"}),
+    "daemon.access_log": (
+        {"daemon.config", "daemon.http.account", "daemon.http.message", "daemon.logs"},
+        {"attrs", "msgspec"},
+    ),
     "daemon.logs": ({"daemon.config", "daemon.errors"}, {"msgspec"}),
-    "daemon.options": ({"daemon.config", "daemon.errors", "daemon.registry.addresses"}, {"attrs"}),
+    "daemon.options": ({"daemon.config", "daemon.errors", "daemon.registry.addresses"}, {"attrs", "msgspec"}),
     "daemon.outcomes": ({"daemon.errors"}, {"anyio"}),
-    "daemon.overview": ({"actors", "daemon.instruments", "daemon.outcomes"}, {"attrs"}),
+    "daemon.overview": ({"actors", "daemon.instruments", "daemon.outcomes"}, {"attrs", "msgspec"}),
     "daemon.overview.watching": (
         {"actors", "daemon.engine", "daemon.errors", "daemon.outcomes", "daemon.overview", "daemon.services.event_bus"},
         {"anyio"},
@@ -69,35 +71,38 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "daemon.process": (set(), set()),
     "daemon.systemd": ({"daemon.errors"}, {"anyio"}),
-    "daemon.http": ({"daemon.errors"}, {"anyio", "attrs", "httptools"}),
+    "daemon.http": ({"daemon.errors"}, {"anyio", "attrs", "msgspec", "httptools"}),
     "daemon.storage": ({"actors"} | NOUNS, {"attrs", "msgspec"}),
     "daemon.storage.streams": ({"daemon.errors"}, {"backports", "compression"}),
-    "daemon.services": ({"actors", "daemon.storage"} | NOUNS, {"anyio", "attrs"}),
+    "daemon.services": ({"actors", "daemon.storage"} | NOUNS, {"anyio", "attrs", "msgspec"}),
     "daemon.create": (
         {"actors", "daemon.config", "daemon.host", "daemon.instruments", "daemon.services"}
         | {"daemon.storage.database"}
         | NOUNS,
-        {"anyio", "attrs"},
+        {"anyio", "attrs", "msgspec"},
     ),
     "daemon.create.commit": (
         {"actors", "daemon.create", "daemon.services", "daemon.storage"} | NOUNS,
-        {"anyio", "attrs"},
+        {"anyio", "attrs", "msgspec"},
     ),
     "daemon.create.files": (
         {"actors", "daemon.create.events", "daemon.create.records", "daemon.create.streaming"}
         | {"daemon.create.turns"}
         | {"daemon.services", "daemon.storage"}
         | NOUNS,
-        {"anyio", "attrs"},
+        {"anyio", "attrs", "msgspec"},
     ),
-    "daemon.create.image_intake": ({"actors", "daemon.services", "daemon.storage"} | NOUNS, {"anyio", "attrs"}),
+    "daemon.create.image_intake": (
+        {"actors", "daemon.services", "daemon.storage"} | NOUNS,
+        {"anyio", "attrs", "msgspec"},
+    ),
     "daemon.create.image_maker": (
         {"actors", "daemon.create.events", "daemon.create.image_intake", "daemon.services", "daemon.storage"} | NOUNS,
-        {"anyio", "attrs"},
+        {"anyio", "attrs", "msgspec"},
     ),
     "daemon.create.image_saver": (
         {"actors", "daemon.create.events", "daemon.create.streaming", "daemon.services", "daemon.storage"} | NOUNS,
-        {"attrs"},
+        {"attrs", "msgspec"},
     ),
     "daemon.registry": (
         {"daemon.errors", "daemon.reference", "daemon.storage.oci"},
@@ -107,14 +112,14 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         [f"daemon.create.{name}" for name in ("blob_download", "image_puller", "image_pusher", "registry_inspector")],
         (
             {"daemon.create", "daemon.host", "daemon.registry", "daemon.services", "daemon.storage"} | NOUNS,
-            {"anyio", "attrs"},
+            {"anyio", "attrs", "msgspec"},
         ),
     ),
     "daemon.supervision": (
         {"actors", "daemon.config", "daemon.instruments", "daemon.network", "daemon.services", "daemon.storage"},
         set(),
     ),
-    "daemon.fsck": ({"daemon.config", "daemon.errors", "daemon.storage"}, {"attrs"}),
+    "daemon.fsck": ({"daemon.config", "daemon.errors", "daemon.storage"}, {"attrs", "msgspec"}),
     "daemon.engine": (
         {"actors", "daemon.config", "daemon.host", "daemon.create", "daemon.services", "daemon.storage"}
         | {"daemon.host_subnets", "daemon.instruments", "daemon.overview.recorder", "daemon.process"}
@@ -140,34 +145,37 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "daemon.api.patterns": ({"daemon.errors"}, {"re2"}),
     "daemon.serving": (
         {"daemon.api", "daemon.config", "daemon.engine", "daemon.http", "daemon.process"},
-        {"anyio", "attrs"},
+        {"anyio", "attrs", "msgspec"},
     ),
     "daemon.metrics": (
         {"actors", "daemon.engine", "daemon.instruments", "daemon.outcomes"},
-        {"attrs", "prometheus_client"},
+        {"attrs", "msgspec", "prometheus_client"},
     ),
     "daemon.metrics_page": (
         {"daemon.engine", "daemon.http", "daemon.metrics", "daemon.serving"},
-        {"attrs", "prometheus_client"},
+        {"attrs", "msgspec", "prometheus_client"},
     ),
     "daemon.tracing": ({"daemon.instruments"}, {"opentelemetry"}),
     "daemon.testing": (
         {"actors", "daemon.config", "daemon.container", "daemon.engine", "daemon.errors", "daemon.instruments"}
         | {"daemon.services"},
-        {"anyio", "attrs"},
+        {"anyio", "attrs", "msgspec"},
     ),
     "daemon.pytest_plugin": ({"daemon.testing"}, {"docker", "pytest"}),
-    "daemon.running": ({"actors", "daemon"}, {"anyio", "attrs"}),
+    "daemon.running": ({"actors", "daemon"}, {"anyio", "attrs", "msgspec"}),
     "daemon.version": (set(), set()),
     "daemon.__main__": ({"daemon"}, set()),
     "loadtest": (set(), {"attrs", "httptools", "rich", "msgspec"}),
-    "contrib": (set(), {"anyio", "attrs", "rich"}),
-    "contrib.engines": ({"loadtest"}, {"attrs"}),
-    "contrib.bench_load": ({"contrib.connection", "contrib.engines", "loadtest.procfs"}, {"attrs", "rich"}),
-    "contrib.crash": ({"contrib.arguments", "contrib.connection", "contrib.engines", "loadtest"}, {"attrs", "rich"}),
+    "contrib": (set(), {"anyio", "attrs", "msgspec", "rich"}),
+    "contrib.engines": ({"loadtest"}, {"attrs", "msgspec"}),
+    "contrib.bench_load": ({"contrib.connection", "contrib.engines", "loadtest.procfs"}, {"attrs", "msgspec", "rich"}),
+    "contrib.crash": (
+        {"contrib.arguments", "contrib.connection", "contrib.engines", "loadtest"},
+        {"attrs", "msgspec", "rich"},
+    ),
     "contrib.reliability": (
         {"contrib.arguments", "contrib.connection", "contrib.crash", "contrib.engines", "contrib.marks", "loadtest"},
-        {"attrs"},
+        {"attrs", "msgspec"},
     ),
     "contrib.crash_actors": (
         {
@@ -180,15 +188,15 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
                 "daemon.instruments",
                 "daemon.services",
             ),
-            *("loadtest.client", "loadtest.errors", "loadtest.loop", "loadtest.response"),
+            *("loadtest.client", "loadtest.errors", "loadtest.response", "loadtest.statistics"),
         },
-        {"anyio", "attrs", "rich"},
+        {"anyio", "attrs", "msgspec", "rich"},
     ),
     "contrib.bench_start": (
         {"contrib.engines", "daemon.container", "daemon.storage", "loadtest"},
-        {"anyio", "attrs", "rich"},
+        {"anyio", "attrs", "msgspec", "rich"},
     ),
-    "contrib.bench_peers": ({"contrib.engines", "loadtest"}, {"attrs", "rich"}),
+    "contrib.bench_peers": ({"contrib.engines", "loadtest"}, {"attrs", "msgspec", "rich"}),
     "contrib.bench": ({"contrib.engines", "contrib.marks", "loadtest"}, {"attrs", "msgspec", "rich"}),
     "contrib.bench_actors.libraries": (
         {"actors", "contrib.bench_actors.contract"},

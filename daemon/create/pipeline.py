@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from daemon.config import Config
 from daemon.container import Container, EndpointSettings, HostConfig, Mount
 from daemon.create.checks.conflicts import is_container_mode
+from daemon.create.deadlines import Deadlines
 from daemon.create.draft import Draft, Drafts
 from daemon.create.events import container_event, insist, post, publish, volume_event
 from daemon.create.links import resolve_links
@@ -74,6 +75,7 @@ class Creator:
     step: Step = plainly
     """Around each step: what looks at creates from outside."""
     _drafts: Drafts = attrs.field(factory=Drafts, init=False)
+    _deadlines: Deadlines = attrs.field(factory=Deadlines, init=False)
 
     async def create(self, request: CreateRequest) -> Created:
         """The container's id, once it is durable.
@@ -88,7 +90,7 @@ class Creator:
         """
         container_id = new_container_id()
         is_called_off = False
-        with anyio.CancelScope(deadline=anyio.current_time() + self.config.ask_timeout_s) as scope:
+        with self._deadlines.after(self.config.ask_timeout_s) as scope:
 
             def call_off() -> None:
                 nonlocal is_called_off

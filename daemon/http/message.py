@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
-import attrs
 import msgspec
 
 
@@ -27,8 +26,7 @@ class Body(Protocol):
         ...
 
 
-@attrs.frozen(kw_only=True)
-class Peer:
+class Peer(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     """Who is at the other end, as the kernel says, or over TCP a certificate. None is unknown."""
 
     pid: int | None = None
@@ -38,7 +36,7 @@ class Peer:
     """Of who has come over TCP."""
     name: str = ""
     """That the certificate of such a one is for."""
-    certificate: bytes = attrs.field(default=b"", repr=False)
+    certificate: bytes = b""
     """As DER."""
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import anyio
 import attrs
+from msgspec.structs import replace
 
 from daemon.errors import Cancelled, System
 from daemon.http.connection import TooSlow
@@ -87,7 +88,7 @@ def _named(peer: ssl.SSLSocket, client: Peer) -> Peer:
     certificate = peer.getpeercert(binary_form=True)
     subject = peer.getpeercert()
     assert certificate is not None, "it is required"
-    return attrs.evolve(client, name=_common_name(subject or {}), certificate=certificate)
+    return replace(client, name=_common_name(subject or {}), certificate=certificate)
 
 
 def _common_name(subject: Mapping[str, object]) -> str:

@@ -31,20 +31,27 @@ _WAIT_BEFORE, _START_WRITING, _WAIT_AFTER = 1, 2, 4
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-@contextlib.contextmanager
-def disk(purpose: str) -> Iterator[None]:
+class disk:  # noqa: N801 - it is used as a function
     """Turns an OSError into System, without the host's paths: the text may reach a client. One text for every full disk.
 
-    Raises Unavailable if there were no descriptors left: that passes.
+    Raises Unavailable if there were no descriptors left: that passes. A class, as every create passes through one.
     """
-    try:
-        yield
-    except OSError as error:
+
+    __slots__ = ("_purpose",)
+
+    def __init__(self, purpose: str) -> None:
+        self._purpose = purpose
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if not isinstance(error, OSError):
+            return
         if error.errno in FULL:
             raise disk_full() from error
         if error.errno in (errno.EMFILE, errno.ENFILE):
             raise Unavailable("too many open files, try again") from error
-        raise System(f"cannot {purpose}: {error.strerror or error}") from error
+        raise System(f"cannot {self._purpose}: {error.strerror or error}") from error
 
 
 def sync_file(path: Path) -> None:

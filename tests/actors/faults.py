@@ -289,7 +289,7 @@ FAULTS = (
     Fault(
         "the time in the mailbox is not measured",
         "_mailbox.py",
-        "self._sample = message",
+        "self._sample, self._sampled_at, self._quiet_limit = message, self._now(), self._limit",
         "pass",
         "test_the_time_in_the_mailbox_is_measured",
     ),
