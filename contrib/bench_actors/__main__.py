@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rounds", type=_rounds, default=5, help="the median of so many is shown (default 5)")
+    parser.add_argument("--rounds", type=_rounds, default=5, help="the least of so many is shown (default 5)")
     parser.add_argument(
         "--count",
         type=_count,

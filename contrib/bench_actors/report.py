@@ -140,17 +140,17 @@ def _gaps(run: Run) -> Iterator[str]:
 
 
 def _cell(value: Value) -> str:
-    if value.median is None:
+    if value.least is None:
         return value.text
     ratio = "" if value.ratio is None else f" ({_digits(value.ratio)}x)"
-    return f"{_digits(value.median)}{ratio}"
+    return f"{_digits(value.least)}{ratio}"
 
 
 def _cell_json(run: Run, subject: Subject, figure: Figure) -> dict[str, object]:
     value = value_of(run.results, subject, figure)
-    if value.median is None:
+    if value.least is None:
         return {"text": value.text}
-    return {"median": value.median, "ratio": value.ratio, "samples": samples_of(run.results, subject.key, figure)}
+    return {"least": value.least, "ratio": value.ratio, "samples": samples_of(run.results, subject.key, figure)}
 
 
 def _digits(value: float) -> str:
@@ -189,5 +189,5 @@ def _version(name: str) -> str | None:
 
 def _how(run: Run) -> str:
     rounds = "1 round" if run.rounds == 1 else f"{run.rounds} rounds"
-    how = f"Medians of {rounds} of at most {run.count:,} operations, every cell in a process of its own"
+    how = f"The least of {rounds} of at most {run.count:,} operations, every cell in a process of its own"
     return f"{how}; load average before: {run.load_before:.2f}"

@@ -1,8 +1,11 @@
-"""What the samples say: medians, ratios to ours, and whether the targets hold. Pure functions of the results."""
+"""What the samples say: the least of each cell's, ratios to ours, and whether the targets hold. Pure functions of the results.
+
+The least, as in `timeit`: what is slower than that has measured the machine, whose clock may change by half within seconds. It
+is the same for every library, and all samples are in the results.
+"""
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator
 from enum import StrEnum
 
@@ -15,9 +18,9 @@ from contrib.bench_actors.subjects import BY_KEY, Subject
 
 @attrs.frozen
 class Value:
-    """One cell of the table: a median with its ratio to ours, or the text that stands in its place."""
+    """One cell of the table: the least of its samples with its ratio to ours, or the text that stands in its place."""
 
-    median: float | None = None
+    least: float | None = None
     """Microseconds, or bytes."""
     ratio: float | None = None
     text: str = ""
@@ -29,15 +32,15 @@ def value_of(results: Results, subject: Subject, figure: Figure) -> Value:
         return Value(text="not measured")
     if samples.absent or samples.failure:
         return Value(text=samples.absent or "failed")
-    median = statistics.median(samples.figures[figure])
-    ours = median_of(results, subject.compared_with, figure)
+    least = min(samples.figures[figure])
+    ours = least_of(results, subject.compared_with, figure)
     is_ours = subject.key == subject.compared_with
-    return Value(median=median, ratio=None if ours is None or is_ours else median / ours)
+    return Value(least=least, ratio=None if ours is None or is_ours else least / ours)
 
 
-def median_of(results: Results, key: str, figure: Figure) -> float | None:
+def least_of(results: Results, key: str, figure: Figure) -> float | None:
     samples = samples_of(results, key, figure)
-    return statistics.median(samples) if samples else None
+    return min(samples, default=None)
 
 
 def samples_of(results: Results, key: str, figure: Figure) -> list[float]:
@@ -70,10 +73,10 @@ class Target:
 
     def value(self, results: Results) -> float | None:
         """Microseconds or bytes, or the ratio that the target is about."""
-        ours = median_of(results, self.key, self.figure)
+        ours = least_of(results, self.key, self.figure)
         if ours is None or self.beside is None:
             return ours
-        other = median_of(results, self.beside, self.figure)
+        other = least_of(results, self.beside, self.figure)
         if other is None:
             return None
         return ours / other if self.at_least is None else other / ours
