@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-PAGE_ROWS = 128
+PAGE_ROWS = 512
 
 _ROWS = msgspec.json.Decoder(list[list[Any]])
 

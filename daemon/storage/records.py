@@ -43,7 +43,7 @@ _USES = {
 """What refers to a row and does not go with it by itself."""
 
 JOINED_BYTES_MAX = 16 * 1024
-"""Of a record that is read with its page, which so has two megabytes at most; a longer one is read by itself."""
+"""Of a record that is read with its page, which so has eight megabytes at most; a longer one is read by itself."""
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, TypeError, ValueError, RecursionError)
 
