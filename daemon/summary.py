@@ -41,6 +41,14 @@ class ContainerSummary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return msgspec.structs.replace(self, linked_as=tuple(sorted(linked_as)))
 
 
+class ContainerNames(msgspec.Struct, frozen=True, gc=False):
+    """What a container has in the table of all names: its own, and those of its links."""
+
+    id: str
+    name: str
+    links: tuple[Link, ...] = ()
+
+
 def summary_of(container: Container) -> ContainerSummary:
     """What many containers have in common is there once for all of them: there may be a hundred thousand."""
     config, host_config = container.config, container.host_config

@@ -92,7 +92,7 @@ async def service_tree(
         events = await start("events", lambda: EventBus(config.events_kept_max))
         registrar = await start("registrar", lambda: Registrar(database))
         # Which has just read them; a restart does not ask it, as it may be down, too, and the next to be restarted.
-        containers = at_first(await registrar.ask(Registrar.list), partial(database.ask, Database.summaries))
+        containers = at_first(await registrar.ask(Registrar.list), partial(database.ask, Database.names))
         allocator = await start("allocator", lambda: Allocator(containers, rng))
         keys = await start("keys", lambda: IdempotencyKeys(database))
         images = await start("images", lambda: ImageStore(database))

@@ -19,7 +19,7 @@ from actors import Deferred
 from daemon.container import SHORT_ID_LENGTH, Link, link_name
 from daemon.errors import Cancelled, Conflict, name_in_use
 from daemon.services.names import candidate_names, check_name
-from daemon.summary import ContainerSummary
+from daemon.summary import ContainerNames, ContainerSummary
 
 
 def new_container_id() -> str:
@@ -123,15 +123,16 @@ class _Candidate:
     answer: Deferred[str] = attrs.field(factory=Deferred)
 
 
-Containers = Callable[[], Awaitable[Iterable[ContainerSummary]]]
+Named = ContainerNames | ContainerSummary
+Containers = Callable[[], Awaitable[Iterable[Named]]]
 """Reads all that are durable."""
 
 
-def at_first(known: Iterable[ContainerSummary], later: Containers) -> Containers:
+def at_first(known: Iterable[Named], later: Containers) -> Containers:
     """Those that are known, without reading them again; after that, what is read then."""
     left = [known]
 
-    async def read() -> Iterable[ContainerSummary]:
+    async def read() -> Iterable[Named]:
         return left.pop() if left else await later()
 
     return read

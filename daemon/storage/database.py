@@ -44,7 +44,7 @@ from daemon.storage.disk import disk
 from daemon.storage.findings import Records
 from daemon.storage.outline import footing_in, summary_in
 from daemon.storage.pages import read_pages
-from daemon.storage.records import UNREADABLE, as_json, read_all, read_records
+from daemon.storage.records import UNREADABLE, as_json, read_all, read_names, read_records
 from daemon.storage.reserve import Reserve
 from daemon.storage.schema import (
     container_of,
@@ -55,7 +55,7 @@ from daemon.storage.schema import (
     volumes_of,
 )
 from daemon.storage.writes import OnCommit, Statement, Write, commit, restart_log
-from daemon.summary import ContainerSummary
+from daemon.summary import ContainerNames, ContainerSummary
 from daemon.volume import Volume, no_such_volume
 
 COMMIT_BATCH_MAX = 256
@@ -245,6 +245,10 @@ class Database:
     def summaries(self) -> Deferred[tuple[ContainerSummary, ...]]:
         """Of every container."""
         return self._submit_read(lambda connection: read_all(connection, "containers", summary_in))
+
+    def names(self) -> Deferred[tuple[ContainerNames, ...]]:
+        """Of every container."""
+        return self._submit_read(read_names)
 
     def kept_key(self, key: str) -> Deferred[KeptKey | None]:
         query = "SELECT record FROM idempotency_keys WHERE key = ?"

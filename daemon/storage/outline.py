@@ -36,6 +36,10 @@ class FootingConfig(msgspec.Struct, frozen=True, gc=False):
     working_dir: str = ""
 
 
+class _Linked(msgspec.Struct, frozen=True, gc=False):
+    links: tuple[Link, ...] = ()
+
+
 class _Config(msgspec.Struct, frozen=True, gc=False):
     image: str
     labels: msgspec.Raw = msgspec.Raw(b"null")
@@ -63,6 +67,10 @@ class _Outline(msgspec.Struct, frozen=True, gc=False):
 
 def footing_in(_: str, record: bytes) -> Footing:
     return _FOOTINGS.decode(record)
+
+
+def links_in(record: bytes) -> tuple[Link, ...]:
+    return _LINKED.decode(record).links
 
 
 def summary_in(name: str, record: bytes) -> ContainerSummary:
@@ -98,6 +106,7 @@ class _Parts(Generic[T]):
         return self._recent(content) if len(content) <= SHARED_BYTES_MAX else self._read(content)
 
 
+_LINKED = msgspec.json.Decoder(_Linked)
 _FOOTINGS = msgspec.json.Decoder(Footing)
 _OUTLINES = msgspec.json.Decoder(_Outline)
 _WORDS = _Parts(msgspec.json.Decoder(tuple[str, ...]))

@@ -22,9 +22,10 @@ from daemon.container import Container
 from daemon.errors import System
 from daemon.image import Image
 from daemon.storage.findings import Records
-from daemon.storage.outline import Footing
+from daemon.storage.outline import Footing, links_in
 from daemon.storage.pages import read_pages
 from daemon.storage.schema import container_of, open_database, open_for_reading
+from daemon.summary import ContainerNames
 from daemon.volume import Volume
 
 _log = logging.getLogger(__name__)
@@ -44,6 +45,11 @@ _USES = {
 
 JOINED_BYTES_MAX = 16 * 1024
 """Of a record that is read with its page, which so has eight megabytes at most; a longer one is read by itself."""
+
+NO_LINKS = b'"links":[]}'
+"""What the record of a container that has none ends with."""
+
+_IF_LINKED = f"CASE WHEN substr(record, -{len(NO_LINKS)}) = X'{NO_LINKS.hex()}' THEN X'' ELSE record END"
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, TypeError, ValueError, RecursionError)
 
@@ -89,12 +95,27 @@ def try_all(
     return tuple(found), tuple(unreadable)
 
 
-def _rows(connection: sqlite3.Connection, table: str) -> Iterator[tuple[str, str, bytes]]:
-    """The key, the name or else the key again, and the record of every row; the oldest container first."""
+def read_names(connection: sqlite3.Connection) -> tuple[ContainerNames, ...]:
+    """Of every container. Only those records are read that may have links: it takes a fifth of the time of reading all.
+
+    One that cannot be read has none; it is for whoever reads all of it to set it aside.
+    """
+    found = []
+    for container_id, name, record in _rows(connection, "containers", _IF_LINKED):
+        try:
+            links = links_in(record) if record else ()
+        except UNREADABLE:
+            links = ()
+        found.append(ContainerNames(container_id, name, links))
+    return tuple(found)
+
+
+def _rows(connection: sqlite3.Connection, table: str, part: str = "record") -> Iterator[tuple[str, str, bytes]]:
+    """The key, the name or else the key again, and the record, or that `part` of it, of every row; the oldest container first."""
     key = _KEYS[table]
     columns = (*(["rowid"] if table == "containers" else []), key, *(["name"] if table in _NAMED else []))
     key_at, name_at = columns.index(key), len(columns) - 1
-    joined = f"CASE WHEN typeof(record) = 'blob' AND length(record) <= {JOINED_BYTES_MAX} THEN record END"
+    joined = f"CASE WHEN typeof(record) = 'blob' AND length(record) <= {JOINED_BYTES_MAX} THEN {part} END"
     source = f"(SELECT {', '.join(columns)}, {joined} AS record FROM {table})"
     for rows, content in read_pages(connection, source, (*columns, "length(record)"), joined="record"):
         begin = 0

@@ -7,13 +7,16 @@ from contextlib import closing
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 
+from daemon.container import ContainerConfig, Link
 from daemon.errors import System
 from daemon.network import Network
 from daemon.storage.database import Database, KeptKey
-from daemon.storage.records import read_offline
+from daemon.storage.records import JOINED_BYTES_MAX, NO_LINKS, read_offline
 from daemon.storage.schema import open_database
+from daemon.summary import ContainerNames
 from tests.daemon.storage.records import container, filled, id_of, image, volume
 
 GARBAGE = (b"", b"{", b"null", b"[1]", b'{"id": 1}', b"\xff\xfe", b"[" * 100_000)
@@ -100,6 +103,34 @@ async def test_a_record_that_is_good_for_the_list_only_is_told_of_when_it_is_ask
             await database.container(id_of(1))
         assert (await database.container(id_of(2))) is not None
         await database.delete_container(id_of(1))
+
+
+@pytest.mark.anyio
+async def test_names_are_those_of_all_containers_and_of_their_links(tmp_path: Path) -> None:
+    links = (Link(alias="db", container_id=id_of(1)),)
+    made = [
+        container(1, "db"),
+        container(2, "web", links=links),
+        container(3, "long", config=ContainerConfig(labels={"l": "x" * JOINED_BYTES_MAX})),
+        container(4, "long-web", config=ContainerConfig(labels={"l": "x" * JOINED_BYTES_MAX}), links=links),
+    ]
+    async with Database(tmp_path / "boatyard.db") as database:
+        for each in made:
+            await database.insert_container(each)
+        assert await database.names() == tuple(ContainerNames(each.id, each.name, each.links) for each in made)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("record", GARBAGE, ids=[repr(each[:9]) for each in GARBAGE])
+async def test_a_container_that_cannot_be_read_has_its_name_until_it_is_set_aside(path: Path, record: bytes) -> None:
+    damage(path, "containers", id_of(1), record)
+    async with Database(path) as database:
+        assert [(each.name, each.links) for each in await database.names()] == [("bad", ()), ("good", ())]
+
+
+def test_a_record_without_links_is_known_by_its_end() -> None:
+    """Else the names are right all the same, and slow."""
+    assert msgspec.json.encode(container(1)).endswith(NO_LINKS)
 
 
 def test_reading_offline_changes_nothing(path: Path) -> None:
