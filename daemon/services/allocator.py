@@ -147,11 +147,11 @@ class Allocator:
         self._candidates: dict[str, _Candidate] = {}
 
     async def __aenter__(self) -> Self:
-        summaries = tuple(await self._containers())
-        self._names = NameIndex((summary.id, summary.name) for summary in summaries)
-        for summary in summaries:
-            if summary.links:
-                self._names.reserve_links(summary.id, summary.name, summary.links)
+        containers = tuple(await self._containers())
+        self._names = NameIndex((named.id, named.name) for named in containers)
+        for named in containers:
+            if named.links:
+                self._names.reserve_links(named.id, named.name, named.links)
         return self
 
     async def __aexit__(self, *_: object) -> None:
