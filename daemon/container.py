@@ -12,12 +12,21 @@ Owns the nouns and nothing else; `api/schema` knows what Docker calls each field
 from __future__ import annotations
 
 import posixpath
+import secrets
 from collections.abc import Mapping
 
 import msgspec
 
 SHORT_ID_LENGTH = 12
 """Characters of an id that people see, and that are its default host name."""
+
+
+def new_container_id() -> str:
+    """64 hex digits. Redrawn while the first twelve are all decimal: such a short id would pass for a number (moby#3869)."""
+    while True:
+        container_id = secrets.token_hex(32)
+        if not short_id(container_id).isdecimal():
+            return container_id
 
 
 def short_id(container_id: str) -> str:

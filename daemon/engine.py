@@ -135,6 +135,7 @@ class Engine:
             storage, database = await stack.enter_async_context(tree)
             if not is_clean:
                 await self._recover(stores, database)
+            stack.push_async_callback(self._leave, stores)
             await self._make_inits(stores, database)
             services = service_tree(
                 self.config,
@@ -148,7 +149,7 @@ class Engine:
             )
             host = await stack.enter_async_context(WorkerHost())
             supervisor, self.services = await stack.enter_async_context(services)
-            self._supervisors = storage, supervisor
+            self._supervisors, self.ready = (storage, supervisor), stores.containers.ready
             self._assemble(stores, host)
             self._stack = stack.pop_all()
         return self
@@ -161,6 +162,7 @@ class Engine:
     def _assemble(self, stores: Stores, host: WorkerHost) -> None:
         self._creator = Creator(
             services=self.services,
+            ready=stores.containers.ready,
             host=self.host,
             config=self.config,
             now_ns=self.now_ns,
@@ -355,6 +357,10 @@ class Engine:
         for outcome in found:
             level = logging.INFO if outcome.is_repaired else logging.ERROR
             _log.log(level, "recovery: %s %s", outcome.finding.path, outcome.finding.problem.value)
+
+    async def _leave(self, stores: Stores) -> None:
+        with anyio.CancelScope(shield=True):  # some system calls for each tree that nobody has taken
+            self._is_tidy &= await run_in_thread(stores.leave)
 
     async def _make_inits(self, stores: Stores, database: Ref[Database]) -> None:
         """An image that an older version took in has no init layer yet, and what has no layer is no image."""

@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 StepName = Literal["create", "key", "check", "image", "name", "layer", "volumes", "commit", "register"]
 """The steps of a create (`create/pipeline.py`), in the order in which they begin: `create` is all of it, `image` is a part of
-`check`; `key` and `volumes` are taken only by creates that have any."""
+`check`; `key` and `volumes` are taken only by creates that have any, `layer` by those whose directories are not ready."""
 
 STEPS: tuple[StepName, ...] = get_args(StepName)
 

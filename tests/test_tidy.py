@@ -77,7 +77,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "daemon.services": ({"actors", "daemon.storage"} | NOUNS, {"anyio", "attrs", "msgspec"}),
     "daemon.create": (
         {"actors", "daemon.config", "daemon.host", "daemon.instruments", "daemon.services"}
-        | {"daemon.storage.database"}
+        | {"daemon.storage.database", "daemon.storage.ready"}
         | NOUNS,
         {"anyio", "attrs", "msgspec"},
     ),
@@ -170,11 +170,12 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "contrib.engines": ({"loadtest"}, {"attrs", "msgspec"}),
     "contrib.bench_load": ({"contrib.connection", "contrib.engines", "loadtest.procfs"}, {"attrs", "msgspec", "rich"}),
     "contrib.crash": (
-        {"contrib.arguments", "contrib.connection", "contrib.engines", "loadtest"},
+        {"contrib.arguments", "contrib.connection", "contrib.engines", "contrib.unclaimed", "loadtest"},
         {"attrs", "msgspec", "rich"},
     ),
     "contrib.reliability": (
-        {"contrib.arguments", "contrib.connection", "contrib.crash", "contrib.engines", "contrib.marks", "loadtest"},
+        {"contrib.arguments", "contrib.connection", "contrib.crash", "contrib.engines", "contrib.marks"}
+        | {"contrib.unclaimed", "loadtest"},
         {"attrs", "msgspec"},
     ),
     "contrib.crash_actors": (

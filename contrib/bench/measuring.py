@@ -169,12 +169,12 @@ def wait_idle(engine: Engine) -> None:
 
 
 def _activity(engine: Engine) -> tuple[float, int]:
-    """CPU time of its processes so far, and how many containers' directories are made beforehand."""
+    """CPU time of its processes so far, and how many containers' and volumes' directories there are, also for those to come."""
     usage = family_usage(engine.process.pid)
     if usage is None:
         raise Failed("the engine has ended")
-    ready = engine.data_root / "ready"
-    return usage.cpu_s, sum(1 for _ in ready.iterdir()) if ready.is_dir() else 0
+    homes = [engine.data_root / name for name in ("containers", "ready")]
+    return usage.cpu_s, sum(1 for home in homes if home.is_dir() for _ in home.iterdir())
 
 
 @attrs.frozen

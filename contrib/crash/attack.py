@@ -12,7 +12,7 @@ from random import Random
 import attrs
 
 from contrib.connection import Connection
-from contrib.crash.audit import Verdict, audit, entries, remove_everything
+from contrib.crash.audit import READY_TREES, Verdict, audit, entries, remove_everything
 from contrib.crash.disks import Disk, disk_at
 from contrib.crash.endings import MODES, Ending
 from contrib.crash.history import History, Kind, State, Thing
@@ -20,9 +20,7 @@ from contrib.crash.images import SmallImage
 from contrib.crash.registry import registry
 from contrib.crash.traffic import BASE, Scene, traffic
 from contrib.engines import Engine, boatyard
-
-READY_TREES = 64
-"""Fewer than are asked for in a round, so that creates without one meet the end, too."""
+from contrib.unclaimed import unclaimed
 
 
 @attrs.frozen(kw_only=True)
@@ -64,6 +62,7 @@ def attack(mode: str, plan: Plan, home: Path, say: Callable[[str], None]) -> Out
                 attacked.harm(engine)
         with attacked.started_again(home) as engine:
             attacked.end(engine)
+        attacked.look_at_rest(engine.data_root)
         say(f"{mode}: {len(attacked.outcome.broken)} promises broken in {plan.rounds} rounds")
     return attacked.outcome
 
@@ -122,6 +121,10 @@ class _Attack:
         left = sorted(entries(engine.data_root) ^ self._entries)
         self.outcome.entries_left = len(left)
         self.outcome.verdict.left += [*stuck, *(f"{name} is left, or missing, in the end" for name in left)]
+
+    def look_at_rest(self, root: Path) -> None:
+        """After a stop in good order, which leaves nothing that was made for later."""
+        self.outcome.verdict.left += [f"containers/{name} belongs to nothing" for name in unclaimed(root)]
 
     def _note(self, exit_code: int) -> None:
         outcome, fresh = self.outcome, self._fresh

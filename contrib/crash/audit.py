@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -16,11 +17,17 @@ from contrib.crash.history import DOUBTFUL, History, Kind, State, Thing
 from contrib.crash.images import MARK, digest_of, files_in
 from contrib.crash.traffic import ANSWER_TIMEOUT_S, BASE, HOST_CONFIG
 from contrib.engines import Engine
+from contrib.unclaimed import unclaimed
 
 SAMPLE = 25
 """Of what earlier rounds have left: everything of the last one is looked at."""
 NAMES_MAX = 5
 """Of removed containers, whose names are used again."""
+
+READY_TREES = 64
+"""Fewer than are asked for in a round, so that creates without one meet the end, too."""
+
+READY_TIMEOUT_S = 10.0
 
 Listed = Mapping[Kind, Mapping[str, str]]
 """What the daemon says is there: the ids, of volumes the names, by name."""
@@ -74,9 +81,18 @@ def remove_everything(engine: Engine) -> list[str]:
 
 
 def entries(root: Path) -> frozenset[str]:
-    """All there is below a data root, but for what is made beforehand, as much as there is time for."""
+    """All there is below a data root without containers, but for what is made beforehand, as much as there is time for."""
+    nobodys = to_come(root) | {"ready", "lost+found"}
     paths = (path.relative_to(root) for path in root.rglob("*"))
-    return frozenset(str(path) for path in paths if path.parts[0] not in ("ready", "lost+found"))
+    return frozenset(str(path) for path in paths if nobodys.isdisjoint(path.parts))
+
+
+def to_come(root: Path, ids: Collection[str] = ()) -> frozenset[str]:
+    """The trees of containers to come, when all have been made."""
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while len(found := unclaimed(root, ids)) < READY_TREES and time.monotonic() < deadline:
+        threading.Event().wait(0.01)
+    return found
 
 
 def listed(connection: Connection) -> Listed:
@@ -106,8 +122,12 @@ def compare(known: History, there: Listed, root: Path) -> Verdict:
     for kind, found_by_name in there.items():
         unknown = set(found_by_name) - {thing.name for thing in known.things if thing.kind is kind}
         verdict.left += [f"nobody has asked for {kind.value} {name}" for name in sorted(unknown)]
+    ids = set(there[Kind.CONTAINER].values())
+    spared = to_come(root, ids)
+    if len(spared) > READY_TREES:
+        verdict.left.append(f"{len(spared) - READY_TREES} containers' trees belong to nothing")
     for directory, kind in (("containers", Kind.CONTAINER), ("volumes", Kind.VOLUME)):
-        names, ids = {path.name for path in (root / directory).iterdir()}, set(there[kind].values())
+        names, ids = {path.name for path in (root / directory).iterdir()} - spared, set(there[kind].values())
         verdict.left += [f"{directory}/{each} belongs to nothing" for each in sorted(names - ids)]
         verdict.lost += [f"{directory}/{each} is not there" for each in sorted(ids - names)]
     verdict.left += [f"staging/{path.name} is there" for path in (root / "staging").iterdir()]

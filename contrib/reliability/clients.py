@@ -6,7 +6,7 @@ import http.client
 import itertools
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -15,12 +15,13 @@ import attrs
 from contrib.connection import Connection, NotSent
 from contrib.crash.images import SmallImage
 from contrib.reliability.site import ANSWER_TIMEOUT_S
+from contrib.unclaimed import unclaimed
 from loadtest import HarnessError
 
 API = "/v1.41"
 IMAGE = "crash-base:1"
 NOT_ON_THE_DISK = frozenset({"ready", "lost+found"})
-"""What is made beforehand, as much as there is time for, belongs to nobody."""
+"""What is made beforehand for volumes, as much as there is time for, belongs to nobody."""
 
 
 @attrs.define
@@ -110,6 +111,8 @@ def missing(connection: Connection, known: Mapping[str, str]) -> int:
     return sum(there.get(name) != container_id for name, container_id in known.items())
 
 
-def entries(root: Path) -> frozenset[str]:
+def entries(root: Path, known: Collection[str] = ()) -> frozenset[str]:
+    """What there is of the `known` containers and all else, but for what is made beforehand."""
+    nobodys = NOT_ON_THE_DISK | unclaimed(root, known)
     paths = (path.relative_to(root) for path in root.rglob("*"))
-    return frozenset(str(path) for path in paths if path.parts[0] not in NOT_ON_THE_DISK)
+    return frozenset(str(path) for path in paths if nobodys.isdisjoint(path.parts))

@@ -13,6 +13,7 @@ from contrib.engines import Engine
 from contrib.reliability.clients import Clients, create, entries, listed, load_base, remove
 from contrib.reliability.part import Part
 from contrib.reliability.site import Site, Subject
+from contrib.unclaimed import unclaimed
 
 TRAFFIC_S = 1.0
 """Before the end comes."""
@@ -50,6 +51,7 @@ def examine(subject: Subject) -> Found:
             for container_id in listed(connection).values():
                 remove(connection, container_id)
             found.left = len(entries(engine.data_root) - before)
+        found.left += len(unclaimed(engine.data_root))  # after a stop in good order there is none
     return found
 
 
@@ -59,7 +61,7 @@ def _per_container(connection: Connection, root: Path, known: dict[str, str]) ->
         status, answer = create(connection, f"measured{number}")
         assert status == 201, answer
         known[f"measured{number}"] = answer["Id"]
-    return len(entries(root) - before) / MEASURED
+    return len(entries(root, frozenset(known.values())) - before) / MEASURED
 
 
 def _harm(site: Site, clients: int, prefix: str, known: dict[str, str], found: Found, *, is_stop: bool) -> None:

@@ -24,6 +24,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """None for a container from an empty layer."""
     networks: Mapping[str, EndpointSettings]
     warnings: tuple[str, ...]
+    is_plain: bool
+    """Whether the container needs no more of its tree than what is made beforehand."""
 
     @property
     def chain_ids(self) -> tuple[str, ...]:
@@ -52,7 +54,7 @@ class Drafts:
             return None
         self._drafts.move_to_end(id(request.origin))
         own = replace(draft.request, name=request.name, idempotency=request.idempotency)
-        return Draft(request=own, image=image, networks=draft.networks, warnings=draft.warnings)
+        return replace(draft, request=own)
 
     def keep(self, request: CreateRequest, draft: Draft) -> None:
         """`request` is what `draft` was made of."""

@@ -8,6 +8,7 @@ for good, and is done even if the client has gone. Unlike Moby: on disk before v
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -18,7 +19,7 @@ import msgspec
 from msgspec.structs import replace
 
 from daemon.config import Config
-from daemon.container import Container, EndpointSettings, HostConfig, Mount
+from daemon.container import Container, EndpointSettings, HostConfig, Mount, new_container_id
 from daemon.create.checks.conflicts import is_container_mode
 from daemon.create.deadlines import Deadlines
 from daemon.create.draft import Draft, Drafts
@@ -43,7 +44,7 @@ from daemon.network import is_user_defined
 from daemon.network.endpoints import check_endpoints, networks_of
 from daemon.network.table import NetworkTable
 from daemon.services import Services
-from daemon.services.allocator import Allocator, new_container_id
+from daemon.services.allocator import Allocator
 from daemon.services.idempotency import IdempotencyKeys
 from daemon.services.image_store import ImageStore
 from daemon.services.layer_manager import LayerManager
@@ -52,6 +53,7 @@ from daemon.services.registrar import Registrar
 from daemon.services.volume_index import VolumeUse
 from daemon.services.volumes import Volumes
 from daemon.storage.database import Database, KeptKey
+from daemon.storage.ready import ReadyTrees
 from daemon.summary import summary_of
 from daemon.volume import Volume
 
@@ -68,6 +70,8 @@ class Built(msgspec.Struct, frozen=True, kw_only=True):
 @attrs.frozen(kw_only=True)
 class Creator:
     services: Services
+    ready: ReadyTrees
+    """From the layer manager: containers' trees, made beforehand."""
     host: Host
     config: Config
     now_ns: Callable[[], int]
@@ -88,7 +92,6 @@ class Creator:
             Unavailable: a service did not answer in time.
             System: the disk failed.
         """
-        container_id = new_container_id()
         is_called_off = False
         with self._deadlines.after(self.config.ask_timeout_s) as scope:
 
@@ -99,29 +102,27 @@ class Creator:
                     scope.cancel()
 
             try:
-                return await self._create(request, container_id, scope, call_off)
+                return await self._create(request, scope, call_off)
             except Conflict:
                 if (repeated := await self._repeated(request)) is None:
                     raise
                 return repeated
         if is_called_off:
-            raise Cancelled(f"the creation of container {container_id} was cancelled by a removal")
+            raise Cancelled(f"the creation of container {request.name} was cancelled by a removal")
         raise Unavailable(f"the container could not be created within {self.config.ask_timeout_s:g} s")
 
-    async def _create(
-        self, request: CreateRequest, container_id: str, scope: anyio.CancelScope, call_off: Callable[[], None]
-    ) -> Created:
+    async def _create(self, request: CreateRequest, scope: anyio.CancelScope, call_off: Callable[[], None]) -> Created:
         async with Undo(timeout_s=self.config.undo_timeout_s) as undo:
-            if (earlier := await self._earlier(request, container_id, undo)) is not None:
+            if (earlier := await self._earlier(request, undo)) is not None:
                 return Created(id=earlier.container_id, warnings=earlier.warnings)
             draft = await self.step("check", self._draft(request))
-            built = await self._build(draft, container_id, undo, call_off)
+            built = await self._build(draft, undo, call_off)
             if scope.cancel_called:  # since the last step was through; from the next on it is too late
                 await anyio.lowlevel.checkpoint()
             # Bounded: one commit, and messages to actors that are restarted.
             scope.deadline, scope.shield = math.inf, True
             await self._commit(built, undo)
-        return Created(id=container_id, warnings=draft.warnings)
+        return Created(id=built.container.id, warnings=draft.warnings)
 
     async def _repeated(self, request: CreateRequest) -> Created | None:
         """What the create that collided with this one was told, if it was the same: claims of keys are forgotten in a crash."""
@@ -133,13 +134,13 @@ class Creator:
             return None
         return Created(id=kept.container_id, warnings=kept.warnings)
 
-    async def _earlier(self, request: CreateRequest, container_id: str, undo: Undo) -> KeptKey | None:
+    async def _earlier(self, request: CreateRequest, undo: Undo) -> KeptKey | None:
         """The create that this one repeats, awaited if it is under way; else the key is this one's until it fails."""
         if request.idempotency is None:
             return None
-        key, keys = request.idempotency.key, self.services.keys
-        undo.push("idempotency key", partial(keys.ask, IdempotencyKeys.free, key, container_id))
-        claim = keys.ask(IdempotencyKeys.claim, key, request.idempotency.fingerprint, container_id)
+        key, keys, claimant = request.idempotency.key, self.services.keys, secrets.token_hex(16)
+        undo.push("idempotency key", partial(keys.ask, IdempotencyKeys.free, key, claimant))
+        claim = keys.ask(IdempotencyKeys.claim, key, request.idempotency.fingerprint, claimant)
         return await self.step("key", claim)
 
     # Without effects ---------------------------------------------------------------------------------------------------
@@ -170,7 +171,15 @@ class Creator:
         log_config = merge_log_config(request.host_config.log_config, self.config.default_log_driver)
         host_config = replace(request.host_config, log_config=log_config)
         request = replace(request, config=config, host_config=host_config)
-        return Draft(request=request, image=image, networks=networks, warnings=(*warnings, *mismatch, *notes))
+        draft = Draft(
+            request=request,
+            image=image,
+            networks=networks,
+            warnings=(*warnings, *mismatch, *notes),
+            is_plain=False,
+        )
+        is_plain = await self.services.layers.ask(LayerManager.is_plain, draft.chain_ids, config.working_dir)
+        return replace(draft, is_plain=is_plain)
 
     async def _found_image(self, request: CreateRequest) -> Image | None:
         """None for a container without one."""
@@ -250,15 +259,14 @@ class Creator:
 
     # Effects -----------------------------------------------------------------------------------------------------------
 
-    async def _build(self, draft: Draft, container_id: str, undo: Undo, call_off: Callable[[], None]) -> Built:
+    async def _build(self, draft: Draft, undo: Undo, call_off: Callable[[], None]) -> Built:
         """Everything but the commit. The checks among the effects are where Docker has them: a name that is taken is told
         before a bind that makes no sense."""
         services, request = self.services, draft.request
         host_config = request.host_config
-        undo.push("name", partial(services.allocator.ask, Allocator.release, container_id))
-        may_be_repeated = bool(request.name) and request.idempotency is not None
-        reserve = Allocator.reserve_in_turn if may_be_repeated else Allocator.reserve
-        name = await self.step("name", services.allocator.ask(reserve, container_id, request.name, call_off))
+        ready_id = self.ready.take()
+        container_id = ready_id or new_container_id()
+        name = await self._reserve(request, container_id, undo, call_off, is_ready=ready_id is not None)
         config = with_hostname(
             request.config, container_id=container_id, network_mode=host_config.network_mode, host=self.host
         )
@@ -269,10 +277,11 @@ class Creator:
         links = await resolve_links(services.registrar, host_config)
         if links:
             links = await services.allocator.ask(Allocator.reserve_links, container_id, links)
-        # The read-write layer, the container's directory and its checkpoints are one tree, made by one rename.
-        undo.push("layer", partial(services.layers.ask, LayerManager.remove, container_id))
-        make = services.layers.ask(LayerManager.create, container_id, draft.chain_ids, config.working_dir)
-        await self.step("layer", make)
+        # The read-write layer, the container's directory and its checkpoints are one tree.
+        if ready_id is None or not draft.is_plain:
+            make = LayerManager.create if ready_id is None else LayerManager.fit
+            made = services.layers.ask(make, container_id, draft.chain_ids, config.working_dir)
+            await self.step("layer", made)
         created_ns = self.now_ns()
         volumes = await self._make_volumes(mounts.volumes, draft, config.working_dir, container_id, created_ns, undo)
         container = Container(
@@ -290,6 +299,23 @@ class Creator:
             links=links,
         )
         return Built(container=container, volumes=volumes, key=_kept_key(draft, container_id))
+
+    async def _reserve(
+        self, request: CreateRequest, container_id: str, undo: Undo, call_off: Callable[[], None], *, is_ready: bool
+    ) -> str:
+        """Its name. From here on its tree goes if the create fails, whether it was ready or is yet to be made."""
+        layers, allocator = self.services.layers, self.services.allocator
+        undo.push("layer", partial(layers.ask, LayerManager.remove, container_id))
+        undo.push("name", partial(allocator.ask, Allocator.release, container_id))
+        may_be_repeated = bool(request.name) and request.idempotency is not None
+        reserve = Allocator.reserve_in_turn if may_be_repeated else Allocator.reserve
+        try:
+            return await self.step("name", allocator.ask(reserve, container_id, request.name, call_off))
+        except (Conflict, InvalidParameter):  # nobody has heard of that id
+            if is_ready:
+                undo.drop("layer")
+                self.ready.put_back(container_id)
+            raise
 
     async def _plan_mounts(self, request: CreateRequest) -> MountPlan:
         await self._check_images_of_mounts(request.host_config)

@@ -24,6 +24,10 @@ class Undo:
     def push(self, what: str, step: Callable[[], Awaitable[object]]) -> None:
         self._steps.append((what, step))
 
+    def drop(self, what: str) -> None:
+        """That need not be undone after all."""
+        self._steps = [step for step in self._steps if step[0] != what]
+
     def commit(self) -> None:
         """From here on there is nothing to undo."""
         self._steps.clear()

@@ -7,7 +7,6 @@ the index is rebuilt from the database, so reservations are forgotten; the datab
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from random import Random
 from typing import Self
@@ -16,18 +15,10 @@ import attrs
 import msgspec
 
 from actors import Deferred
-from daemon.container import SHORT_ID_LENGTH, Link, link_name
+from daemon.container import Link, link_name
 from daemon.errors import Cancelled, Conflict, name_in_use
 from daemon.services.names import candidate_names, check_name
 from daemon.summary import ContainerNames, ContainerSummary
-
-
-def new_container_id() -> str:
-    """64 hex digits. Redrawn while the first twelve are all decimal: such a short id would pass for a number (moby#3869)."""
-    while True:
-        container_id = secrets.token_hex(32)
-        if not container_id[:SHORT_ID_LENGTH].isdecimal():
-            return container_id
 
 
 class NameIndex:

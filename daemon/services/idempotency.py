@@ -23,12 +23,11 @@ from daemon.storage.database import Database, KeptKey
 class _Claim:
     fingerprint: str
     claimant: str
-    """The id of the container that is being created."""
     waiting: deque[str] = attrs.field(factory=deque)
 
 
 class KeyIndex:
-    """Claimed and kept keys. Creates are known by the id that their container is to have."""
+    """Claimed and kept keys. A create that claims one is known by what it calls itself, which no other does."""
 
     def __init__(self, kept: Iterable[KeptKey] = ()) -> None:
         self._kept = {key.key: key for key in kept}

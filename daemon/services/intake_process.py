@@ -23,6 +23,7 @@ import anyio.lowlevel
 
 from actors import run_in_thread
 from daemon.errors import Cancelled, InvalidParameter, System
+from daemon.storage.beside import start_beside
 from daemon.storage.confine import CPU_SECONDS_MAX
 from daemon.storage.intake import Told, unheard
 from daemon.storage.staged import Area, Staged
@@ -38,7 +39,6 @@ from daemon.storage.worker import (
     encode_frame,
     encode_order,
 )
-from daemon.storage.worker_host import command
 
 READ_BYTES = 64 << 10
 SOCKET_BYTES = 1 << 20
@@ -102,9 +102,7 @@ class WorkerHost:
                     socket.send_fds(self._control, [b"j"], [job.fileno()])
                     return
                 self._end()
-            self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            with theirs:
-                self._process = subprocess.Popen(command(), stdin=theirs.fileno(), cwd="/", env={})
+            self._process, self._control = start_beside("daemon.storage.worker_host")
             socket.send_fds(self._control, [b"j"], [job.fileno()])
 
     def _end(self) -> None:

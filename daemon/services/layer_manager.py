@@ -1,7 +1,7 @@
 """Makes and removes the directories of containers, in one thread that takes them in batches.
 
 An event loop must not wait for a disk, and a thread switch for each directory costs as much as the directory. When the thread has
-nothing to do it makes some beforehand, for the creates to come (`preparation.py`).
+nothing to do it makes some beforehand, for the creates to come (`preparation.py`), which take them without asking.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from actors import ActorContext, BatchThread, Deferred
 from daemon.errors import DaemonError
 from daemon.services.preparation import Preparation
 from daemon.storage.layers import LayerStore
 from daemon.storage.trees import ContainerTrees
+
+R = TypeVar("R")
 
 BATCH_MAX = 64
 """Containers whose directories are made in a row before the first is answered: about 10 ms."""
@@ -29,7 +31,8 @@ class LayerManager:
     def __init__(self, trees: ContainerTrees, layers: LayerStore) -> None:
         self._trees = trees
         self._layers = layers
-        self._thread: BatchThread[Callable[[], None], None] = BatchThread(do_each, name="layers", batch_max=BATCH_MAX)
+        # Any: each job's Deferred is typed by its own method.
+        self._thread: BatchThread[Callable[[], Any], Any] = BatchThread(do_each, name="layers", batch_max=BATCH_MAX)
         self._paths = functools.lru_cache(maxsize=_IMAGES_MAX)(self._paths_of)
         self._preparation = Preparation(trees.ready, self._thread.submit)
 
@@ -41,12 +44,18 @@ class LayerManager:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._preparation.end()
         await self._thread.__aexit__(kind, error, traceback)
+
+    def is_plain(self, chain_ids: tuple[str, ...], working_dir: str) -> Deferred[bool]:
+        """Whether a container of that image needs no more than a tree that is ready.
+
+        `chain_ids` are those of the image, lowest first. Raises System: the disk failed.
+        """
+        return self._thread.submit(lambda: self._trees.is_plain(self._paths(chain_ids), working_dir))
 
     def create(self, container_id: str, chain_ids: tuple[str, ...], working_dir: str) -> Deferred[None]:
         """The container's directory 0700, its checkpoints directory, its read-write layer, its working directory.
-
-        `chain_ids` are those of the image, lowest first.
 
         Raises:
             System: the disk failed.
@@ -54,6 +63,10 @@ class LayerManager:
         """
         self._preparation.note_claim()
         return self._thread.submit(lambda: self._trees.create(container_id, self._paths(chain_ids), working_dir))
+
+    def fit(self, container_id: str, chain_ids: tuple[str, ...], working_dir: str) -> Deferred[None]:
+        """As `create`, of a tree that was ready. `remove` must follow if it fails."""
+        return self._thread.submit(lambda: self._trees.fit(container_id, self._paths(chain_ids), working_dir))
 
     def remove(self, container_id: str) -> Deferred[None]:
         """Harmless twice, and for an id that was never created."""
@@ -64,13 +77,12 @@ class LayerManager:
         return tuple(self._layers.path(chain_id) for chain_id in reversed(chain_ids))
 
 
-def do_each(jobs: Sequence[Callable[[], None]]) -> list[Exception | None]:
+def do_each(jobs: Sequence[Callable[[], R]]) -> list[R | Exception]:
     """Each job by itself: what one is refused does not touch the others. A defect ends the batch, and the actor."""
-    outcomes: list[Exception | None] = []
+    outcomes: list[R | Exception] = []
     for job in jobs:
         try:
-            job()
-            outcomes.append(None)
+            outcomes.append(job())
         except DaemonError as error:
             outcomes.append(error)
     return outcomes

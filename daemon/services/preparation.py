@@ -1,26 +1,30 @@
-"""Trees made beforehand (`ready.py`), in the thread that is to claim them, when it has nothing better to do.
+"""Trees made beforehand (`ready.py`), when the thread that makes them has nothing better to do.
 
-While they are claimed more are made only if few are left, and then only as many as do not slow down those who claim them.
+While they are taken more are made only if few are left; then many at a time, and not by this process.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import anyio
 
 from actors import ActorContext
 from daemon.errors import System
-from daemon.storage.ready import ReadyTrees
+from daemon.storage.ready import ReadyTrees, nothing
 
 _log = logging.getLogger(__name__)
 
 BATCH = 8
-"""Made in a row: a create that comes meanwhile waits for them, about 1 ms."""
+"""Made in a row: a create that needs the thread meanwhile waits for them, about 1 ms."""
+
+BUSY_BATCH = 64
+"""The same while there are creates and few trees are left: about 5 ms, in which others make them."""
 
 PAUSE_S = 0.02
-"""Between two batches while there are creates: 400 trees a second, a twentieth of what the disk can do."""
+"""Between two looks while there are creates."""
 
 
 class Preparation:
@@ -34,11 +38,16 @@ class Preparation:
         """Whether any may have been claimed since the last batch."""
 
     def begin(self, context: ActorContext[object]) -> None:
+        """`end` must follow."""
         self._context = context
+        self._ready.on_take = self.note_claim
         self._start()
 
+    def end(self) -> None:
+        self._ready.on_take = nothing
+
     def note_claim(self) -> None:
-        """One is about to be claimed."""
+        """One has been taken, or is about to be."""
         self._is_asked = True
         if not self._is_running:
             self._start()
@@ -53,11 +62,12 @@ class Preparation:
             while True:
                 is_busy, self._is_asked = self._is_asked, False
                 if self._ready.is_low or not is_busy:
-                    await self._submit(lambda: self._ready.prepare(BATCH))
+                    count = BUSY_BATCH if is_busy else BATCH
+                    await self._submit(partial(self._ready.prepare, count))
                 # What has been asked lately may not have claimed its tree yet: then this was not the last look.
                 if not (is_busy or self._is_asked or self._ready.has_room):
                     return
-                if is_busy or self._is_asked:
+                if (is_busy or self._is_asked) and not self._ready.is_low:
                     await anyio.sleep(PAUSE_S)
         except System as error:
             _log.warning("no directories are made beforehand for now: %s", error)

@@ -68,6 +68,7 @@ class Volumes:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._preparation.end()
         await self._stack.__aexit__(kind, error, traceback)
 
     # What there is -----------------------------------------------------------------------------------------------------

@@ -1,109 +1,170 @@
-"""Empty trees, made beforehand: a create claims one by one rename instead of making two or three directories.
+"""Empty trees, made beforehand: directories cost a create more than anything else, and drag the journal's commit into the next
+fsync.
 
-    ready/<number>/           0700    as below containers/ (trees.py), and empty
-    ready/volume-<number>/    0700    as below volumes/
+    containers/<id>/    0700    as in trees.py, and empty: the id was drawn with it, for a container that is to come
+    ready/<name>/       0700    as below volumes/: a volume that is to come takes one by a rename, as its name is its user's
 
-Directories cost a create more than anything else, and drag the journal's commit into the next fsync; so they are made while
-there is nothing better to do. Every number below the capacity is a slot, ready or to be filled. What an earlier daemon has left
-in a slot is taken over where it is whole: it is no residue, and recovery does not look at it.
+So a create that finds one has its id and its tree at once, and no disk to wait for. They are made while there is nothing better
+to do, and by a process beside this one where that moment does not come (`tree_maker.py`). None outlives its daemon: a clean stop
+removes them, and after a crash they are residue like any other.
 
-For each kind of them one thread calls what changes anything here.
+For each kind one thread calls what changes the disk here; `take` and `put_back` are for any.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import attrs
 
+from daemon.container import new_container_id
 from daemon.storage.disk import FREE_SHARE_MAX, disk, remove_tree
 from daemon.storage.failpoints import failpoint
+from daemon.storage.tree_maker import Parts, TreeMaker, make_tree
 
 UPPER = "diff"
 DATA = "_data"
 
+MAKER_BATCH_MIN = 32
+"""Trees that are worth a message to another process."""
+
 
 @attrs.frozen
 class Kind:
-    parts: tuple[tuple[str, int], ...]
-    """The directories in a tree, and their modes."""
-    prefix: str = ""
-    """Of the slots' names."""
+    home: str
+    """Below the data root."""
+    parts: Parts
+    draw_name: Callable[[], str]
 
 
-CONTAINER = Kind((("checkpoints", 0o700), (UPPER, 0o755)))
-VOLUME = Kind(((DATA, 0o755),), prefix="volume-")
+CONTAINER = Kind("containers", (("checkpoints", 0o700), (UPPER, 0o755)), new_container_id)
+VOLUME = Kind("ready", ((DATA, 0o755),), lambda: secrets.token_hex(16))
 
 
 class ReadyTrees:
-    """At most `trees_max` of one kind below `root / "ready"`, fewer where there is little space."""
+    """At most `trees_max` of one kind, fewer where there is little space."""
 
-    def __init__(self, root: Path, trees_max: int, kind: Kind = CONTAINER) -> None:
+    def __init__(self, root: Path, trees_max: int, kind: Kind, maker: TreeMaker) -> None:
         self._kind = kind
-        self._home = root / "ready"
-        self._ready: list[str] = []
+        self._maker = maker
+        self._home = root / kind.home
+        self._ready: deque[str] = deque()
+        self._in_the_making: frozenset[str] = frozenset()
+        self.on_take: Callable[[], None] = nothing
+        """Called by `take`."""
         with disk("open the directory of prepared trees"):
             self._home.mkdir(mode=0o700, exist_ok=True)
-            count = min(trees_max, _share_of(root, kind))
-            self._to_fill = [f"{kind.prefix}{number}" for number in reversed(range(count))]
-            for entry in set(os.listdir(self._home)).difference(self._to_fill):
-                if entry.startswith(VOLUME.prefix) == (kind is VOLUME):
-                    remove_tree(self._home / entry)
+            self._count = min(trees_max, _share_of(root, kind))
 
     def __len__(self) -> int:
-        """How many can be claimed at once."""
+        """How many can be taken at once."""
         return len(self._ready)
+
+    def names(self) -> frozenset[str]:
+        """Of those that can be taken, and of those that are being made."""
+        return self._in_the_making.union(self._ready)
+
+    def take(self) -> str | None:
+        """The name of one, which is the caller's from now on; None when there is none."""
+        name = self._pop()
+        if name is not None:
+            self.on_take()
+        return name
+
+    def put_back(self, name: str) -> None:
+        """What was taken, and is as it was."""
+        self._ready.append(name)
 
     def claim(self, target: str) -> bool:
         """Move one to `target`; False when there is none. Raises OSError: there is something at `target`."""
         failpoint("ready.before_claim")
-        if not self._ready:
+        name = self._pop()
+        if name is None:
             return False
-        slot = self._ready[-1]
         try:
-            os.rename(f"{self._home}/{slot}", target)
+            os.rename(f"{self._home}/{name}", target)
         except FileNotFoundError:  # somebody has tidied up behind us
-            self._to_fill.append(self._ready.pop())
             return False
-        self._to_fill.append(self._ready.pop())
+        except OSError:
+            self.put_back(name)
+            raise
         failpoint("ready.after_claim")
         return True
 
     @property
     def is_low(self) -> bool:
-        """Whether less than a quarter of the slots are ready."""
-        return 3 * len(self._ready) < len(self._to_fill)
+        """Whether less than a quarter of them is ready."""
+        return 4 * len(self._ready) < self._count
 
     @property
     def has_room(self) -> bool:
-        return bool(self._to_fill)
+        return len(self._ready) < self._count
 
     def prepare(self, count: int) -> None:
-        """Make at most `count` more. Raises System: the disk failed."""
-        with disk("prepare directories"):
-            for _ in range(min(count, len(self._to_fill))):
-                _fill(f"{self._home}/{self._to_fill[-1]}", self._kind)
-                self._ready.append(self._to_fill.pop())
+        """Make at most `count` more. Raises System: the disk failed, and nothing is left of those that are not whole."""
+        names = [self._kind.draw_name() for _ in range(min(count, self._count - len(self._ready)))]
+        self._in_the_making = frozenset(names)
+        try:
+            with disk("prepare directories"):
+                self._make([f"{self._home}/{name}" for name in names])
+            self._ready.extend(names)
+        except BaseException:
+            self._remove(names)
+            raise
+        finally:
+            self._in_the_making = frozenset()
+
+    def discard(self) -> None:
+        """Remove those that nobody has taken, and make no more. Raises System."""
+        self._count = 0
+        self._remove([*iter(self._pop, None)])
+
+    def _pop(self) -> str | None:
+        try:
+            return self._ready.popleft()
+        except IndexError:
+            return None
+
+    def _make(self, paths: Sequence[str]) -> None:
+        if self._count >= MAKER_BATCH_MIN:
+            self._maker.start()  # in good time
+        if len(paths) >= MAKER_BATCH_MIN:
+            self._maker.make(paths, self._kind.parts)
+        else:
+            for path in paths:
+                make_tree(path, self._kind.parts)
+
+    def _remove(self, names: Sequence[str]) -> None:
+        with disk("remove prepared directories"):
+            for name in names:
+                remove_untouched(f"{self._home}/{name}", self._kind)
 
 
-def make_tree(path: str, kind: Kind) -> None:
-    """Raises OSError."""
-    os.mkdir(path, 0o700)
-    failpoint("ready.tree_in_part")
-    for name, mode in kind.parts:
-        os.mkdir(f"{path}/{name}", mode)
+def sweep(root: Path) -> None:
+    """Remove what an earlier daemon has left in `ready`. Raises System."""
+    home = root / VOLUME.home
+    with disk("remove prepared directories"):
+        for name in os.listdir(home) if home.exists() else ():
+            remove_untouched(f"{home}/{name}", VOLUME)
 
 
-def _fill(slot: str, kind: Kind) -> None:
-    """A tree, unless there is one. What a crash has cut short is made anew. Raises OSError."""
-    try:
-        make_tree(slot, kind)
-    except FileExistsError:
-        if set(os.listdir(slot)) == {name for name, _ in kind.parts}:
-            return
-        remove_tree(Path(slot))
-        make_tree(slot, kind)
+def remove_untouched(path: str, kind: Kind) -> None:
+    """As `remove_tree`, for what most likely is empty: a quarter of its system calls. Raises OSError."""
+    with contextlib.suppress(OSError):
+        for name, _ in kind.parts:
+            os.rmdir(f"{path}/{name}")
+        os.rmdir(path)
+        return
+    remove_tree(Path(path))
+
+
+def nothing() -> None:
+    """For as long as nobody wants to know."""
 
 
 def _share_of(root: Path, kind: Kind) -> int:

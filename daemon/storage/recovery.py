@@ -25,7 +25,8 @@ from daemon.storage.disk import disk, remove_tree, sync_directory, sync_file, sy
 from daemon.storage.failpoints import failpoint
 from daemon.storage.findings import Finding, Kind, Listing, Outcome, Problem, Records, findings_of, index_entries
 from daemon.storage.layers import LayerStore
-from daemon.storage.ready import VOLUME, ReadyTrees
+from daemon.storage.ready import CONTAINER, VOLUME, ReadyTrees, remove_untouched, sweep
+from daemon.storage.tree_maker import TreeMaker
 from daemon.storage.trees import ContainerTrees, VolumeTrees
 
 _log = logging.getLogger(__name__)
@@ -44,6 +45,18 @@ class Stores:
     layers: LayerStore
     containers: ContainerTrees
     volumes: VolumeTrees
+    maker: TreeMaker
+
+    def leave(self) -> bool:
+        """Remove what was made for creates that have not come; whether it could be."""
+        self.maker.close()
+        try:
+            for trees in (self.containers, self.volumes):
+                trees.ready.discard()
+        except System as error:
+            _log.error("clean-up is left to the next start: %s", error)
+            return False
+        return True
 
 
 @contextlib.contextmanager
@@ -97,12 +110,15 @@ def read_engine_id(root: Path) -> str:
 
 
 def open_stores(root: Path, *, ready_trees_max: int) -> Stores:
+    sweep(root)
+    maker = TreeMaker()
     return Stores(
         root=root,
         content=ContentStore(root / "content"),
         layers=LayerStore(root / "layers"),
-        containers=ContainerTrees(root, ReadyTrees(root, ready_trees_max)),
-        volumes=VolumeTrees(root, ReadyTrees(root, ready_trees_max // 2, VOLUME)),
+        containers=ContainerTrees(root, ReadyTrees(root, ready_trees_max, CONTAINER, maker)),
+        volumes=VolumeTrees(root, ReadyTrees(root, ready_trees_max // 2, VOLUME, maker)),
+        maker=maker,
     )
 
 
@@ -185,7 +201,10 @@ class _Repair:
         elif finding.problem is Problem.RESIDUE:
             with disk("remove a leftover"):
                 failpoint("recovery.before_sweep")
-                remove_tree(self._root / finding.path)
+                if finding.kind is Kind.CONTAINER:  # most were made beforehand, and there may be a thousand of them
+                    remove_untouched(str(self._root / finding.path), CONTAINER)
+                else:
+                    remove_tree(self._root / finding.path)
         elif finding.kind is Kind.VOLUME:
             self._stores.volumes.create(finding.name)
         else:

@@ -26,8 +26,9 @@ from daemon.errors import InvalidParameter
 from daemon.storage.attributes import is_root
 from daemon.storage.disk import disk, remove_tree, size_of_tree, sync_directory
 from daemon.storage.failpoints import failpoint
-from daemon.storage.ready import CONTAINER, DATA, UPPER, VOLUME, ReadyTrees, make_tree
+from daemon.storage.ready import CONTAINER, DATA, UPPER, VOLUME, ReadyTrees
 from daemon.storage.rootfs import NodeKind, Rootfs
+from daemon.storage.tree_maker import make_tree
 
 _PLAIN = (0o755, 0, 0)
 """What the root of a layer is when nobody has said anything else, and what a tree has that was made beforehand."""
@@ -87,6 +88,17 @@ class _Plan:
     def is_plain(self) -> bool:
         return self.root == _PLAIN and not self.makes_working_dir
 
+    def fit(self, upper: str, layers: tuple[Path, ...], working_dir: str) -> None:
+        """Make a new read-write layer what it is to be. Raises OSError, InvalidParameter."""
+        if self.root != _PLAIN:
+            mode, uid, gid = self.root
+            if is_root():
+                os.chown(upper, uid, gid)
+            os.chmod(upper, mode)
+        if self.makes_working_dir:
+            # An image may have no layer at all; then the empty upper directory is all there is to look into.
+            Rootfs(layers or (Path(upper),)).make_directory(Path(upper), working_dir)
+
 
 class ContainerTrees(TreeStore):
     """Of which those in `ready` are made beforehand."""
@@ -104,6 +116,11 @@ class ContainerTrees(TreeStore):
         """What has anything of a container that has just been created, top first."""
         return (self.upper(container_id), *image) if self._plan(image, working_dir).makes_working_dir else image
 
+    def is_plain(self, layers: tuple[Path, ...], working_dir: str) -> bool:
+        """Whether a tree that was made beforehand is all that a container of that image needs. Raises System."""
+        with disk("look into the image"):
+            return self._plan(layers, working_dir).is_plain
+
     def create(self, container_id: str, layers: tuple[Path, ...], working_dir: str) -> None:
         """The container's tree, with its working directory where the image (`layers`, top first) has none.
 
@@ -111,30 +128,23 @@ class ContainerTrees(TreeStore):
             System: the disk failed.
             InvalidParameter: the working directory is a file in the image.
         """
-        plan = self._plan(layers, working_dir)
-        home = f"{self._home}/{container_id}"
         with disk("make the container's directories"):
-            if plan.is_plain and self.ready.claim(home):
-                return
+            plan = self._plan(layers, working_dir)
             aside = self._aside(container_id)
             try:
-                if not self.ready.claim(aside):
-                    make_tree(aside, CONTAINER)
-                upper = f"{aside}/{UPPER}"
-                if plan.root != _PLAIN:
-                    mode, uid, gid = plan.root
-                    if is_root():
-                        os.chown(upper, uid, gid)
-                    os.chmod(upper, mode)
-                if plan.makes_working_dir:
-                    # An image may have no layer at all; then the empty upper directory is all there is to look into.
-                    Rootfs(layers or (Path(upper),)).make_directory(Path(upper), working_dir)
+                make_tree(aside, CONTAINER.parts)
+                plan.fit(f"{aside}/{UPPER}", layers, working_dir)
                 failpoint("containers.before_rename")
-                os.rename(aside, home)
+                os.rename(aside, f"{self._home}/{container_id}")
                 failpoint("containers.after_rename")
             except BaseException:
                 remove_tree(Path(aside))
                 raise
+
+    def fit(self, container_id: str, layers: tuple[Path, ...], working_dir: str) -> None:
+        """As `create`, of a tree that was made beforehand; of one that is refused something may be left."""
+        with disk("make the container's directories"):
+            self._plan(layers, working_dir).fit(f"{self._home}/{container_id}/{UPPER}", layers, working_dir)
 
 
 def _plan(layers: tuple[Path, ...], working_dir: str) -> _Plan:
@@ -174,7 +184,7 @@ class VolumeTrees(TreeStore):
                 return
             aside = self._new_aside()
             try:
-                make_tree(aside, VOLUME)
+                make_tree(aside, VOLUME.parts)
                 os.rename(aside, home)
                 failpoint("volumes.after_rename")
             except BaseException:

@@ -18,23 +18,13 @@ import os
 import select
 import signal
 import socket
-import sys
 import traceback
-from collections.abc import Sequence
-from pathlib import Path
 
 from daemon.storage.confine import die_with_parent
 from daemon.storage.worker import DIED, work
 
 _POLLRDHUP = 0x2000
 """poll(2); the module `select` has it on Linux only in newer versions."""
-
-
-def command() -> Sequence[str]:
-    """How to start it: the code of this process, whatever the environment, the directory or `site` would make of it."""
-    root = str(Path(__file__).parent.parent.parent)
-    boot = "import sys; sys.path[:] = sys.argv[1:]; from daemon.storage.worker_host import main; main()"
-    return (sys.executable, "-I", "-S", "-X", "utf8", "-c", boot, root, *(path for path in sys.path if path))
 
 
 def main() -> None:

@@ -65,18 +65,17 @@ def rootfs_tar() -> bytes:
     return buffer.getvalue()
 
 
-READY_TREES = 2
-"""Few: tests make one engine after the other. Creates beyond them take the long way."""
-
-
-def config_at(root: Path) -> Config:
-    return Config(data_root=root / "data", socket=root / "socket", ready_trees_max=READY_TREES, log_bytes_max=0)
+def config_at(root: Path, *, ready_trees: int = 0) -> Config:
+    return Config(data_root=root / "data", socket=root / "socket", ready_trees_max=ready_trees, log_bytes_max=0)
 
 
 @asynccontextmanager
-async def engine_at(root: Path) -> AsyncIterator[Engine]:
-    """An engine that has the image `busybox`."""
-    async with Engine(config_at(root)) as engine:
+async def engine_at(root: Path, *, ready_trees: int = 0) -> AsyncIterator[Engine]:
+    """An engine that has the image `busybox`, and made so many containers' trees beforehand: without any, creates take the
+    long way."""
+    async with Engine(config_at(root, ready_trees=ready_trees)) as engine:
+        while engine.ready.has_room:
+            await anyio.lowlevel.checkpoint()
         # As an import would leave it, without the process that an import starts.
         into = Rootfs(config=ContainerConfig(), created="2026-01-01T00:00:00Z", message="", references=(IMAGE,))
         stores = stores_in(engine.config.data_root)
@@ -104,8 +103,11 @@ class State:
 async def state_of(engine: Engine) -> State:
     services, root = engine.services, engine.config.data_root
     trees = [root / "containers", root / "volumes", root / "staging"]
+    ready = engine.ready.names()
+    found = [path for tree in trees for path in tree.rglob("*")]
+    ready |= engine.ready.names()  # some may have been begun since
     return State(
-        files=frozenset(str(path.relative_to(root)) for tree in trees for path in tree.rglob("*")),
+        files=frozenset(str(path.relative_to(root)) for path in found if ready.isdisjoint(path.parts)),
         rows=tuple(sorted((each.id, each.name) for each in await services.database.ask(Database.summaries))),
         volumes=tuple(sorted(volume.name for volume in await services.database.ask(Database.volumes))),
         visible=tuple(sorted(summary.id for summary in await services.registrar.ask(Registrar.list))),

@@ -33,6 +33,8 @@ CHANGES = frozenset(
 )
 KINDS = ("containers", "volumes", "ready")
 NEEDING_SPACE = frozenset({"os.mkdir", "os.rename", "os.symlink", "os.link", "open"})
+READY_TREES = 2
+"""Few: creates take the long way, too."""
 PAGES_MAX = 1073741823
 """SQLite's default (limits.html)."""
 
@@ -127,7 +129,7 @@ class Machine:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(arguments[0]))
 
     def _next_config(self) -> Config:
-        return config_at(self._home / str(next(self._lives)))
+        return config_at(self._home / str(next(self._lives)), ready_trees=READY_TREES)
 
 
 @contextmanager

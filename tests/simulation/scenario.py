@@ -21,6 +21,7 @@ from daemon.engine import Engine
 from daemon.errors import System
 from daemon.services import Services
 from daemon.services.registrar import Registrar
+from daemon.storage.ready import ReadyTrees
 from tests.simulation.clients import NAMES, Clients
 from tests.simulation.history import History
 from tests.simulation.machine import Machine, machine
@@ -78,7 +79,7 @@ async def live(life: Life) -> None:
     with life.scope:
         try:
             async with Engine(life.host.config) as engine:
-                check_agreement(life.root)
+                check_agreement(life.root, engine.ready)
                 life.clients = Clients(Router(engine), life.history, life.rng)
                 await have_a_day(life, engine)
                 await probe_names(life.clients)
@@ -147,7 +148,7 @@ async def look_once_more(host: Machine, history: History, rng: Random) -> None:
     """What the last life has left is what the history says."""
     host.start(on_death=lambda: None)
     async with Engine(host.config) as engine:
-        check_agreement(host.root)
+        check_agreement(host.root, engine.ready)
         await Clients(Router(engine), history, rng).list()
         await check_quiet(engine)
     check_agreement(host.root)
@@ -175,8 +176,14 @@ def rows_of(root: Path) -> Rows:
         return Rows(containers, frozenset(name for (name,) in connection.execute("SELECT name FROM volumes")))
 
 
-def check_agreement(root: Path) -> None:
-    """There is a directory for each row, and nothing else. Of a daemon that has just started, or has been stopped cleanly."""
-    rows = rows_of(root)
+def check_agreement(root: Path, ready: ReadyTrees | None = None) -> None:
+    """There is a directory for each row and each tree that is `ready`, and nothing else.
+
+    Of a daemon that has just started, or, without `ready`, has been stopped cleanly.
+    """
+    rows, prepared = rows_of(root), ready.names() if ready is not None else frozenset()
     found = {kind: {path.name for path in (root / kind).iterdir()} for kind in ("containers", "volumes", "staging")}
+    if ready is not None:
+        prepared |= ready.names()  # some may have been begun since
+    found["containers"] -= prepared
     assert found == {"containers": set(rows.containers), "volumes": rows.volumes, "staging": set()}

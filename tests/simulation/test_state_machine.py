@@ -65,7 +65,7 @@ class Daemon(RuleBasedStateMachine):
         self.engine = Engine(self.machine.config)
         self.life = ExitStack()
         self.life.enter_context(self.portal.wrap_async_context_manager(self.engine))
-        check_agreement(self.machine.root)
+        check_agreement(self.machine.root, self.engine.ready)
 
     def teardown(self) -> None:
         self.life.close()
@@ -179,7 +179,7 @@ class Daemon(RuleBasedStateMachine):
 
     @invariant()
     def the_disk_is_as_the_records_are(self) -> None:
-        check_agreement(self.machine.root)
+        check_agreement(self.machine.root, self.engine.ready)
 
 
 def request(name: str, volume: str, image: str) -> CreateRequest:

@@ -61,7 +61,13 @@ class Watched:
         faults, engine = Faults(), self.engine
         faults.plan(number, moment, strike)
         services = faulty(engine.services, faults)
-        engine._creator = Creator(services=services, host=engine.host, config=engine.config, now_ns=engine.now_ns)
+        engine._creator = Creator(
+            services=services,
+            ready=engine.ready,
+            host=engine.host,
+            config=engine.config,
+            now_ns=engine.now_ns,
+        )
         return faults
 
     def check(self) -> None:

@@ -29,7 +29,7 @@ def of(body: CreateRequest, name: str = "", **changes: Any) -> CreateRequest:
 
 
 def draft(request: CreateRequest, image: Image | None = None) -> Draft:
-    return Draft(request=request, image=image, networks={}, warnings=("w",))
+    return Draft(request=request, image=image, networks={}, warnings=("w",), is_plain=True)
 
 
 def test_a_draft_serves_others_with_the_same_body_under_their_own_name() -> None:

@@ -116,7 +116,11 @@ async def test_a_create_with_links_that_fails_or_meets_a_crash_at_any_step_leave
         await engine.create(request_for("db"))
         faults = Faults()
         creator = Creator(
-            services=faulty(engine.services, faults), host=engine.host, config=engine.config, now_ns=engine.now_ns
+            services=faulty(engine.services, faults),
+            ready=engine.ready,
+            host=engine.host,
+            config=engine.config,
+            now_ns=engine.now_ns,
         )
         await creator.create(request_for("rehearsal", "db:../rehearsed"))
         steps = faults.steps

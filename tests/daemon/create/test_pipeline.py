@@ -40,7 +40,11 @@ def plain(name: str = "") -> CreateRequest:
 
 def creator_with(engine: Engine, faults: Faults) -> Creator:
     return Creator(
-        services=faulty(engine.services, faults), host=engine.host, config=engine.config, now_ns=engine.now_ns
+        services=faulty(engine.services, faults),
+        ready=engine.ready,
+        host=engine.host,
+        config=engine.config,
+        now_ns=engine.now_ns,
     )
 
 
@@ -263,7 +267,13 @@ async def test_a_create_that_is_called_off_between_its_last_step_and_the_commit_
     async with engine_at(tmp_path) as engine:
         before, faults, heard = await state_of(engine), Sudden(), Heard(engine.services.allocator)
         services = attrs.evolve(faulty(engine.services, faults), allocator=cast("Ref[Allocator]", heard))
-        creator = Creator(services=services, host=engine.host, config=engine.config, now_ns=engine.now_ns)
+        creator = Creator(
+            services=services,
+            ready=engine.ready,
+            host=engine.host,
+            config=engine.config,
+            now_ns=engine.now_ns,
+        )
         await engine.remove((await creator.create(plain("web"))).id)
         faults.plan(faults.steps.index("layers.create"), "after", lambda _: heard.call_off())
         with pytest.raises(Cancelled):

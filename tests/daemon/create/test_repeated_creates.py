@@ -40,7 +40,11 @@ OTHER = replace(KEYED, idempotency=Idempotency(key="key", fingerprint="g"))
 
 def creator_with(engine: Engine, faults: Faults) -> Creator:
     return Creator(
-        services=faulty(engine.services, faults), host=engine.host, config=engine.config, now_ns=engine.now_ns
+        services=faulty(engine.services, faults),
+        ready=engine.ready,
+        host=engine.host,
+        config=engine.config,
+        now_ns=engine.now_ns,
     )
 
 

@@ -401,7 +401,11 @@ async def test_a_volume_that_a_create_makes_is_told_of_once_whatever_crashes_aft
     async with engine_at(tmp_path) as engine:
         subscription, faults = await listening(engine), Faults()
         creator = Creator(
-            services=faulty(engine.services, faults), host=engine.host, config=engine.config, now_ns=engine.now_ns
+            services=faulty(engine.services, faults),
+            ready=engine.ready,
+            host=engine.host,
+            config=engine.config,
+            now_ns=engine.now_ns,
         )
         await creator.create(asking_for("rehearsed:/full", name="rehearsal"))
         steps = faults.steps
@@ -567,7 +571,13 @@ async def test_an_inherited_volume_that_has_gone_meanwhile_is_not_made_anew(tmp_
 
         slow = cast("Ref[Volumes]", SlowToAcquire(engine.services.volumes, Faults()))
         services = attrs.evolve(engine.services, volumes=slow)
-        creator = Creator(services=services, host=engine.host, config=engine.config, now_ns=engine.now_ns)
+        creator = Creator(
+            services=services,
+            ready=engine.ready,
+            host=engine.host,
+            config=engine.config,
+            now_ns=engine.now_ns,
+        )
         text = await outcome(creator.create(request))
         assert re.fullmatch("Conflict: volume [0-9a-f]{64} of another container has been removed", text)
         assert await state_of(engine) == before

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -15,9 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from actors import Ref, Supervisor
-from daemon.container import Container, ContainerConfig, HostConfig
+from daemon.container import Container, ContainerConfig, HostConfig, new_container_id
 from daemon.errors import Conflict, DaemonError, InvalidParameter
-from daemon.services.allocator import Allocator, NameIndex, new_container_id
+from daemon.services.allocator import Allocator, NameIndex
 from daemon.services.names import candidate_names
 from daemon.storage.database import Database
 
@@ -29,18 +28,6 @@ def in_use(name: str, holder: str) -> str:
         f'Conflict. The container name "/{name}" is already in use by container "{holder}". '
         "You have to remove (or rename) that container to be able to reuse that name."
     )
-
-
-def test_an_id_is_64_hex_digits_and_no_two_are_the_same() -> None:
-    ids = {new_container_id() for _ in range(100)}
-    assert len(ids) == 100
-    assert all(re.fullmatch("[0-9a-f]{64}", container_id) for container_id in ids)
-
-
-def test_an_id_whose_short_form_is_a_number_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = iter(["1" * 64, "123456789012" + "a" * 52, "12345678901a" + "1" * 52])
-    monkeypatch.setattr("secrets.token_hex", lambda _: next(drawn))
-    assert new_container_id() == "12345678901a" + "1" * 52
 
 
 def test_a_name_is_reserved_once_and_again_by_its_holder_only() -> None:

@@ -17,11 +17,11 @@ import pytest
 from daemon.errors import Cancelled, DiskFull, InvalidParameter, SyncFailed, System, Unavailable
 from daemon.services.intake_process import IntakeProcess, WorkerHost, intake_area, intake_process
 from daemon.storage import failpoints
+from daemon.storage.beside import command
 from daemon.storage.confine import LANDLOCK_ABI_MIN, landlock_abi
 from daemon.storage.intake import Told, Unpacking, unheard
 from daemon.storage.recovery import Stores, open_stores
 from daemon.storage.worker import Order, encode_order
-from daemon.storage.worker_host import command
 from tests.daemon.storage.making import docker_archive, names_in, tar_of
 
 pytestmark = pytest.mark.anyio
@@ -269,7 +269,7 @@ print(json.dumps(dict(
     execute=tried(lambda: os.execv("/bin/true", ["true"])),
 )))
 """
-    arguments = list(command())
+    arguments = list(command("daemon.storage.worker_host"))
     arguments[arguments.index("-c") + 1] = f"import sys; sys.path[:] = sys.argv[1:]\n{program}"
     done = await anyio.run_process(arguments)
     told = json.loads(done.stdout)
@@ -294,7 +294,7 @@ async def test_what_the_disk_refuses_a_worker_the_daemon_hears(
         "import sys; sys.path[:] = sys.argv[1:]; from daemon.storage import unpack, worker;"
         "unpack.UNSYNCED_BYTES_MAX = 0; worker.work(0)"
     )
-    arguments = list(command())
+    arguments = list(command("daemon.storage.worker_host"))
     arguments[arguments.index("-c") + 1] = program
     ours, theirs = socket.socketpair()
     ours.setblocking(False)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ import trio
 import trio.testing
 
 from actors import ActorCrashed, ChildCrashed, Event, Ref, Supervisor
-from daemon.errors import InvalidParameter
+from daemon.errors import InvalidParameter, System
 from daemon.services.layer_manager import LayerManager, do_each
 from daemon.services.preparation import BATCH, PAUSE_S
 from daemon.storage.recovery import Stores, open_stores
@@ -36,7 +35,16 @@ class House:
         put_layer(self.stores.layers, chain_id, lambda target: write(target, file))
 
     def containers(self) -> list[str]:
-        return sorted(self.stores.containers.names())
+        """But for those that are ready."""
+        ready = self.stores.containers.ready
+        known, found = ready.names(), set(self.stores.containers.names())
+        return sorted(found - known - ready.names())  # some may have been begun since
+
+    async def take(self) -> str:
+        """A tree that is ready, as soon as there is one."""
+        while (name := self.stores.containers.ready.take()) is None:
+            await anyio.lowlevel.checkpoint()
+        return name
 
     def upper(self, container_id: str) -> Path:
         return self.stores.containers.path(container_id) / "diff"
@@ -48,6 +56,7 @@ async def house_at(root: Path) -> AsyncIterator[House]:
     async with Supervisor(on_event=events.append) as supervisor:
         manager = await supervisor.start(lambda: LayerManager(stores.containers, stores.layers), name="layers")
         yield House(manager, stores, events)
+    stores.leave()
     assert names_in(root / "staging") == []
 
 
@@ -167,13 +176,26 @@ async def wait_ready(house: House, count: int) -> None:
 
 
 @pytest.mark.anyio
-async def test_trees_are_made_beforehand_and_again_when_creates_have_claimed_them(tmp_path: Path) -> None:
+async def test_trees_are_made_beforehand_and_again_when_creates_have_taken_them(tmp_path: Path) -> None:
     async with house_at(tmp_path) as house:
         await wait_ready(house, READY)
-        made = {os.lstat(path).st_ino for path in (tmp_path / "ready").iterdir()}
-        await house.manager.ask(LayerManager.create, id_of(1), (), "")
-        assert os.lstat(house.stores.containers.path(id_of(1))).st_ino in made
+        assert len(names_in(tmp_path / "containers")) == READY
+        taken = house.stores.containers.ready.take()
+        assert house.containers() == [taken]
         await wait_ready(house, READY)
+
+
+@pytest.mark.anyio
+async def test_one_that_was_ready_is_made_what_its_image_wants(tmp_path: Path) -> None:
+    async with house_at(tmp_path) as house:
+        house.commit_layer(LOW, "srv/app/file")
+        assert await house.manager.ask(LayerManager.is_plain, (LOW,), "/srv/app")
+        assert not await house.manager.ask(LayerManager.is_plain, (LOW,), "/srv/new")
+        container_id = await house.take()
+        await house.manager.ask(LayerManager.fit, container_id, (LOW,), "/srv/new")
+        assert names_in(house.upper(container_id) / "srv") == ["new"]
+        with pytest.raises(InvalidParameter, match="/srv/app/file is not a directory"):
+            await house.manager.ask(LayerManager.fit, await house.take(), (LOW,), "/srv/app/file")
 
 
 def test_while_creates_come_none_are_made_as_long_as_there_are_some(tmp_path: Path) -> None:
@@ -190,14 +212,14 @@ def test_while_creates_come_none_are_made_as_long_as_there_are_some(tmp_path: Pa
 
             await wait_ready(house, READY)
             for number in range(READY):
-                await house.manager.ask(LayerManager.create, id_of(number), (), "")
+                assert ready.take() is not None
                 if number == 3:
                     clock.jump(PAUSE_S)  # there have been creates since it was looked the last time
                     await trio.testing.wait_all_tasks_blocked()
                     assert len(ready) == READY - 4
-            assert len(ready) == 0
+            assert ready.take() is None
             await let_pass_until_ready()  # too few are left to wait for a quiet moment
-            await house.manager.ask(LayerManager.create, id_of(READY), (), "")
+            assert ready.take() is not None
             await let_pass_until_ready()
 
     trio.run(create_some, clock=clock)
@@ -205,12 +227,30 @@ def test_while_creates_come_none_are_made_as_long_as_there_are_some(tmp_path: Pa
 
 @pytest.mark.anyio
 async def test_a_disk_that_refuses_them_does_not_refuse_the_create(tmp_path: Path) -> None:
-    (tmp_path / "ready").mkdir()
-    (tmp_path / "ready" / "0").write_text("in the way")
     async with house_at(tmp_path) as house:
-        await house.manager.ask(LayerManager.create, id_of(1), (), "")
-        (tmp_path / "ready" / "0").unlink()
+        await wait_ready(house, READY)
+        containers = tmp_path / "containers"
+        containers.rename(tmp_path / "away")
+        taken = house.stores.containers.ready.take()
+        assert taken is not None
+        with pytest.raises(System, match="cannot make the container's directories"):
+            await house.manager.ask(LayerManager.create, id_of(1), (), "")
+        (tmp_path / "away").rename(containers)
         await house.manager.ask(LayerManager.create, id_of(2), (), "")  # the time to try again
         await wait_ready(house, READY)
-        assert house.containers() == [id_of(1), id_of(2)]
+        assert house.containers() == sorted([taken, id_of(2)])
         assert house.events == [event for event in house.events if not isinstance(event, ChildCrashed)]
+
+
+@pytest.mark.anyio
+async def test_what_is_ready_outlives_a_crash_of_whoever_made_it(tmp_path: Path) -> None:
+    async with house_at(tmp_path) as house:
+        await wait_ready(house, READY)
+        made = names_in(tmp_path / "containers")
+        with pytest.raises(ActorCrashed):
+            await house.manager.ask(LayerManager.create, "a\0b", (), "")
+        taken = house.stores.containers.ready.take()
+        await house.manager.ask(LayerManager.remove, id_of(1))  # it is up again
+        await wait_ready(house, READY)
+        assert house.containers() == [taken]
+        assert len(set(made).intersection(names_in(tmp_path / "containers"))) == READY

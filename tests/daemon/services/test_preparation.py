@@ -9,7 +9,8 @@ import trio.testing
 
 from actors import ActorContext, Supervisor
 from daemon.services.preparation import PAUSE_S, Preparation
-from daemon.storage.ready import ReadyTrees
+from daemon.storage.ready import VOLUME, ReadyTrees
+from tests.daemon.storage.making import ready_at
 
 READY = 2
 LOOKS = 3
@@ -36,7 +37,7 @@ class Owner:
 
 
 def test_what_is_claimed_later_than_it_was_announced_is_made_again(tmp_path: Path) -> None:
-    clock, ready = trio.testing.MockClock(), ReadyTrees(tmp_path, READY)
+    clock, ready = trio.testing.MockClock(), ready_at(tmp_path, READY, VOLUME)
 
     async def claim_one() -> None:
         async with Supervisor() as supervisor:

@@ -171,8 +171,8 @@ async def test_volumes_are_made_beforehand_and_again_when_creates_have_claimed_t
             with anyio.fail_after(20):
                 while not len(ready):
                     await checkpoint()
-            (slot,) = (tmp_path / "ready").glob("volume-*")
-            made = slot.stat().st_ino
+            (name,) = ready.names()
+            made = (tmp_path / "ready" / name).stat().st_ino
             await house.create(number, f"v{number}")
             assert (tmp_path / "volumes" / f"v{number}").stat().st_ino == made
 

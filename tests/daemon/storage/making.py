@@ -31,7 +31,9 @@ from daemon.storage.oci import (
     digest_of,
     machine_platform,
 )
+from daemon.storage.ready import CONTAINER, Kind, ReadyTrees
 from daemon.storage.staged import Area, commit
+from daemon.storage.tree_maker import TreeMaker
 from daemon.storage.unpack import Limits
 
 Layers = tuple[Path, Path, Path]
@@ -42,6 +44,11 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="owners, devices and m
 Build = Callable[[tarfile.TarFile], None]
 Files = dict[str, bytes]
 HERE = machine_platform().architecture
+
+
+def ready_at(root: Path, count: int, kind: Kind = CONTAINER) -> ReadyTrees:
+    """Room for so many trees, and none made yet."""
+    return ReadyTrees(root, count, kind, TreeMaker())
 
 
 def names_in(directory: Path) -> list[str]:

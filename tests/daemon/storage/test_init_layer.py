@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from daemon.storage.init_layer import DIRECTORIES, FILES, LINKS, build_init_layer
-from daemon.storage.ready import ReadyTrees
 from daemon.storage.rootfs import Rootfs
 from daemon.storage.trees import ContainerTrees
 from tests.daemon.storage.making import (
@@ -23,6 +22,7 @@ from tests.daemon.storage.making import (
     archive_of,
     make_layers,
     needs_root,
+    ready_at,
     stores_in,
     tar_by,
 )
@@ -167,7 +167,7 @@ def test_the_kernel_shows_of_a_containers_layers_what_the_view_shows(working_dir
     chain_ids = loaded.image.chain_ids
     stores.layers.make_init(chain_ids)
     (tmp_path / "root").mkdir()
-    trees = ContainerTrees(tmp_path / "root", ReadyTrees(tmp_path / "root", 0))
+    trees = ContainerTrees(tmp_path / "root", ready_at(tmp_path / "root", 0))
     trees.create("c" * 64, tuple(stores.layers.path(each) for each in reversed(chain_ids)), working_dir)
     layers = (trees.upper("c" * 64), *stores.layers.lower(chain_ids))
     with mounted(layers, tmp_path, is_writable=True) as point:

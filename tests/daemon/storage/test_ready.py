@@ -3,41 +3,76 @@ from __future__ import annotations
 import os
 import stat
 from collections import namedtuple
+from collections.abc import Iterator
 from pathlib import Path
 
+import attrs
 import pytest
 
 from daemon.errors import System
-from daemon.storage.ready import VOLUME, ReadyTrees
-from tests.daemon.storage.making import names_in, write
+from daemon.storage.ready import CONTAINER, MAKER_BATCH_MIN, VOLUME, Kind, ReadyTrees, remove_untouched, sweep
+from daemon.storage.tree_maker import TreeMaker
+from tests.daemon.storage.making import names_in, ready_at, write
 
 WHOLE = ["checkpoints", "diff"]
 
 
-def slots(root: Path) -> dict[str, list[str]]:
-    return {slot: names_in(root / "ready" / slot) for slot in names_in(root / "ready")}
+@pytest.fixture
+def maker() -> Iterator[TreeMaker]:
+    maker = TreeMaker()
+    yield maker
+    maker.close()
 
 
-def claim(trees: ReadyTrees, target: Path) -> bool:
-    return trees.claim(str(target))
+def modes(tree: Path) -> list[tuple[str, int]]:
+    return sorted((path.name, stat.S_IMODE(path.stat().st_mode)) for path in tree.rglob("*"))
 
 
-def test_a_tree_is_claimed_whole_and_once(tmp_path: Path) -> None:
-    trees = ReadyTrees(tmp_path, 2)
-    assert not claim(trees, tmp_path / "none")
+def test_a_tree_is_taken_whole_and_once(tmp_path: Path) -> None:
+    trees = ready_at(tmp_path, 2)
+    assert trees.take() is None
     trees.prepare(5)
     assert (len(trees), trees.has_room) == (2, False)
-    assert claim(trees, tmp_path / "a")
-    assert claim(trees, tmp_path / "b")
-    assert not claim(trees, tmp_path / "c")
-    assert names_in(tmp_path / "a") == names_in(tmp_path / "b") == WHOLE
-    modes = [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "a", *sorted((tmp_path / "a").iterdir()))]
-    assert modes == [0o700, 0o700, 0o755]
-    assert (len(trees), trees.has_room, slots(tmp_path)) == (0, True, {})
+    taken = [trees.take(), trees.take()]
+    assert (len(trees), trees.has_room, trees.take()) == (0, True, None)
+    assert sorted(map(str, taken)) == names_in(tmp_path / "containers")
+    for name in map(str, taken):
+        tree = tmp_path / "containers" / name
+        assert len(name) == 64
+        assert stat.S_IMODE(tree.stat().st_mode) == 0o700
+        assert modes(tree) == [("checkpoints", 0o700), ("diff", 0o755)]
+
+
+def test_what_is_put_back_is_taken_again(tmp_path: Path) -> None:
+    trees = ready_at(tmp_path, 1)
+    trees.prepare(1)
+    name = trees.take()
+    assert name is not None
+    trees.put_back(name)
+    assert (list(trees.names()), trees.has_room) == ([name], False)
+    assert trees.take() == name
+
+
+def test_whoever_makes_them_is_told_of_each_that_is_taken(tmp_path: Path) -> None:
+    trees, told = ready_at(tmp_path, 2), list[int]()
+    trees.on_take = lambda: told.append(len(trees))
+    trees.prepare(2)
+    while trees.take() is not None:
+        pass
+    assert told == [1, 0]
+
+
+def test_a_tree_is_claimed_under_another_name(tmp_path: Path) -> None:
+    trees = ready_at(tmp_path, 1, VOLUME)
+    assert not trees.claim(str(tmp_path / "none"))
+    trees.prepare(1)
+    assert trees.claim(str(tmp_path / "a"))
+    assert modes(tmp_path / "a") == [("_data", 0o755)]
+    assert names_in(tmp_path / "ready") == []
 
 
 def test_only_as_many_as_asked_are_prepared(tmp_path: Path) -> None:
-    trees = ReadyTrees(tmp_path, 3)
+    trees = ready_at(tmp_path, 3)
     trees.prepare(2)
     assert (len(trees), trees.has_room) == (2, True)
     trees.prepare(2)
@@ -45,7 +80,7 @@ def test_only_as_many_as_asked_are_prepared(tmp_path: Path) -> None:
 
 
 def test_they_are_low_when_less_than_a_quarter_is_ready(tmp_path: Path) -> None:
-    trees = ReadyTrees(tmp_path, 8)
+    trees = ready_at(tmp_path, 8)
     low = []
     for _ in range(8):
         low.append(trees.is_low)
@@ -55,74 +90,74 @@ def test_they_are_low_when_less_than_a_quarter_is_ready(tmp_path: Path) -> None:
 
 def test_a_claim_that_fails_takes_nothing(tmp_path: Path) -> None:
     write(tmp_path, "there/file")
-    trees = ReadyTrees(tmp_path, 1)
+    trees = ready_at(tmp_path, 1, VOLUME)
     trees.prepare(1)
     with pytest.raises(OSError, match="Directory not empty"):
-        claim(trees, tmp_path / "there")
-    assert claim(trees, tmp_path / "elsewhere")
+        trees.claim(str(tmp_path / "there"))
+    assert trees.claim(str(tmp_path / "elsewhere"))
 
 
-def test_a_tree_that_somebody_has_removed_is_made_again(tmp_path: Path) -> None:
-    trees = ReadyTrees(tmp_path, 1)
+def test_instead_of_one_that_somebody_has_removed_another_is_made(tmp_path: Path) -> None:
+    trees = ready_at(tmp_path, 1, VOLUME)
     trees.prepare(1)
-    (tmp_path / "ready" / "0").rename(tmp_path / "taken")
-    assert not claim(trees, tmp_path / "a")
+    (tmp_path / "ready" / names_in(tmp_path / "ready")[0]).rename(tmp_path / "taken")
+    assert not trees.claim(str(tmp_path / "a"))
     trees.prepare(1)
-    assert claim(trees, tmp_path / "a")
+    assert trees.claim(str(tmp_path / "a"))
 
 
-def test_the_trees_of_an_earlier_daemon_are_taken_over(tmp_path: Path) -> None:
-    ReadyTrees(tmp_path, 3).prepare(3)
-    inodes = [os.lstat(tmp_path / "ready" / str(number)).st_ino for number in range(2)]
-    trees = ReadyTrees(tmp_path, 2)
-    trees.prepare(2)
-    assert slots(tmp_path) == {"0": WHOLE, "1": WHOLE}  # those that are too many now are gone
-    assert [os.lstat(tmp_path / "ready" / str(number)).st_ino for number in range(2)] == inodes
+@pytest.mark.parametrize("kind", [CONTAINER, VOLUME], ids=lambda kind: kind.home)
+def test_those_that_nobody_has_taken_are_discarded_and_no_more_are_made(tmp_path: Path, kind: Kind) -> None:
+    trees = ready_at(tmp_path, 3, kind)
+    trees.prepare(3)
+    taken = trees.take()
+    trees.discard()
+    trees.prepare(3)
+    assert names_in(tmp_path / kind.home) == [taken]
 
 
-@pytest.mark.parametrize("content", [[], ["checkpoints"], ["diff"], ["checkpoints", "diff", "more"]], ids=str)
-def test_a_tree_that_a_crash_cut_short_is_made_anew(tmp_path: Path, content: list[str]) -> None:
-    (tmp_path / "ready" / "0").mkdir(parents=True)
-    for name in content:
-        (tmp_path / "ready" / "0" / name).mkdir()
-    trees = ReadyTrees(tmp_path, 1)
-    trees.prepare(1)
-    assert slots(tmp_path) == {"0": WHOLE}
-
-
-def test_those_of_containers_and_of_volumes_are_side_by_side(tmp_path: Path) -> None:
-    def opened() -> tuple[ReadyTrees, ReadyTrees]:
-        both = ReadyTrees(tmp_path, 2), ReadyTrees(tmp_path, 2, VOLUME)
-        for trees in both:
-            trees.prepare(2)
-        return both
-
-    for _ in range(2):
-        opened()
-        assert slots(tmp_path) == {"0": WHOLE, "1": WHOLE, "volume-0": ["_data"], "volume-1": ["_data"]}
-    containers, volumes = opened()
-    assert claim(containers, tmp_path / "container")
-    assert claim(volumes, tmp_path / "volume")
-    assert slots(tmp_path) == {"0": WHOLE, "volume-0": ["_data"]}
-    assert (names_in(tmp_path / "container"), names_in(tmp_path / "volume")) == (WHOLE, ["_data"])
-
-
-def test_what_is_in_no_slot_is_removed(tmp_path: Path) -> None:
-    for name in ("7", "volume-7", "odd"):
+def test_what_an_earlier_daemon_has_left_for_volumes_is_swept(tmp_path: Path) -> None:
+    """And what one before it that had made containers' trees there."""
+    sweep(tmp_path)
+    ready_at(tmp_path, 2, VOLUME).prepare(2)
+    for name in ("0/diff", "0/checkpoints", "odd/_data/more"):
         (tmp_path / "ready" / name).mkdir(parents=True)
-    ReadyTrees(tmp_path, 1)
-    assert names_in(tmp_path / "ready") == ["volume-7"]
-    ReadyTrees(tmp_path, 1, VOLUME)
+    sweep(tmp_path)
     assert names_in(tmp_path / "ready") == []
 
 
-def test_a_full_disk_is_an_error_and_what_was_made_can_be_claimed(tmp_path: Path) -> None:
-    trees = ReadyTrees(tmp_path, 2)
-    (tmp_path / "ready" / "1").write_text("in the way")
+@pytest.mark.parametrize("content", [[], ["checkpoints"], WHOLE, [*WHOLE, "more"], ["diff/file"], ["else"]], ids=str)
+def test_a_tree_is_removed_whatever_is_in_it(tmp_path: Path, content: list[str]) -> None:
+    for name in content:
+        (tmp_path / "tree" / name).mkdir(parents=True)
+    remove_untouched(str(tmp_path / "tree"), CONTAINER)
+    assert names_in(tmp_path) == []
+
+
+def test_what_cannot_be_made_is_told_and_nothing_of_it_is_left(tmp_path: Path) -> None:
+    trees = ready_at(tmp_path, 3, attrs.evolve(CONTAINER, parts=(("diff", 0o755), ("not/there", 0o700))))
+    with pytest.raises(System, match=r"^cannot prepare directories: No such file or directory$"):
+        trees.prepare(2)
+    assert (len(trees), names_in(tmp_path / "containers")) == (0, [])
+
+
+def test_many_are_made_by_another_process_and_are_as_all_others(tmp_path: Path, maker: TreeMaker) -> None:
+    trees = ReadyTrees(tmp_path, MAKER_BATCH_MIN + 1, CONTAINER, maker)
+    trees.prepare(MAKER_BATCH_MIN)
     trees.prepare(1)
-    with pytest.raises(System, match=r"^cannot prepare directories: Not a directory$"):
-        trees.prepare(1)
-    assert claim(trees, tmp_path / "a")
+    made = [tmp_path / "containers" / name for name in trees.names()]
+    assert len(made) == MAKER_BATCH_MIN + 1
+    assert {(stat.S_IMODE(tree.stat().st_mode), *modes(tree)) for tree in made} == {
+        (0o700, ("checkpoints", 0o700), ("diff", 0o755))
+    }
+
+
+def test_what_the_other_process_cannot_make_is_told_and_nothing_of_it_is_left(tmp_path: Path, maker: TreeMaker) -> None:
+    kind = attrs.evolve(CONTAINER, parts=(("diff", 0o755), ("not/there", 0o700)))
+    trees = ReadyTrees(tmp_path, MAKER_BATCH_MIN, kind, maker)
+    with pytest.raises(System, match=r"^cannot prepare directories: No such file or directory$"):
+        trees.prepare(MAKER_BATCH_MIN)
+    assert (len(trees), names_in(tmp_path / "containers")) == (0, [])
 
 
 Free = namedtuple("Free", "f_bavail f_frsize f_bsize f_favail f_files")
@@ -131,7 +166,7 @@ Free = namedtuple("Free", "f_bavail f_frsize f_bsize f_favail f_files")
 @pytest.mark.parametrize(
     ("free", "count"),
     [
-        (Free(f_bavail=10**6, f_frsize=4096, f_bsize=4096, f_favail=10**6, f_files=10**6), 100),
+        (Free(f_bavail=10**6, f_frsize=4096, f_bsize=4096, f_favail=10**6, f_files=10**6), 20),
         (Free(f_bavail=3000, f_frsize=4096, f_bsize=4096, f_favail=10**6, f_files=10**6), 10),
         (Free(f_bavail=10**6, f_frsize=4096, f_bsize=4096, f_favail=900, f_files=10**6), 3),
         (Free(f_bavail=6000, f_frsize=4096, f_bsize=4096, f_favail=0, f_files=0), 20),  # inodes are made as needed
@@ -142,6 +177,6 @@ def test_they_take_a_hundredth_of_what_is_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: Free, count: int
 ) -> None:
     monkeypatch.setattr(os, "statvfs", lambda _: free)
-    trees = ReadyTrees(tmp_path, 100)
+    trees = ready_at(tmp_path, 20)
     trees.prepare(100)
     assert len(trees) == count

@@ -3,18 +3,20 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from daemon.errors import InvalidParameter, System
-from daemon.storage.ready import VOLUME, ReadyTrees
+from daemon.storage.ready import VOLUME
 from daemon.storage.rootfs import Rootfs
 from daemon.storage.trees import ContainerTrees, VolumeTrees
 from daemon.volume import NAME_LENGTH_MAX
-from tests.daemon.storage.making import Layers, make_layers, names_in, needs_root, write
+from tests.daemon.storage.making import Layers, make_layers, names_in, needs_root, ready_at, write
 
 ID = "0" * 64
+WHOLE = {"checkpoints": 0o700, "diff": 0o755}
 
 
 @pytest.fixture
@@ -29,16 +31,13 @@ def layers(tmp_path: Path) -> Layers:
     return make_layers(tmp_path)
 
 
-def containers_at(root: Path, *, ready: int = 0) -> ContainerTrees:
-    """With so many trees made beforehand."""
-    trees = ContainerTrees(root, ReadyTrees(root, ready))
-    trees.ready.prepare(ready)
-    return trees
+def containers_at(root: Path) -> ContainerTrees:
+    return ContainerTrees(root, ready_at(root, 1))
 
 
 def volumes_at(root: Path, *, ready: int = 0) -> VolumeTrees:
     """With so many trees made beforehand."""
-    trees = VolumeTrees(root, ReadyTrees(root, ready, VOLUME))
+    trees = VolumeTrees(root, ready_at(root, ready, VOLUME))
     trees.ready.prepare(ready)
     return trees
 
@@ -56,22 +55,38 @@ def is_tidy(root: Path) -> bool:
     return not any((root / "staging").iterdir())
 
 
-@pytest.fixture(params=[0, 1], ids=["none ready", "one ready"])
-def ready(request: pytest.FixtureRequest) -> int:
-    """How many trees are made beforehand: what comes of a create is the same."""
-    count: int = request.param
-    return count
+Make = Callable[[ContainerTrees, tuple[Path, ...], str], str]
+"""A container's tree, and its id."""
+
+
+@pytest.fixture(params=[False, True], ids=["none ready", "one ready"])
+def make(request: pytest.FixtureRequest) -> Make:
+    """Without one that was made beforehand, and of that: what comes of a create is the same."""
+
+    def create(trees: ContainerTrees, layers: tuple[Path, ...], working_dir: str) -> str:
+        trees.create(ID, layers, working_dir)
+        return ID
+
+    def fit(trees: ContainerTrees, layers: tuple[Path, ...], working_dir: str) -> str:
+        trees.ready.prepare(1)
+        container_id = trees.ready.take()
+        assert container_id is not None
+        assert shape(trees.path(container_id)) == WHOLE
+        trees.fit(container_id, layers, working_dir)
+        return container_id
+
+    return fit if request.param else create
 
 
 # Containers ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_container_is_three_directories(root: Path, layers: Layers, ready: int) -> None:
-    trees = containers_at(root, ready=ready)
-    trees.create(ID, layers, "")
-    assert mode_of(trees.path(ID)) == 0o700
-    assert shape(trees.path(ID)) == {"checkpoints": 0o700, "diff": 0o755}
-    assert list(trees.names()) == [ID]
+def test_a_container_is_three_directories(root: Path, layers: Layers, make: Make) -> None:
+    trees = containers_at(root)
+    made = make(trees, layers, "")
+    assert mode_of(trees.path(made)) == 0o700
+    assert shape(trees.path(made)) == WHOLE
+    assert list(trees.names()) == [made]
     assert is_tidy(root)
 
 
@@ -81,50 +96,56 @@ def test_only_root_may_look_into_the_directories(root: Path) -> None:
     assert shape(root) == {"containers": 0o700, "ready": 0o700, "staging": 0o700, "volumes": 0o700}
 
 
-def test_the_working_directory_is_made_where_the_image_has_none(root: Path, layers: Layers, ready: int) -> None:
-    trees = containers_at(root, ready=ready)
-    trees.create(ID, layers, "/srv/app")
-    assert shape(trees.path(ID) / "diff") == {"srv": 0o755, "srv/app": 0o755}
+def test_the_working_directory_is_made_where_the_image_has_none(root: Path, layers: Layers, make: Make) -> None:
+    trees = containers_at(root)
+    assert shape(trees.path(make(trees, layers, "/srv/app")) / "diff") == {"srv": 0o755, "srv/app": 0o755}
 
 
-def test_the_working_directory_of_the_image_is_not_made_again(root: Path, layers: Layers, ready: int) -> None:
+def test_the_working_directory_of_the_image_is_not_made_again(root: Path, layers: Layers, make: Make) -> None:
     (layers[1] / "srv" / "app").mkdir(parents=True)
-    trees = containers_at(root, ready=ready)
-    trees.create(ID, layers, "/srv/app")
-    assert shape(trees.path(ID) / "diff") == {}
+    trees = containers_at(root)
+    assert shape(trees.path(make(trees, layers, "/srv/app")) / "diff") == {}
 
 
-def test_a_container_without_an_image_layer_gets_its_working_directory(root: Path, ready: int) -> None:
-    trees = containers_at(root, ready=ready)
-    trees.create(ID, (), "/srv")
-    assert shape(trees.path(ID) / "diff") == {"srv": 0o755}
+def test_a_container_without_an_image_layer_gets_its_working_directory(root: Path, make: Make) -> None:
+    trees = containers_at(root)
+    assert shape(trees.path(make(trees, (), "/srv")) / "diff") == {"srv": 0o755}
 
 
 @needs_root
 def test_the_root_of_the_container_is_owned_and_moded_as_that_of_the_image(
-    root: Path, layers: Layers, ready: int
+    root: Path, layers: Layers, make: Make
 ) -> None:
     layers[0].chmod(0o1777)
     os.chown(layers[0], 12, 34)
-    trees = containers_at(root, ready=ready)
-    trees.create(ID, layers, "")
-    found = (trees.path(ID) / "diff").stat()
+    trees = containers_at(root)
+    found = (trees.path(make(trees, layers, "")) / "diff").stat()
     assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o1777, 12, 34)
 
 
-def test_a_working_directory_that_is_a_file_is_refused_and_leaves_nothing(
-    root: Path, layers: Layers, ready: int
-) -> None:
+def test_a_tree_is_plain_if_its_container_needs_no_more(root: Path, layers: Layers) -> None:
+    (layers[1] / "srv").mkdir()
+    trees = containers_at(root)
+    assert trees.is_plain(layers, "")
+    assert trees.is_plain(layers, "/srv")
+    assert trees.is_plain((), "")
+    assert not trees.is_plain(layers, "/opt")
+    assert not trees.is_plain((), "/srv")
+    layers[0].chmod(0o700)
+    assert not containers_at(root).is_plain(layers, "")
+
+
+def test_a_working_directory_that_is_a_file_is_refused_and_leaves_nothing(root: Path, layers: Layers) -> None:
     write(layers[2], "etc/passwd")
-    trees = containers_at(root, ready=ready)
+    trees = containers_at(root)
     with pytest.raises((System, InvalidParameter)):
         trees.create(ID, layers, "/etc/passwd")
     assert list(trees.names()) == []
     assert is_tidy(root)
 
 
-def test_a_container_that_is_there_is_not_made_again_and_stays(root: Path, layers: Layers, ready: int) -> None:
-    trees = containers_at(root, ready=ready)
+def test_a_container_that_is_there_is_not_made_again_and_stays(root: Path, layers: Layers) -> None:
+    trees = containers_at(root)
     trees.create(ID, layers, "")
     write(trees.path(ID) / "diff", "precious")
     with pytest.raises(System, match=r"^cannot make the container's directories: Directory not empty$"):
@@ -367,4 +388,4 @@ def test_a_volume_that_is_there_takes_none_that_is_made_beforehand(root: Path) -
 
 def test_where_there_is_no_root_there_is_no_store(root: Path) -> None:
     with pytest.raises(System, match=r"^cannot open the volumes directory: No such file or directory$"):
-        VolumeTrees(root / "missing", ReadyTrees(root, 0, VOLUME))
+        VolumeTrees(root / "missing", ready_at(root, 0, VOLUME))

@@ -1,0 +1,27 @@
+"""Containers' trees that boatyard has made for containers to come, as they look from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+PARTS = {"checkpoints", "diff"}
+
+
+def unclaimed(root: Path, known: Collection[str] = ()) -> frozenset[str]:
+    """Their names: of all that are below the data root, are empty, and belong to none of the `known` containers.
+
+    A daemon has as many as it was told to, at most; one that was stopped in good order has left none.
+    """
+    home = root / "containers"
+    found = {path.name: path for path in home.iterdir()} if home.is_dir() else {}
+    return frozenset(name for name, path in found.items() if name not in known and _is_untouched(path))
+
+
+def _is_untouched(tree: Path) -> bool:
+    try:
+        return {path.name for path in tree.iterdir()} == PARTS and not any(
+            any((tree / part).iterdir()) for part in PARTS
+        )
+    except OSError:  # it is being made, or removed
+        return False

@@ -1,0 +1,113 @@
+"""Makes trees in a process of its own, for the moments in which the daemon creates all that it can.
+
+Each system call of a thread gives the interpreter up, and the thread then waits until an event loop that is busy lets go of it:
+three calls for each tree, and the creates wait for the trees. Here a batch is one message there and one back:
+
+    daemon -> process    the trees' paths and what is in each, as JSON
+    process -> daemon    4 bytes, big endian: 0, or the errno of the first call that failed; the rest was not made
+
+It reads nothing that a stranger wrote, and stops at the next tree when its daemon has gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Sequence
+
+import msgspec
+
+from daemon.storage.beside import start_beside
+from daemon.storage.failpoints import failpoint
+
+Parts = tuple[tuple[str, int], ...]
+"""The directories in a tree, and their modes."""
+
+ORDER_BYTES_MAX = 128 << 10
+"""Of a batch: what a socket takes in one piece. A path has at most 4 KB, a batch at most 64 of them, but data roots are short."""
+
+
+class Order(msgspec.Struct, frozen=True):
+    paths: tuple[str, ...]
+    parts: Parts
+
+
+def make_tree(path: str, parts: Parts) -> None:
+    """Raises OSError."""
+    os.mkdir(path, 0o700)
+    failpoint("ready.tree_in_part")
+    for name, mode in parts:
+        os.mkdir(f"{path}/{name}", mode)
+
+
+class TreeMaker:
+    """The process as the daemon sees it: started in good time, or else by the first batch. For any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+
+    def start(self) -> None:
+        """Do not wait until it is there. Harmless twice. Raises OSError."""
+        with self._lock:
+            self._started()
+
+    def make(self, paths: Sequence[str], parts: Parts) -> None:
+        """All of them. Raises OSError: not all are made, some may be."""
+        order = msgspec.json.encode(Order(tuple(map(os.path.abspath, paths)), parts))
+        with self._lock:
+            control = self._started()
+            try:
+                control.send(order)
+                answer = control.recv(4)
+            except OSError:
+                self._end()
+                raise
+            if not answer:
+                self._end()
+                raise OSError(errno.EPIPE, "the process that makes directories has ended")
+        if code := int.from_bytes(answer, "big"):
+            raise OSError(code, os.strerror(code))
+
+    def close(self) -> None:
+        """End the process. Harmless twice."""
+        with self._lock:
+            self._end()
+
+    def _started(self) -> socket.socket:
+        if self._control is None:
+            self._process, self._control = start_beside(__name__)
+        return self._control
+
+    def _end(self) -> None:
+        if self._control is not None:
+            self._control.close()
+        if self._process is not None:
+            self._process.wait()
+        self._control = self._process = None
+
+
+def main() -> None:
+    # A terminal sends it to the daemon, too, which ends this in good order.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(BrokenPipeError), socket.socket(fileno=0) as control:
+        while message := control.recv(ORDER_BYTES_MAX):
+            control.send(_carried_out(msgspec.json.decode(message, type=Order)).to_bytes(4, "big"))
+
+
+def _carried_out(order: Order) -> int:
+    daemon = os.getppid()
+    for path in order.paths:
+        if os.getppid() != daemon:
+            return errno.EPIPE
+        try:
+            make_tree(path, order.parts)
+        except OSError as error:
+            return error.errno or errno.EIO
+    return 0
