@@ -16,7 +16,8 @@ R = TypeVar("R")
 
 StepName = Literal["create", "key", "check", "image", "name", "layer", "volumes", "commit", "register"]
 """The steps of a create (`create/pipeline.py`), in the order in which they begin: `create` is all of it, `image` is a part of
-`check`; `key` and `volumes` are taken only by creates that have any, `layer` by those whose directories are not ready."""
+`check`. Not every create takes each: `key` and `volumes` those that have any, `image` those whose body is not known with the
+images as they are now, `layer` those whose directories are not ready."""
 
 STEPS: tuple[StepName, ...] = get_args(StepName)
 

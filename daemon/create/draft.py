@@ -36,33 +36,48 @@ class Drafts:
     """The latest `DRAFTS_MAX` that follow from nothing but the request, the machine and the image.
 
     Those need not be made again: that is more than a third of what a create costs. Where anything is looked up, other
-    containers, networks, paths, it may be otherwise the next time.
+    containers, networks, paths, it may be otherwise the next time. Images may be, too, and tell when they have changed: `seen` is
+    `ImagesWatch.changes` before the image was looked up.
     """
 
     def __init__(self) -> None:
-        self._drafts: OrderedDict[int, tuple[Origin, Draft]] = OrderedDict()
+        self._drafts: OrderedDict[int, _Kept] = OrderedDict()
         """By the identity of a request's origin, which is kept beside it: so no other can have that."""
 
     def has(self, request: CreateRequest) -> bool:
         """Whether there is nothing wrong with it but, perhaps, its image."""
         return id(request.origin) in self._drafts and not request.platform
 
-    def get(self, request: CreateRequest, image: Image | None) -> Draft | None:
-        """That of an earlier request of this origin, as this one's, if it had the same image."""
-        _, draft = self._drafts.get(id(request.origin), (None, None))
-        if draft is None or draft.image is not image:
-            return None
-        self._drafts.move_to_end(id(request.origin))
-        own = replace(draft.request, name=request.name, idempotency=request.idempotency)
-        return replace(draft, request=own)
+    def get(self, request: CreateRequest, seen: int) -> Draft | None:
+        """That of an earlier request of this origin, as this one's, if no image has changed since."""
+        kept = self._drafts.get(id(request.origin))
+        return self._own(kept.draft, request) if kept is not None and kept.seen == seen else None
 
-    def keep(self, request: CreateRequest, draft: Draft) -> None:
+    def renew(self, request: CreateRequest, image: Image | None, seen: int) -> Draft | None:
+        """The same, if it had the image that has been found now."""
+        kept = self._drafts.get(id(request.origin))
+        if kept is None or kept.draft.image is not image:
+            return None
+        kept.seen = seen
+        return self._own(kept.draft, request)
+
+    def keep(self, request: CreateRequest, draft: Draft, seen: int) -> None:
         """`request` is what `draft` was made of."""
         if request.origin is None or _is_looked_into(draft.request):
             return
-        self._drafts[id(request.origin)] = request.origin, draft
+        self._drafts[id(request.origin)] = _Kept(request.origin, draft, seen)
         if len(self._drafts) > DRAFTS_MAX:
             self._drafts.popitem(last=False)
+
+    def _own(self, draft: Draft, request: CreateRequest) -> Draft:
+        self._drafts.move_to_end(id(request.origin))
+        return replace(draft, request=replace(draft.request, name=request.name, idempotency=request.idempotency))
+
+
+class _Kept(msgspec.Struct):
+    origin: Origin
+    draft: Draft
+    seen: int
 
 
 def _is_looked_into(request: CreateRequest) -> bool:

@@ -46,7 +46,7 @@ from daemon.network.table import NetworkTable
 from daemon.services import Services
 from daemon.services.allocator import Allocator
 from daemon.services.idempotency import IdempotencyKeys
-from daemon.services.image_store import ImageStore
+from daemon.services.image_store import ImageStore, ImagesWatch
 from daemon.services.layer_manager import LayerManager
 from daemon.services.networks import Networks
 from daemon.services.registrar import Registrar
@@ -79,6 +79,7 @@ class Creator:
     step: Step = plainly
     """Around each step: what looks at creates from outside."""
     _drafts: Drafts = attrs.field(factory=Drafts, init=False)
+    _images: ImagesWatch = attrs.field(factory=ImagesWatch, init=False)
     _deadlines: Deadlines = attrs.field(factory=Deadlines, init=False)
 
     async def create(self, request: CreateRequest) -> Created:
@@ -146,12 +147,19 @@ class Creator:
     # Without effects ---------------------------------------------------------------------------------------------------
 
     async def _draft(self, request: CreateRequest) -> Draft:
-        if self._drafts.has(request):
-            known = self._drafts.get(request, await self._found_image(request))
+        drafts, watch = self._drafts, self._images
+        if drafts.has(request):
+            if not watch.is_kept:
+                await self.services.images.ask(ImageStore.watch, watch)
+            seen = watch.changes
+            known = drafts.get(request, seen)
+            if known is None:
+                known = drafts.renew(request, await self._found_image(request), seen)
             if known is not None:
                 return known
+        seen = watch.changes
         draft = await self._new_draft(request)
-        self._drafts.keep(request, draft)
+        drafts.keep(request, draft, seen)
         return draft
 
     async def _new_draft(self, request: CreateRequest) -> Draft:

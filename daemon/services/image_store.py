@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
+from weakref import WeakSet
 
 import attrs
 from msgspec.structs import replace
@@ -267,11 +268,26 @@ def _short(thing_id: str) -> str:
     return thing_id.removeprefix("sha256:")[:12]
 
 
+class ImagesWatch:
+    """Tells whoever remembers images whether any may have changed since: an image, a reference, or the store itself."""
+
+    def __init__(self) -> None:
+        self.is_kept = False
+        """Whether a store knows of it: else `ImageStore.watch` must be asked, and `changes` says nothing."""
+        self.changes = 0
+        """Other than it was: what was found before must be looked up again."""
+
+    def notify(self, *, is_kept: bool = True) -> None:
+        self.changes += 1
+        self.is_kept = is_kept
+
+
 class ImageStore:
     def __init__(self, database: Ref[Database]) -> None:
         self._database = database
         self._index = ImageIndex()
         self._pruner: object | None = None
+        self._watches: WeakSet[ImagesWatch] = WeakSet()
 
     async def __aenter__(self) -> Self:
         self._index = ImageIndex(
@@ -280,7 +296,12 @@ class ImageStore:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        return None
+        self._notify(is_kept=False)
+
+    async def watch(self, watch: ImagesWatch) -> None:
+        """Notify it of every change, before whoever has asked for that is answered, for as long as anybody has it."""
+        self._watches.add(watch)
+        watch.notify()  # of what it has missed
 
     async def find(self, text: str) -> Image:
         """See `ImageIndex.find`."""
@@ -319,6 +340,7 @@ class ImageStore:
             image = replace(image, parent_id=known.parent_id)
         await self._database.ask(Database.insert_image, image, references)
         self._index.add(image, references)
+        self._notify()
         return replaced
 
     async def tag(self, text: str, reference: str) -> Image:
@@ -368,6 +390,11 @@ class ImageStore:
         else:
             await self._database.ask(Database.delete_references, removal.untagged)
         self._index.remove(removal)
+        self._notify()
+
+    def _notify(self, *, is_kept: bool = True) -> None:
+        for watch in self._watches:
+            watch.notify(is_kept=is_kept)
 
     async def named(self, texts: tuple[str, ...]) -> tuple[NamedImage, ...]:
         """See `ImageIndex.named`."""

@@ -31,15 +31,14 @@ from tests.daemon.harness import Faults, engine_at, faulty
 from tests.engines import not_here
 
 MESSAGES = (
-    "images.find",
     "allocator.reserve",
     "database.insert_container",
     "registrar.register",
     "allocator.keep",
     "events.publish",
 )
-"""Of a create without volumes that finds its directories made and its body known, in their order. Those up to the commit are
-asks: each costs 3 to 10 us, and waits its turn in a mailbox. For those after it nobody waits."""
+"""Of a create without volumes that finds its directories made, and its body known with the images as they are, in their order.
+Those up to the commit are asks: each costs 3 to 10 us, and waits its turn in a mailbox. For those after it nobody waits."""
 
 STATEMENTS = Counter({"INSERT": 1})
 """For each create without volumes, beside the two that begin and end the transaction it is in."""
@@ -70,7 +69,7 @@ def request(name: str) -> CreateRequest:
 
 
 @pytest.mark.anyio
-async def test_a_plain_create_is_six_messages(tmp_path: Path) -> None:
+async def test_a_plain_create_is_five_messages(tmp_path: Path) -> None:
     async with engine_at(tmp_path, ready_trees=READY_TREES) as engine:
         messages = Faults()
         services = faulty(engine.services, messages)
@@ -81,7 +80,8 @@ async def test_a_plain_create_is_six_messages(tmp_path: Path) -> None:
             config=engine.config,
             now_ns=engine.now_ns,
         )
-        await creator.create(request("first"))
+        for name in ("first", "second"):  # the second comes to hear of what becomes of images
+            await creator.create(request(name))
         messages.steps.clear()
         await creator.create(request("web"))
         assert tuple(messages.steps) == MESSAGES
