@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Collection
 from pathlib import Path
 
 PARTS = {"checkpoints", "diff"}
+
+MAKING_TIMEOUT_S = 2.0
+LOOK_EVERY_S = 0.01
 
 
 def unclaimed(root: Path, known: Collection[str] = ()) -> frozenset[str]:
@@ -16,6 +21,16 @@ def unclaimed(root: Path, known: Collection[str] = ()) -> frozenset[str]:
     home = root / "containers"
     found = {path.name: path for path in home.iterdir()} if home.is_dir() else {}
     return frozenset(name for name, path in found.items() if name not in known and _is_untouched(path))
+
+
+def claimed(root: Path, known: Collection[str] = ()) -> frozenset[str]:
+    """The names of all others, once what is being made is there."""
+    deadline = time.monotonic() + MAKING_TIMEOUT_S
+    while True:
+        found = frozenset(path.name for path in (root / "containers").iterdir()) - unclaimed(root, known)
+        if found <= set(known) or time.monotonic() > deadline:
+            return found
+        threading.Event().wait(LOOK_EVERY_S)
 
 
 def _is_untouched(tree: Path) -> bool:

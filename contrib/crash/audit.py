@@ -60,6 +60,7 @@ def audit(engine: Engine, known: History, fresh: History, rng: Random) -> Verdic
     """Of everything `known`, of which the things of the last round are `fresh`; after it nothing is in doubt any more."""
     with closing(Connection(engine.socket, timeout_s=ANSWER_TIMEOUT_S)) as connection:
         there = listed(connection)
+        to_come(engine.data_root, there[Kind.CONTAINER].values())
         auditor = _Auditor(connection, engine.data_root, there, compare(known, there, engine.data_root))
         doubtful = [*fresh.of(Kind.CONTAINER, *DOUBTFUL)]
         removed = [*fresh.of(Kind.CONTAINER, State.GONE)]
@@ -123,7 +124,7 @@ def compare(known: History, there: Listed, root: Path) -> Verdict:
         unknown = set(found_by_name) - {thing.name for thing in known.things if thing.kind is kind}
         verdict.left += [f"nobody has asked for {kind.value} {name}" for name in sorted(unknown)]
     ids = set(there[Kind.CONTAINER].values())
-    spared = to_come(root, ids)
+    spared = unclaimed(root, ids)
     if len(spared) > READY_TREES:
         verdict.left.append(f"{len(spared) - READY_TREES} containers' trees belong to nothing")
     for directory, kind in (("containers", Kind.CONTAINER), ("volumes", Kind.VOLUME)):

@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+from contrib.unclaimed import claimed
 from tests.conformance import images
 from tests.conformance.case import PRESENT, Case
 from tests.conformance.comparing import Difference, Known
@@ -98,7 +99,8 @@ def test_what_was_refused_and_what_was_removed_has_left_nothing(
         assert status == 200
         assert {name for container in listed for name in container["Names"]} == {f"/{name}" for name in PRESENT}
     root = sides.ours.data_root
-    assert len(list((root / "containers").iterdir())) == len(PRESENT)
+    listed = sides.ours.call("GET", "/containers/json?all=1")[1]
+    assert len(claimed(root, {container["Id"] for container in listed})) == len(PRESENT)
     assert not list((root / "staging").iterdir())
     anonymous = [path for path in (root / "volumes").iterdir() if len(path.name) == 64]
     assert len(anonymous) == 3  # those of `base`, from its image

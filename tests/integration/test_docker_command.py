@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from contrib.unclaimed import claimed
 from daemon.host import detect
 from tests.integration.conftest import Docker
 
@@ -115,7 +116,7 @@ def test_rm_v_removes_the_anonymous_volume(docker: Docker) -> None:
     assert source.is_dir()
     docker.output("rm", "-v", "web")
     assert not source.exists()
-    assert not list((docker.daemon.data_root / "containers").iterdir())
+    assert not claimed(docker.daemon.data_root)
 
 
 def test_a_container_without_a_name_gets_one(docker: Docker) -> None:
@@ -298,4 +299,5 @@ def test_bad_options_fail_with_dockers_text_and_leave_nothing(arguments: list[st
     assert text in done.stderr
     assert docker.output("ps", "-aq") == ""
     root = docker.daemon.data_root
-    assert [list((root / kind).iterdir()) for kind in ("containers", "volumes", "staging")] == [[], [], []]
+    assert not claimed(root)
+    assert [list((root / kind).iterdir()) for kind in ("volumes", "staging")] == [[], []]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from contrib.unclaimed import claimed
 from daemon import fsck
 from tests.daemon.harness import rootfs_tar
 from tests.daemon.storage.making import names_in, needs_root
@@ -60,10 +61,11 @@ def create(daemon: Forked, name: str) -> bool:
     return status == 201
 
 
-def listed(daemon: Forked) -> set[str]:
+def listed(daemon: Forked) -> dict[str, str]:
+    """Ids by name."""
     status, containers = daemon.call("GET", "/containers/json?all=1")
     assert status == 200
-    return {container["Names"][0][1:] for container in containers}
+    return {container["Names"][0][1:]: container["Id"] for container in containers}
 
 
 @contextlib.contextmanager
@@ -83,7 +85,7 @@ def test_creates_until_the_disk_is_full_leave_nothing_of_those_refused(disk: Pat
         outcomes = {f"c{number}": create(daemon, f"c{number}") for number in range(300)}
         made = {name for name, is_made in outcomes.items() if is_made}
         assert 0 < len(made) < 300
-        assert listed(daemon) == made
+        assert listed(daemon).keys() == made
         for name in made:
             assert daemon.call("DELETE", f"/containers/{name}") == (204, None)
         shutil.rmtree(disk / "other")
@@ -101,22 +103,22 @@ def test_a_full_disk_refuses_what_needs_room_and_nothing_else(disk: Path, home: 
         assert daemon.stop() == 0
     fill(disk)  # while there is no log: it went with the clean stop
     with serving(home) as daemon:
-        assert listed(daemon) == made
+        assert listed(daemon).keys() == made
         refused = ["d0", "d1"]
         assert not any(create(daemon, name) for name in refused), "the reserve is for removals"
         assert daemon.call("GET", "/containers/c0/json")[0] == 200
-        assert listed(daemon) == made
+        assert listed(daemon).keys() == made
         assert daemon.call("DELETE", "/containers/c0") == (204, None)
         assert daemon.kill() == -signal.SIGKILL
     made.discard("c0")
     fill(disk)
     with serving(home) as daemon:
-        assert listed(daemon) == made
+        assert listed(daemon).keys() == made
         assert names_in(disk / "staging") == []
-        assert len(names_in(disk / "containers")) == len(made)
+        assert len(claimed(disk, listed(daemon).values())) == len(made)
         for name in made:
             assert daemon.call("DELETE", f"/containers/{name}") == (204, None)
         shutil.rmtree(disk / "other")
         assert all(create(daemon, name) for name in refused), "their names were never taken"
-        assert listed(daemon) == {*refused}
+        assert listed(daemon).keys() == {*refused}
         assert daemon.stop() == 0

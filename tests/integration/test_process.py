@@ -20,6 +20,7 @@ import pytest
 
 from contrib.connection import Connection
 from contrib.engines import Engine
+from contrib.unclaimed import claimed
 from tests.daemon.harness import rootfs_tar
 from tests.integration.conftest import Api, running
 
@@ -240,14 +241,10 @@ def test_killed_under_load_every_acknowledged_container_is_there_and_nothing_els
         assert acknowledged.items() <= listed.items()
         assert set(listed) <= tried
         assert len(set(listed.values())) == len(listed) == len(containers)
-        trees = daemon.data_root / "containers"
-        assert {path.name for path in trees.iterdir()} == set(listed.values())
+        assert claimed(daemon.data_root, listed.values()) == set(listed.values())
         assert not list((daemon.data_root / "staging").iterdir())
         for name in tried - set(listed):
             assert api.call("POST", f"/containers/create?name={name}", BODY)[0] == 201  # the name is free
-        for container_id in [
-            *listed.values(),
-            *(path.name for path in trees.iterdir() if path.name not in listed.values()),
-        ]:
-            assert api.call("DELETE", f"/containers/{container_id}")[0] == 204
-        assert not list(trees.iterdir())
+        for container in api.call("GET", "/containers/json?all=1")[1]:
+            assert api.call("DELETE", f"/containers/{container['Id']}")[0] == 204
+        assert not claimed(daemon.data_root)
