@@ -15,9 +15,9 @@ from pathlib import Path
 
 from daemon.config import READY_TREES_MAX
 from daemon.errors import SyncFailed, System
-from daemon.storage.findings import Finding, Kind, Outcome, Problem, findings_of
+from daemon.storage.findings import Finding, Kind, Outcome, Problem
 from daemon.storage.records import DATABASE_NAME, read_offline
-from daemon.storage.recovery import damaged_content, listing_of, locked, open_stores, recover
+from daemon.storage.recovery import damaged_content, locked, look, open_stores, recover
 
 WELL, UNKNOWN, WRONG = 0, 1, 3
 
@@ -47,7 +47,7 @@ def check(root: Path, *, is_repairing: bool, is_verifying: bool) -> tuple[Outcom
         if is_repairing and not damages:
             outcomes = recover(root, open_stores(root, ready_trees_max=READY_TREES_MAX), records)
         else:
-            outcomes = tuple(Outcome(finding, False) for finding in findings_of(records, listing_of(root)))
+            outcomes = tuple(Outcome(finding, False) for finding in look(root, records))
         content = damaged_content(root) if is_verifying else ()
     return (*outcomes, *(Outcome(each, False) for each in (*content, *map(_damaged_database, damages))))
 

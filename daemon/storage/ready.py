@@ -13,7 +13,6 @@ For each kind one thread calls what changes the disk here; `take` and `put_back`
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 from collections import deque
@@ -142,7 +141,7 @@ class ReadyTrees:
     def _remove(self, names: Sequence[str]) -> None:
         with disk("remove prepared directories"):
             for name in names:
-                remove_untouched(f"{self._home}/{name}", self._kind)
+                _remove_tree(f"{self._home}/{name}", self._kind)
 
 
 def sweep(root: Path) -> None:
@@ -150,17 +149,30 @@ def sweep(root: Path) -> None:
     home = root / VOLUME.home
     with disk("remove prepared directories"):
         for name in os.listdir(home) if home.exists() else ():
-            remove_untouched(f"{home}/{name}", VOLUME)
+            _remove_tree(f"{home}/{name}", VOLUME)
 
 
-def remove_untouched(path: str, kind: Kind) -> None:
-    """As `remove_tree`, for what most likely is empty: a quarter of its system calls. Raises OSError."""
-    with contextlib.suppress(OSError):
+def is_untouched(path: str, kind: Kind) -> bool:
+    """Whether there is a tree with nothing in it. Raises OSError."""
+    parts = [name for name, _ in kind.parts]
+    return sorted(os.listdir(path)) == sorted(parts) and not any(os.listdir(f"{path}/{name}") for name in parts)
+
+
+def remove_if_untouched(path: str, kind: Kind) -> bool:
+    """Whether it was; else something of it may have gone."""
+    try:
         for name, _ in kind.parts:
             os.rmdir(f"{path}/{name}")
         os.rmdir(path)
-        return
-    remove_tree(Path(path))
+    except OSError:
+        return False
+    return True
+
+
+def _remove_tree(path: str, kind: Kind) -> None:
+    """Most likely it is empty: then that is a quarter of the system calls."""
+    if not remove_if_untouched(path, kind):
+        remove_tree(Path(path))
 
 
 def nothing() -> None:

@@ -25,7 +25,7 @@ from daemon.storage.disk import disk, remove_tree, sync_directory, sync_file, sy
 from daemon.storage.failpoints import failpoint
 from daemon.storage.findings import Finding, Kind, Listing, Outcome, Problem, Records, findings_of, index_entries
 from daemon.storage.layers import LayerStore
-from daemon.storage.ready import CONTAINER, VOLUME, ReadyTrees, remove_untouched, sweep
+from daemon.storage.ready import CONTAINER, VOLUME, ReadyTrees, is_untouched, remove_if_untouched, sweep
 from daemon.storage.tree_maker import TreeMaker
 from daemon.storage.trees import ContainerTrees, VolumeTrees
 
@@ -167,12 +167,34 @@ def damaged_content(root: Path) -> tuple[Finding, ...]:
 def recover(root: Path, stores: Stores, records: Records) -> tuple[Outcome, ...]:
     """Find out in what the disk and the records differ, and do what can be done about it: residue first, it takes up room.
 
-    What cannot be done, on a full disk, is no reason not to do the rest, and none not to start.
+    What cannot be done, on a full disk, is no reason not to do the rest, and none not to start. Containers' trees that were made
+    beforehand, and that no container has come to have, are removed, too, and are no difference.
     """
+    count = sum(remove_if_untouched(path, CONTAINER) for path in _unclaimed(root, records))
+    if count:
+        _log.info("recovery: %d containers' directories that were made beforehand are removed", count)
     order = (Problem.RESIDUE, Problem.MISSING, Problem.DAMAGED)
     findings = sorted(findings_of(records, listing_of(root)), key=lambda each: order.index(each.problem))
     repair = _Repair(root, stores, records)
     return tuple(Outcome(finding, _is_carried_out(repair, finding)) for finding in findings)
+
+
+def look(root: Path, records: Records) -> tuple[Finding, ...]:
+    """What `recover` would find; changes nothing. Raises System."""
+    with disk("list the data root"):
+        prepared = {Path(path).name for path in _unclaimed(root, records) if is_untouched(path, CONTAINER)}
+    listing = listing_of(root)
+    others = listing.names[Kind.CONTAINER] - prepared
+    return findings_of(records, attrs.evolve(listing, names={**listing.names, Kind.CONTAINER: others}))
+
+
+def _unclaimed(root: Path, records: Records) -> list[str]:
+    """Of the containers' trees those that no record names. Raises System."""
+    home = root / Kind.CONTAINER.value
+    known = {container.id for container in records.containers}
+    known.update(key for table, key in records.set_aside if table == Kind.CONTAINER.value)
+    with disk("list the containers directory"):
+        return [f"{home}/{name}" for name in sorted(set(_names_in(home)) - known)]
 
 
 def _is_carried_out(repair: _Repair, finding: Finding) -> bool:
@@ -201,10 +223,7 @@ class _Repair:
         elif finding.problem is Problem.RESIDUE:
             with disk("remove a leftover"):
                 failpoint("recovery.before_sweep")
-                if finding.kind is Kind.CONTAINER:  # most were made beforehand, and there may be a thousand of them
-                    remove_untouched(str(self._root / finding.path), CONTAINER)
-                else:
-                    remove_tree(self._root / finding.path)
+                remove_tree(self._root / finding.path)
         elif finding.kind is Kind.VOLUME:
             self._stores.volumes.create(finding.name)
         else:

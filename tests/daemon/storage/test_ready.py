@@ -10,7 +10,16 @@ import attrs
 import pytest
 
 from daemon.errors import System
-from daemon.storage.ready import CONTAINER, MAKER_BATCH_MIN, VOLUME, Kind, ReadyTrees, remove_untouched, sweep
+from daemon.storage.ready import (
+    CONTAINER,
+    MAKER_BATCH_MIN,
+    VOLUME,
+    Kind,
+    ReadyTrees,
+    is_untouched,
+    remove_if_untouched,
+    sweep,
+)
 from daemon.storage.tree_maker import TreeMaker
 from tests.daemon.storage.making import names_in, ready_at, write
 
@@ -126,12 +135,24 @@ def test_what_an_earlier_daemon_has_left_for_volumes_is_swept(tmp_path: Path) ->
     assert names_in(tmp_path / "ready") == []
 
 
-@pytest.mark.parametrize("content", [[], ["checkpoints"], WHOLE, [*WHOLE, "more"], ["diff/file"], ["else"]], ids=str)
-def test_a_tree_is_removed_whatever_is_in_it(tmp_path: Path, content: list[str]) -> None:
-    for name in content:
-        (tmp_path / "tree" / name).mkdir(parents=True)
-    remove_untouched(str(tmp_path / "tree"), CONTAINER)
-    assert names_in(tmp_path) == []
+@pytest.mark.parametrize(
+    "content", [[], ["checkpoints"], [*WHOLE, "more"], ["checkpoints", "diff/file"], ["else"]], ids=str
+)
+def test_a_tree_that_somebody_has_touched_is_not_as_it_was_made(tmp_path: Path, content: list[str]) -> None:
+    for name in (".", *content):
+        (tmp_path / "tree" / name).mkdir(parents=True, exist_ok=True)
+    assert not is_untouched(str(tmp_path / "tree"), CONTAINER)
+    assert not remove_if_untouched(str(tmp_path / "tree"), CONTAINER)
+    assert names_in(tmp_path) == ["tree"]
+
+
+def test_one_that_is_as_it_was_made_is_removed(tmp_path: Path) -> None:
+    trees = ready_at(tmp_path, 1)
+    trees.prepare(1)
+    tree = str(tmp_path / "containers" / str(trees.take()))
+    assert is_untouched(tree, CONTAINER)
+    assert remove_if_untouched(tree, CONTAINER)
+    assert names_in(tmp_path / "containers") == []
 
 
 def test_what_cannot_be_made_is_told_and_nothing_of_it_is_left(tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ from msgspec.structs import replace
 from daemon.container import Container, ContainerConfig
 from daemon.errors import System
 from daemon.image import Image
-from daemon.storage.findings import Problem, Records, index_entry
+from daemon.storage.findings import Kind, Problem, Records, index_entry
 from daemon.storage.recovery import (
     Stores,
     leave_clean_marker,
     locked,
+    look,
     open_stores,
     read_engine_id,
     recover,
@@ -216,6 +217,28 @@ def test_a_clean_stop_is_believed_once(tmp_path: Path) -> None:
     assert take_clean_marker(tmp_path)
     assert not take_clean_marker(tmp_path)
     assert names_in(tmp_path) == []
+
+
+def test_what_was_made_beforehand_is_no_difference_and_goes(disk: Disk) -> None:
+    before = disk.files()
+    for name in (id_of(2), id_of(3)):
+        disk.stores.containers.create(name, (), "")
+    disk.stores.containers.create(id_of(4), (), "/srv")
+    records = Records(containers=disk.containers)
+    found = [each.path for each in look(disk.root, records) if each.kind is Kind.CONTAINER]
+    assert found == [f"containers/{id_of(4)}"], "somebody was about to have that one"
+    assert disk.files() > before
+    assert disk.recover() == (1, 0)
+    assert disk.files() == before
+
+
+def test_those_of_records_that_cannot_be_read_are_spared(disk: Disk) -> None:
+    disk.stores.containers.create(id_of(2), (), "")
+    records = Records(
+        containers=disk.containers, images=disk.images, volumes=disk.volumes, set_aside=[("containers", id_of(2))]
+    )
+    recover(disk.root, disk.stores, records)
+    assert disk.stores.containers.path(id_of(2)).is_dir()
 
 
 def test_a_data_root_keeps_its_id_for_good(tmp_path: Path) -> None:
