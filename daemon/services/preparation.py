@@ -33,15 +33,15 @@ class Preparation:
     def __init__(self, ready: ReadyTrees, submit: Callable[[Callable[[], None]], Awaitable[None]]) -> None:
         self._ready = ready
         self._submit = submit
-        self._is_running = False
         self._is_asked = False
-        """Whether any may have been claimed since the last batch."""
+        """Whether any may have been taken since the last batch."""
+        self._news: anyio.Event | None = None
+        """Set by the next that is taken, where that is waited for."""
 
     def begin(self, context: ActorContext[object]) -> None:
         """`end` must follow."""
-        self._context = context
         self._ready.on_take = self.note_claim
-        self._start()
+        context.spawn(self._run)
 
     def end(self) -> None:
         self._ready.on_take = nothing
@@ -49,27 +49,28 @@ class Preparation:
     def note_claim(self) -> None:
         """One has been taken, or is about to be."""
         self._is_asked = True
-        if not self._is_running:
-            self._start()
+        if self._news is not None:
+            self._news.set()
+            self._news = None
 
-    def _start(self) -> None:
-        self._is_running = True
-        self._context.spawn(self._prepare)
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._prepare()
+            except System as error:  # the next claim is the time to try again
+                _log.warning("no directories are made beforehand for now: %s", error)
+            self._news = news = anyio.Event()
+            await news.wait()
 
     async def _prepare(self) -> None:
-        """Until all are there, or the disk refuses: then the next claim is the time to try again."""
-        try:
-            while True:
-                is_busy, self._is_asked = self._is_asked, False
-                if self._ready.is_low or not is_busy:
-                    count = BUSY_BATCH if is_busy else BATCH
-                    await self._submit(partial(self._ready.prepare, count))
-                # What has been asked lately may not have claimed its tree yet: then this was not the last look.
-                if not (is_busy or self._is_asked or self._ready.has_room):
-                    return
-                if (is_busy or self._is_asked) and not self._ready.is_low:
-                    await anyio.sleep(PAUSE_S)
-        except System as error:
-            _log.warning("no directories are made beforehand for now: %s", error)
-        finally:
-            self._is_running = False
+        """Until all are there. Raises System: the disk refuses."""
+        while True:
+            is_busy, self._is_asked = self._is_asked, False
+            if self._ready.is_low or not is_busy:
+                count = BUSY_BATCH if is_busy else BATCH
+                await self._submit(partial(self._ready.prepare, count))
+            # What has been asked lately may not have claimed its tree yet: then this was not the last look.
+            if not (is_busy or self._is_asked or self._ready.has_room):
+                return
+            if (is_busy or self._is_asked) and not self._ready.is_low:
+                await anyio.sleep(PAUSE_S)
