@@ -271,11 +271,10 @@ def _short(thing_id: str) -> str:
 class ImagesWatch:
     """Tells whoever remembers images whether any may have changed since: an image, a reference, or the store itself."""
 
-    def __init__(self) -> None:
-        self.is_kept = False
-        """Whether a store knows of it: else `ImageStore.watch` must be asked, and `changes` says nothing."""
-        self.changes = 0
-        """Other than it was: what was found before must be looked up again."""
+    is_kept = False
+    """Whether a store knows of it: else `ImageStore.watch` must be asked, and `changes` says nothing."""
+    changes = 0
+    """Other than it was: what was found before must be looked up again."""
 
     def notify(self, *, is_kept: bool = True) -> None:
         self.changes += 1

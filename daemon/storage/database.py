@@ -109,6 +109,7 @@ class Database:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self._stack.__aexit__(kind, error, traceback)
+        self._reserve.leave()
 
     def insert_container(
         self, container: Container, volumes: Sequence[Volume] = (), key: KeptKey | None = None

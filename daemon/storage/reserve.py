@@ -17,6 +17,8 @@ RESERVE_BYTES = 1 << 20
 """Log for a hundred removals, after the first of which there is more room."""
 ROOM_BYTES = 4 * RESERVE_BYTES
 """What has to be free for the reserve to be held: the rest is for those who are served."""
+START_BYTES = 256 << 10
+"""What opening the database takes, and some removals, which make more."""
 DISK_BYTES_MIN = 16 * RESERVE_BYTES
 """A smaller file system has no room for a reserve."""
 _FILES = 3
@@ -55,3 +57,14 @@ class Reserve:
             with self._files[0].open("ab") as large:
                 os.posix_fallocate(large.fileno(), 0, RESERVE_BYTES)
             self.is_short = False
+
+    def leave(self) -> None:
+        """For the next start, when the database has been closed: its log has given as much back as that takes."""
+        with contextlib.suppress(OSError):
+            found = os.statvfs(self._directory)
+            if found.f_blocks * found.f_frsize < DISK_BYTES_MIN:
+                return
+            for file in self._files:
+                file.touch(mode=0o600)
+            with self._files[0].open("ab") as large:
+                os.posix_fallocate(large.fileno(), 0, START_BYTES)
