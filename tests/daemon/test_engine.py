@@ -117,3 +117,13 @@ async def test_residue_of_an_init_layer_that_the_disk_refused_is_gone_after_the_
         failpoints.arm("")
     async with Engine(config_at(tmp_path)):
         assert names_in(layers) == ["scratch"]
+
+
+async def test_what_was_made_for_creates_that_did_not_come_is_gone_after_a_clean_stop(tmp_path: Path) -> None:
+    async with engine_at(tmp_path, ready_trees=3) as engine:
+        created = await engine.create(CreateRequest(config=ContainerConfig(image="busybox", cmd=("true",))))
+        root = engine.config.data_root
+        assert engine.ready.names() < {path.name for path in (root / "containers").iterdir()}
+    assert [path.name for path in (root / "containers").iterdir()] == [created.id]
+    assert not list((root / "ready").iterdir())
+    assert (root / "stopped-cleanly").exists()

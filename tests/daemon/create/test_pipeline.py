@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import anyio
+import anyio.lowlevel
 import attrs
 import pytest
 from anyio.abc import TaskGroup
@@ -46,6 +47,12 @@ def creator_with(engine: Engine, faults: Faults) -> Creator:
         config=engine.config,
         now_ns=engine.now_ns,
     )
+
+
+@pytest.fixture(params=[0, 8], ids=["the long way", "with a tree that is ready"])
+def ready_trees(request: pytest.FixtureRequest) -> int:
+    count: int = request.param
+    return count
 
 
 async def steps_of_a_create(engine: Engine) -> list[str]:
@@ -115,11 +122,11 @@ async def test_a_create_is_told_as_an_event_after_its_volumes(tmp_path: Path) ->
         assert events[-1].attributes == {"image": "busybox", "name": "web", "k": "v"}
 
 
-async def test_a_create_that_fails_at_any_step_leaves_nothing_and_is_no_event(tmp_path: Path) -> None:
+async def test_a_create_that_fails_at_any_step_leaves_nothing_and_is_no_event(tmp_path: Path, ready_trees: int) -> None:
     def fail(_: str) -> None:
         raise Injected("planned")
 
-    async with engine_at(tmp_path) as engine:
+    async with engine_at(tmp_path, ready_trees=ready_trees) as engine:
         steps = await steps_of_a_create(engine)
         commit = steps.index("database.insert_container")
         faults = Faults()
@@ -136,8 +143,24 @@ async def test_a_create_that_fails_at_any_step_leaves_nothing_and_is_no_event(tm
             await check_nothing(engine, before, name)
 
 
-async def test_a_create_that_is_cancelled_at_any_step_is_whole_or_leaves_nothing(tmp_path: Path) -> None:
-    async with engine_at(tmp_path) as engine:
+async def test_a_tree_that_was_ready_is_given_back_when_the_name_is_refused(tmp_path: Path) -> None:
+    async with engine_at(tmp_path, ready_trees=1) as engine:
+        web = await engine.create(plain("web"))
+        while engine.ready.has_room:
+            await anyio.lowlevel.checkpoint()
+        (ready,) = engine.ready.names()
+        for request, refusal in ((plain("web"), Conflict), (plain("x"), InvalidParameter)):
+            with pytest.raises(refusal):
+                await engine.create(request)
+            assert engine.ready.names() == {ready}
+        assert (await engine.create(plain("other"))).id == ready
+        assert web.id != ready
+
+
+async def test_a_create_that_is_cancelled_at_any_step_is_whole_or_leaves_nothing(
+    tmp_path: Path, ready_trees: int
+) -> None:
+    async with engine_at(tmp_path, ready_trees=ready_trees) as engine:
         steps = await steps_of_a_create(engine)
         commit = steps.index("database.insert_container")
         faults = Faults()
@@ -158,15 +181,17 @@ async def test_a_create_that_is_cancelled_at_any_step_is_whole_or_leaves_nothing
                     await check_nothing(engine, before, name)
 
 
-async def test_a_create_survives_the_crash_of_any_service_at_any_step_or_leaves_nothing(tmp_path: Path) -> None:
-    async with engine_at(tmp_path) as engine:
+async def test_a_create_survives_the_crash_of_any_service_at_any_step_or_leaves_nothing(
+    tmp_path: Path, ready_trees: int
+) -> None:
+    async with engine_at(tmp_path, ready_trees=ready_trees) as engine:
         steps = await steps_of_a_create(engine)
     for number, step in enumerate(steps):
         actor = step.partition(".")[0]
         if actor == "database":
             continue  # its crash ends the daemon: the next test
         for moment in ("before", "after"):
-            async with engine_at(tmp_path) as engine:  # a supervisor has a budget of restarts
+            async with engine_at(tmp_path, ready_trees=ready_trees) as engine:  # a supervisor has a budget of restarts
                 name, faults = f"c{number}-{moment}", Faults()
                 before = await state_of(engine)
                 ref = getattr(engine.services, actor)

@@ -38,6 +38,17 @@ class World:
         return undo
 
 
+async def test_what_need_not_be_undone_after_all_is_not() -> None:
+    world = World()
+    with pytest.raises(ValueError, match="cause"):
+        async with Undo(timeout_s=AGES_S) as undo:
+            for what in ("name", "layer", "volumes"):
+                undo.push(what, world.step(what))
+            undo.drop("layer")
+            raise ValueError("cause")
+    assert world.undone == ["volumes", "name"]
+
+
 async def test_what_was_done_is_undone_newest_first() -> None:
     world = World()
     with pytest.raises(ValueError, match="cause"):
