@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Collection
@@ -16,11 +17,17 @@ LOOK_EVERY_S = 0.01
 def unclaimed(root: Path, known: Collection[str] = ()) -> frozenset[str]:
     """Their names: of all that are below the data root, are empty, and belong to none of the `known` containers.
 
-    A daemon has as many as it was told to, at most; one that was stopped in good order has left none.
+    A daemon has as many as it was told to, at most, and those of an earlier one that it is yet to take over.
     """
     home = root / "containers"
     found = {path.name: path for path in home.iterdir()} if home.is_dir() else {}
     return frozenset(name for name, path in found.items() if name not in known and _is_untouched(path))
+
+
+def leftover(root: Path) -> frozenset[str]:
+    """After a stop in good order: those that the daemon has not listed for its next start, of which there is to be none."""
+    listed = root / "prepared"
+    return unclaimed(root).difference(json.loads(listed.read_bytes()) if listed.exists() else ())
 
 
 def claimed(root: Path, known: Collection[str] = ()) -> frozenset[str]:

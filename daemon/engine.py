@@ -133,6 +133,7 @@ class Engine:
                 root / DATABASE_NAME, log_bytes_max=self.config.log_bytes_max, instruments=self._instruments
             )
             storage, database = await stack.enter_async_context(tree)
+            stores.containers.ready.resume(root, is_clean=is_clean)
             if not is_clean:
                 await self._recover(stores, database)
             stack.push_async_callback(self._leave, stores)
@@ -359,7 +360,7 @@ class Engine:
             _log.log(level, "recovery: %s %s", outcome.finding.path, outcome.finding.problem.value)
 
     async def _leave(self, stores: Stores) -> None:
-        with anyio.CancelScope(shield=True):  # some system calls for each tree that nobody has taken
+        with anyio.CancelScope(shield=True):  # a file is written
             self._is_tidy &= await run_in_thread(stores.leave)
 
     async def _make_inits(self, stores: Stores, database: Ref[Database]) -> None:

@@ -20,7 +20,7 @@ from contrib.crash.images import SmallImage
 from contrib.crash.registry import registry
 from contrib.crash.traffic import BASE, Scene, traffic
 from contrib.engines import Engine, boatyard
-from contrib.unclaimed import unclaimed
+from contrib.unclaimed import leftover
 
 
 @attrs.frozen(kw_only=True)
@@ -123,8 +123,8 @@ class _Attack:
         self.outcome.verdict.left += [*stuck, *(f"{name} is left, or missing, in the end" for name in left)]
 
     def look_at_rest(self, root: Path) -> None:
-        """After a stop in good order, which leaves nothing that was made for later."""
-        self.outcome.verdict.left += [f"containers/{name} belongs to nothing" for name in unclaimed(root)]
+        """After a stop in good order."""
+        self.outcome.verdict.left += [f"containers/{name} belongs to nothing" for name in leftover(root)]
 
     def _note(self, exit_code: int) -> None:
         outcome, fresh = self.outcome, self._fresh

@@ -89,9 +89,9 @@ def entries(root: Path) -> frozenset[str]:
 
 
 def to_come(root: Path, ids: Collection[str] = ()) -> frozenset[str]:
-    """The trees of containers to come, when all have been made."""
+    """The trees of containers to come, when as many are there as are to be."""
     deadline = time.monotonic() + READY_TIMEOUT_S
-    while len(found := unclaimed(root, ids)) < READY_TREES and time.monotonic() < deadline:
+    while len(found := unclaimed(root, ids)) != READY_TREES and time.monotonic() < deadline:
         threading.Event().wait(0.01)
     return found
 

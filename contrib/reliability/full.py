@@ -14,7 +14,7 @@ from contrib.engines import DidNotStart
 from contrib.reliability.clients import create, entries, listed, load_base, missing, remove
 from contrib.reliability.part import Part, plain
 from contrib.reliability.site import Site, Subject
-from contrib.unclaimed import unclaimed
+from contrib.unclaimed import leftover
 from loadtest import HarnessError
 
 DISK_BYTES = 64 << 20
@@ -67,7 +67,7 @@ def examine(subject: Subject) -> Found:
         with site.running() as (engine, connection):
             _audit(connection, known, found)
             found.left = len(entries(engine.data_root) - before)
-        found.left += len(unclaimed(engine.data_root))  # after a stop in good order there is none
+        found.left += len(leftover(engine.data_root))
     return found
 
 

@@ -13,7 +13,7 @@ from contrib.engines import Engine
 from contrib.reliability.clients import Clients, create, entries, listed, load_base, remove
 from contrib.reliability.part import Part
 from contrib.reliability.site import Site, Subject
-from contrib.unclaimed import unclaimed
+from contrib.unclaimed import leftover
 
 TRAFFIC_S = 1.0
 """Before the end comes."""
@@ -51,7 +51,7 @@ def examine(subject: Subject) -> Found:
             for container_id in listed(connection).values():
                 remove(connection, container_id)
             found.left = len(entries(engine.data_root) - before)
-        found.left += len(unclaimed(engine.data_root))  # after a stop in good order there is none
+        found.left += len(leftover(engine.data_root))
     return found
 
 

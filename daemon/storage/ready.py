@@ -5,21 +5,27 @@ fsync.
     ready/<name>/       0700    as below volumes/: a volume that is to come takes one by a rename, as its name is its user's
 
 So a create that finds one has its id and its tree at once, and no disk to wait for. They are made while there is nothing better
-to do, and by a process beside this one where that moment does not come (`tree_maker.py`). None outlives its daemon: a clean stop
-removes them, and after a crash they are residue like any other.
+to do, and by a process beside this one where that moment does not come (`tree_maker.py`).
+
+What an earlier daemon has left is taken over where nobody has touched it. Of containers those that a clean stop has listed are as
+good as new; of the others some create may have told the id, or there has been such a container: they get another.
+
+    prepared            after a clean stop: the ids of the containers that are to come, as JSON
 
 For each kind one thread calls what changes the disk here; `take` and `put_back` are for any.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import attrs
+import msgspec
 
 from daemon.container import new_container_id
 from daemon.storage.disk import FREE_SHARE_MAX, disk, remove_tree
@@ -39,10 +45,14 @@ class Kind:
     """Below the data root."""
     parts: Parts
     draw_name: Callable[[], str]
+    is_told: bool
+    """Whether clients come to know the name."""
 
 
-CONTAINER = Kind("containers", (("checkpoints", 0o700), (UPPER, 0o755)), new_container_id)
-VOLUME = Kind("ready", ((DATA, 0o755),), lambda: secrets.token_hex(16))
+CONTAINER = Kind("containers", (("checkpoints", 0o700), (UPPER, 0o755)), new_container_id, is_told=True)
+VOLUME = Kind("ready", ((DATA, 0o755),), lambda: secrets.token_hex(16), is_told=False)
+
+_LISTED = "prepared"
 
 
 class ReadyTrees:
@@ -53,20 +63,24 @@ class ReadyTrees:
         self._maker = maker
         self._home = root / kind.home
         self._ready: deque[str] = deque()
+        self._found: deque[str] = deque()
+        """Left by an earlier daemon, and yet to be taken over."""
         self._in_the_making: frozenset[str] = frozenset()
         self.on_take: Callable[[], None] = nothing
         """Called by `take`."""
         with disk("open the directory of prepared trees"):
             self._home.mkdir(mode=0o700, exist_ok=True)
             self._count = min(trees_max, _share_of(root, kind))
+            if not kind.is_told:
+                self._found.extend(os.listdir(self._home))
 
     def __len__(self) -> int:
         """How many can be taken at once."""
         return len(self._ready)
 
     def names(self) -> frozenset[str]:
-        """Of those that can be taken, and of those that are being made."""
-        return self._in_the_making.union(self._ready)
+        """Of those that can be taken, and of those that are being made, or are to be taken over."""
+        return self._in_the_making.union(self._ready, self._found)
 
     def take(self) -> str | None:
         """The name of one, which is the caller's from now on; None when there is none."""
@@ -102,10 +116,25 @@ class ReadyTrees:
 
     @property
     def has_room(self) -> bool:
-        return len(self._ready) < self._count
+        return len(self._ready) < self._count or bool(self._found)
+
+    def found(self, names: Iterable[str]) -> None:
+        """Trees that no record names, and that nobody has touched: to be taken over, as many as there is room for."""
+        self._found.extend(names)
 
     def prepare(self, count: int) -> None:
-        """Make at most `count` more. Raises System: the disk failed, and nothing is left of those that are not whole."""
+        """At most `count` more, or fewer of those to be taken over where there are too many.
+
+        Raises System: the disk failed, and nothing is left of those that are not whole.
+        """
+        if self._count >= MAKER_BATCH_MIN:
+            self._maker.start()  # in good time
+        if self._found:
+            with disk("take over prepared directories"):
+                for _ in range(min(count, len(self._found))):
+                    self._take_over(self._found[0])
+                    self._found.popleft()
+            return
         names = [self._kind.draw_name() for _ in range(min(count, self._count - len(self._ready)))]
         self._in_the_making = frozenset(names)
         try:
@@ -118,10 +147,33 @@ class ReadyTrees:
         finally:
             self._in_the_making = frozenset()
 
-    def discard(self) -> None:
-        """Remove those that nobody has taken, and make no more. Raises System."""
-        self._count = 0
-        self._remove([*iter(self._pop, None)])
+    def leave(self, root: Path) -> bool:
+        """At a stop, of containers: list them for the next start; whether that is all there is. Raises System."""
+        with disk("list prepared directories"):
+            (root / _LISTED).write_bytes(msgspec.json.encode([*iter(self._pop, None)]))
+        return not self._found
+
+    def resume(self, root: Path, *, is_clean: bool) -> None:
+        """What `leave` has listed, if nothing can have happened since. Raises System."""
+        with disk("take over prepared directories"):
+            listed = root / _LISTED
+            if not listed.exists():
+                return
+            content = listed.read_bytes()
+            listed.unlink()
+            if is_clean:
+                names = msgspec.json.decode(content, type=list[str])
+                self._ready.extend(name for name in names if os.path.isdir(f"{self._home}/{name}"))
+
+    def _take_over(self, name: str) -> None:
+        path = f"{self._home}/{name}"
+        if len(self._ready) >= self._count or not is_untouched(path, self._kind):
+            _remove_tree(path, self._kind)
+            return
+        if self._kind.is_told:
+            name = self._kind.draw_name()
+            os.rename(path, f"{self._home}/{name}")
+        self._ready.append(name)
 
     def _pop(self) -> str | None:
         try:
@@ -130,8 +182,6 @@ class ReadyTrees:
             return None
 
     def _make(self, paths: Sequence[str]) -> None:
-        if self._count >= MAKER_BATCH_MIN:
-            self._maker.start()  # in good time
         if len(paths) >= MAKER_BATCH_MIN:
             self._maker.make(paths, self._kind.parts)
         else:
@@ -144,35 +194,23 @@ class ReadyTrees:
                 _remove_tree(f"{self._home}/{name}", self._kind)
 
 
-def sweep(root: Path) -> None:
-    """Remove what an earlier daemon has left in `ready`. Raises System."""
-    home = root / VOLUME.home
-    with disk("remove prepared directories"):
-        for name in os.listdir(home) if home.exists() else ():
-            _remove_tree(f"{home}/{name}", VOLUME)
-
-
 def is_untouched(path: str, kind: Kind) -> bool:
-    """Whether there is a tree with nothing in it. Raises OSError."""
+    """Whether there is a tree with nothing in it."""
     parts = [name for name, _ in kind.parts]
-    return sorted(os.listdir(path)) == sorted(parts) and not any(os.listdir(f"{path}/{name}") for name in parts)
-
-
-def remove_if_untouched(path: str, kind: Kind) -> bool:
-    """Whether it was; else something of it may have gone."""
     try:
-        for name, _ in kind.parts:
-            os.rmdir(f"{path}/{name}")
-        os.rmdir(path)
+        return sorted(os.listdir(path)) == sorted(parts) and not any(os.listdir(f"{path}/{name}") for name in parts)
     except OSError:
         return False
-    return True
 
 
 def _remove_tree(path: str, kind: Kind) -> None:
-    """Most likely it is empty: then that is a quarter of the system calls."""
-    if not remove_if_untouched(path, kind):
-        remove_tree(Path(path))
+    """Most likely it is empty: then that is a quarter of the system calls. Raises OSError."""
+    with contextlib.suppress(OSError):
+        for name, _ in kind.parts:
+            os.rmdir(f"{path}/{name}")
+        os.rmdir(path)
+        return
+    remove_tree(Path(path))
 
 
 def nothing() -> None:

@@ -14,7 +14,7 @@ import logging
 import os
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import attrs
@@ -25,7 +25,7 @@ from daemon.storage.disk import disk, remove_tree, sync_directory, sync_file, sy
 from daemon.storage.failpoints import failpoint
 from daemon.storage.findings import Finding, Kind, Listing, Outcome, Problem, Records, findings_of, index_entries
 from daemon.storage.layers import LayerStore
-from daemon.storage.ready import CONTAINER, VOLUME, ReadyTrees, is_untouched, remove_if_untouched, sweep
+from daemon.storage.ready import CONTAINER, VOLUME, ReadyTrees, is_untouched
 from daemon.storage.tree_maker import TreeMaker
 from daemon.storage.trees import ContainerTrees, VolumeTrees
 
@@ -48,15 +48,13 @@ class Stores:
     maker: TreeMaker
 
     def leave(self) -> bool:
-        """Remove what was made for creates that have not come; whether it could be."""
+        """At a clean stop; whether what was made for creates that have not come could be listed for the next start."""
         self.maker.close()
         try:
-            for trees in (self.containers, self.volumes):
-                trees.ready.discard()
+            return self.containers.ready.leave(self.root)
         except System as error:
             _log.error("clean-up is left to the next start: %s", error)
             return False
-        return True
 
 
 @contextlib.contextmanager
@@ -110,7 +108,6 @@ def read_engine_id(root: Path) -> str:
 
 
 def open_stores(root: Path, *, ready_trees_max: int) -> Stores:
-    sweep(root)
     maker = TreeMaker()
     return Stores(
         root=root,
@@ -168,33 +165,34 @@ def recover(root: Path, stores: Stores, records: Records) -> tuple[Outcome, ...]
     """Find out in what the disk and the records differ, and do what can be done about it: residue first, it takes up room.
 
     What cannot be done, on a full disk, is no reason not to do the rest, and none not to start. Containers' trees that were made
-    beforehand, and that no container has come to have, are removed, too, and are no difference.
+    beforehand, and that no container has come to have, are no difference.
     """
-    count = sum(remove_if_untouched(path, CONTAINER) for path in _unclaimed(root, records))
-    if count:
-        _log.info("recovery: %d containers' directories that were made beforehand are removed", count)
+    prepared = _prepared(root, records)
+    stores.containers.ready.found(prepared)
     order = (Problem.RESIDUE, Problem.MISSING, Problem.DAMAGED)
-    findings = sorted(findings_of(records, listing_of(root)), key=lambda each: order.index(each.problem))
+    findings = sorted(_findings(root, records, prepared), key=lambda each: order.index(each.problem))
     repair = _Repair(root, stores, records)
     return tuple(Outcome(finding, _is_carried_out(repair, finding)) for finding in findings)
 
 
 def look(root: Path, records: Records) -> tuple[Finding, ...]:
     """What `recover` would find; changes nothing. Raises System."""
-    with disk("list the data root"):
-        prepared = {Path(path).name for path in _unclaimed(root, records) if is_untouched(path, CONTAINER)}
+    return _findings(root, records, _prepared(root, records))
+
+
+def _findings(root: Path, records: Records, prepared: Sequence[str]) -> tuple[Finding, ...]:
     listing = listing_of(root)
-    others = listing.names[Kind.CONTAINER] - prepared
+    others = listing.names[Kind.CONTAINER].difference(prepared)
     return findings_of(records, attrs.evolve(listing, names={**listing.names, Kind.CONTAINER: others}))
 
 
-def _unclaimed(root: Path, records: Records) -> list[str]:
-    """Of the containers' trees those that no record names. Raises System."""
-    home = root / Kind.CONTAINER.value
+def _prepared(root: Path, records: Records) -> Sequence[str]:
+    """Containers' trees that no record names, and that nobody has touched. Raises System."""
     known = {container.id for container in records.containers}
     known.update(key for table, key in records.set_aside if table == Kind.CONTAINER.value)
+    home = root / Kind.CONTAINER.value
     with disk("list the containers directory"):
-        return [f"{home}/{name}" for name in sorted(set(_names_in(home)) - known)]
+        return [name for name in set(_names_in(home)) - known if is_untouched(f"{home}/{name}", CONTAINER)]
 
 
 def _is_carried_out(repair: _Repair, finding: Finding) -> bool:

@@ -12,6 +12,7 @@ import attrs
 import pytest
 
 from actors.testing import crash, quiesce
+from contrib.unclaimed import leftover
 from daemon.api import calls
 from daemon.container import ContainerConfig
 from daemon.create.request import CreateRequest
@@ -119,11 +120,26 @@ async def test_residue_of_an_init_layer_that_the_disk_refused_is_gone_after_the_
         assert names_in(layers) == ["scratch"]
 
 
-async def test_what_was_made_for_creates_that_did_not_come_is_gone_after_a_clean_stop(tmp_path: Path) -> None:
+async def test_what_was_made_for_creates_that_did_not_come_is_there_after_a_clean_stop(tmp_path: Path) -> None:
     async with engine_at(tmp_path, ready_trees=3) as engine:
+        containers = engine.config.data_root / "containers"
+        ready = engine.ready.names()
+    assert leftover(containers.parent) == frozenset()
+    assert names_in(containers) == sorted(ready)
+    async with Engine(config_at(tmp_path, ready_trees=3)) as engine:
+        assert engine.ready.names() == ready
         created = await engine.create(CreateRequest(config=ContainerConfig(image="busybox", cmd=("true",))))
+        assert created.id in ready
+        assert not (containers.parent / "prepared").exists()
+
+
+async def test_after_a_crash_they_get_another_id(tmp_path: Path) -> None:
+    """As some create may have told the one they had."""
+    async with engine_at(tmp_path, ready_trees=3) as engine:
         root = engine.config.data_root
-        assert engine.ready.names() < {path.name for path in (root / "containers").iterdir()}
-    assert [path.name for path in (root / "containers").iterdir()] == [created.id]
-    assert not list((root / "ready").iterdir())
-    assert (root / "stopped-cleanly").exists()
+        ready = engine.ready.names()
+        inodes = {path.stat().st_ino for path in (root / "containers").iterdir()}
+    (root / "stopped-cleanly").unlink()
+    async with engine_at(tmp_path, ready_trees=3) as engine:
+        assert engine.ready.names().isdisjoint(ready)
+        assert {path.stat().st_ino for path in (root / "containers").iterdir()} == inodes

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from contrib.unclaimed import claimed
+from contrib.unclaimed import claimed, leftover
 from daemon.storage.recovery import damaged_content
 from tests.daemon.harness import rootfs_tar
 from tests.daemon.storage.making import docker_archive, names_in, tar_of
@@ -91,7 +91,9 @@ def audit(home: Path, known: Known) -> None:
         for image in daemon.call("GET", "/images/json")[1]:
             assert daemon.call("DELETE", f"/images/{image['Id']}?force=1")[0] == 200
         assert daemon.stop() == 0
-    for directory in ("containers", "volumes", "staging", "content/blobs/sha256"):
+    assert not claimed(home / "data")
+    assert not leftover(home / "data")
+    for directory in ("volumes", "staging", "content/blobs/sha256"):
         assert names_in(home / "data" / directory) == [], directory
     assert names_in(home / "data" / "layers") == ["scratch"]
     assert not any("repla" in name for name in names_in(home / "data" / "content"))

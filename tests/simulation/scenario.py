@@ -16,6 +16,7 @@ import attrs
 
 from actors import Ref, TooManyRestarts
 from actors.testing import crash, no_leaks, quiesce
+from contrib.unclaimed import leftover, unclaimed
 from daemon.api.routes import Router
 from daemon.engine import Engine
 from daemon.errors import System
@@ -179,9 +180,10 @@ def rows_of(root: Path) -> Rows:
 def check_agreement(root: Path, ready: ReadyTrees | None = None) -> None:
     """There is a directory for each row and each tree that is `ready`, and nothing else.
 
-    Of a daemon that has just started, or, without `ready`, has been stopped cleanly.
+    Of a daemon that has just started, or, without `ready`, has been stopped cleanly: then those that it has listed are.
     """
-    rows, prepared = rows_of(root), ready.names() if ready is not None else frozenset()
+    rows = rows_of(root)
+    prepared = ready.names() if ready is not None else unclaimed(root) - leftover(root)
     found = {kind: {path.name for path in (root / kind).iterdir()} for kind in ("containers", "volumes", "staging")}
     if ready is not None:
         prepared |= ready.names()  # some may have been begun since

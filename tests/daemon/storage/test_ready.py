@@ -14,11 +14,8 @@ from daemon.storage.ready import (
     CONTAINER,
     MAKER_BATCH_MIN,
     VOLUME,
-    Kind,
     ReadyTrees,
     is_untouched,
-    remove_if_untouched,
-    sweep,
 )
 from daemon.storage.tree_maker import TreeMaker
 from tests.daemon.storage.making import names_in, ready_at, write
@@ -115,24 +112,58 @@ def test_instead_of_one_that_somebody_has_removed_another_is_made(tmp_path: Path
     assert trees.claim(str(tmp_path / "a"))
 
 
-@pytest.mark.parametrize("kind", [CONTAINER, VOLUME], ids=lambda kind: kind.home)
-def test_those_that_nobody_has_taken_are_discarded_and_no_more_are_made(tmp_path: Path, kind: Kind) -> None:
-    trees = ready_at(tmp_path, 3, kind)
-    trees.prepare(3)
-    taken = trees.take()
-    trees.discard()
-    trees.prepare(3)
-    assert names_in(tmp_path / kind.home) == [taken]
+def test_what_a_stop_has_listed_is_ready_at_the_next_start_if_the_stop_was_clean(tmp_path: Path) -> None:
+    for is_clean in (True, False):
+        trees = ready_at(tmp_path, 2)
+        trees.prepare(2)
+        names = trees.names()
+        assert trees.leave(tmp_path)
+        assert trees.take() is None
+        again = ready_at(tmp_path, 2)
+        again.resume(tmp_path, is_clean=is_clean)
+        assert again.names() == (names if is_clean else set())
+        again.resume(tmp_path, is_clean=True)
+        assert again.names() == (names if is_clean else set()), "it is good for one start"
 
 
-def test_what_an_earlier_daemon_has_left_for_volumes_is_swept(tmp_path: Path) -> None:
-    """And what one before it that had made containers' trees there."""
-    sweep(tmp_path)
+def test_one_that_is_listed_and_not_there_is_not_ready(tmp_path: Path) -> None:
+    trees = ready_at(tmp_path, 2)
+    trees.prepare(2)
+    gone, *left = trees.names()
+    trees.leave(tmp_path)
+    (tmp_path / "containers" / gone).rename(tmp_path / "away")
+    again = ready_at(tmp_path, 2)
+    again.resume(tmp_path, is_clean=True)
+    assert list(again.names()) == left
+
+
+def test_those_of_an_earlier_daemon_are_taken_over_under_another_id_as_many_as_there_is_room_for(
+    tmp_path: Path,
+) -> None:
+    earlier = ready_at(tmp_path, 3)
+    earlier.prepare(3)
+    trees = ready_at(tmp_path, 2)
+    trees.found(earlier.names())
+    assert (len(trees), trees.has_room, trees.names()) == (0, True, earlier.names())
+    assert not trees.leave(tmp_path), "the next start must look for them"
+    while trees.has_room:
+        trees.prepare(1)
+    assert len(trees) == 2
+    assert trees.names().isdisjoint(earlier.names())
+    assert sorted(trees.names()) == names_in(tmp_path / "containers")
+
+
+def test_those_of_volumes_are_taken_over_as_they_are_unless_somebody_has_touched_them(tmp_path: Path) -> None:
     ready_at(tmp_path, 2, VOLUME).prepare(2)
-    for name in ("0/diff", "0/checkpoints", "odd/_data/more"):
+    names = names_in(tmp_path / "ready")
+    for name in ("0/diff", "0/checkpoints", "odd/_data/more"):  # and what older daemons had there
         (tmp_path / "ready" / name).mkdir(parents=True)
-    sweep(tmp_path)
-    assert names_in(tmp_path / "ready") == []
+    trees = ready_at(tmp_path, 3, VOLUME)
+    while trees.has_room:
+        trees.prepare(1)
+    assert len(trees) == 3
+    assert set(names) < trees.names()
+    assert sorted(trees.names()) == names_in(tmp_path / "ready")
 
 
 @pytest.mark.parametrize(
@@ -142,17 +173,13 @@ def test_a_tree_that_somebody_has_touched_is_not_as_it_was_made(tmp_path: Path, 
     for name in (".", *content):
         (tmp_path / "tree" / name).mkdir(parents=True, exist_ok=True)
     assert not is_untouched(str(tmp_path / "tree"), CONTAINER)
-    assert not remove_if_untouched(str(tmp_path / "tree"), CONTAINER)
-    assert names_in(tmp_path) == ["tree"]
+    assert not is_untouched(str(tmp_path / "none"), CONTAINER)
 
 
-def test_one_that_is_as_it_was_made_is_removed(tmp_path: Path) -> None:
+def test_one_that_is_as_it_was_made_is_untouched(tmp_path: Path) -> None:
     trees = ready_at(tmp_path, 1)
     trees.prepare(1)
-    tree = str(tmp_path / "containers" / str(trees.take()))
-    assert is_untouched(tree, CONTAINER)
-    assert remove_if_untouched(tree, CONTAINER)
-    assert names_in(tmp_path / "containers") == []
+    assert is_untouched(str(tmp_path / "containers" / str(trees.take())), CONTAINER)
 
 
 def test_what_cannot_be_made_is_told_and_nothing_of_it_is_left(tmp_path: Path) -> None:
