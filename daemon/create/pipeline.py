@@ -272,7 +272,7 @@ class Creator:
         before a bind that makes no sense."""
         services, request = self.services, draft.request
         host_config = request.host_config
-        ready_id = self.ready.take()
+        ready_id = self.ready.take() if draft.is_plain else None
         container_id = ready_id or new_container_id()
         name = await self._reserve(request, container_id, undo, call_off, is_ready=ready_id is not None)
         config = with_hostname(
@@ -286,10 +286,9 @@ class Creator:
         if links:
             links = await services.allocator.ask(Allocator.reserve_links, container_id, links)
         # The read-write layer, the container's directory and its checkpoints are one tree.
-        if ready_id is None or not draft.is_plain:
-            make = LayerManager.create if ready_id is None else LayerManager.fit
-            made = services.layers.ask(make, container_id, draft.chain_ids, config.working_dir)
-            await self.step("layer", made)
+        if ready_id is None:
+            make = services.layers.ask(LayerManager.create, container_id, draft.chain_ids, config.working_dir)
+            await self.step("layer", make)
         created_ns = self.now_ns()
         volumes = await self._make_volumes(mounts.volumes, draft, config.working_dir, container_id, created_ns, undo)
         container = Container(

@@ -64,10 +64,6 @@ class LayerManager:
         self._preparation.note_claim()
         return self._thread.submit(lambda: self._trees.create(container_id, self._paths(chain_ids), working_dir))
 
-    def fit(self, container_id: str, chain_ids: tuple[str, ...], working_dir: str) -> Deferred[None]:
-        """As `create`, of a tree that was ready. `remove` must follow if it fails."""
-        return self._thread.submit(lambda: self._trees.fit(container_id, self._paths(chain_ids), working_dir))
-
     def remove(self, container_id: str) -> Deferred[None]:
         """Harmless twice, and for an id that was never created."""
         return self._thread.submit(lambda: self._trees.remove(container_id))

@@ -12,7 +12,7 @@ from functools import partial
 import anyio
 
 from actors import ActorContext
-from daemon.errors import System
+from daemon.errors import System, Unavailable
 from daemon.storage.ready import ReadyTrees, nothing
 
 _log = logging.getLogger(__name__)
@@ -57,13 +57,13 @@ class Preparation:
         while True:
             try:
                 await self._prepare()
-            except System as error:  # the next claim is the time to try again
+            except (System, Unavailable) as error:  # the next claim is the time to try again
                 _log.warning("no directories are made beforehand for now: %s", error)
             self._news = news = anyio.Event()
             await news.wait()
 
     async def _prepare(self) -> None:
-        """Until all are there. Raises System: the disk refuses."""
+        """Until all are there. Raises System: the disk refuses; Unavailable."""
         while True:
             is_busy, self._is_asked = self._is_asked, False
             if self._ready.is_low or not is_busy:

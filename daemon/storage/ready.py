@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -99,11 +100,12 @@ class ReadyTrees:
         name = self._pop()
         if name is None:
             return False
+        source = f"{self._home}/{name}"
         try:
-            os.rename(f"{self._home}/{name}", target)
-        except FileNotFoundError:  # somebody has tidied up behind us
-            return False
-        except OSError:
+            os.rename(source, target)
+        except (OSError, ValueError):
+            if not os.path.isdir(source):  # somebody has tidied up behind us
+                return False
             self.put_back(name)
             raise
         failpoint("ready.after_claim")
@@ -127,14 +129,14 @@ class ReadyTrees:
 
         Raises System: the disk failed, and nothing is left of those that are not whole.
         """
-        if self._count >= MAKER_BATCH_MIN:
-            self._maker.start()  # in good time
-        if self._found:
-            with disk("take over prepared directories"):
+        with disk("prepare directories"):
+            if self._count >= MAKER_BATCH_MIN:
+                self._maker.start()  # in good time
+            if self._found:
                 for _ in range(min(count, len(self._found))):
                     self._take_over(self._found[0])
-                    self._found.popleft()
-            return
+                    self._found.pop()
+                return
         names = [self._kind.draw_name() for _ in range(min(count, self._count - len(self._ready)))]
         self._in_the_making = frozenset(names)
         try:
@@ -142,7 +144,7 @@ class ReadyTrees:
                 self._make([f"{self._home}/{name}" for name in names])
             self._ready.extend(names)
         except BaseException:
-            self._remove(names)
+            self._found.extendleft(name for name in names if not self._is_gone(name))
             raise
         finally:
             self._in_the_making = frozenset()
@@ -167,6 +169,7 @@ class ReadyTrees:
 
     def _take_over(self, name: str) -> None:
         path = f"{self._home}/{name}"
+        self._found.rotate(-1)  # the next time it is another's turn, if this one cannot be
         if len(self._ready) >= self._count or not is_untouched(path, self._kind):
             _remove_tree(path, self._kind)
             return
@@ -188,19 +191,26 @@ class ReadyTrees:
             for path in paths:
                 make_tree(path, self._kind.parts)
 
-    def _remove(self, names: Sequence[str]) -> None:
-        with disk("remove prepared directories"):
-            for name in names:
-                _remove_tree(f"{self._home}/{name}", self._kind)
+    def _is_gone(self, name: str) -> bool:
+        """What could not be made whole. If it cannot be removed either that is tried again."""
+        try:
+            _remove_tree(f"{self._home}/{name}", self._kind)
+        except OSError:
+            return False
+        return True
 
 
 def is_untouched(path: str, kind: Kind) -> bool:
-    """Whether there is a tree with nothing in it."""
+    """Whether there is a tree as `make_tree` makes it, with nothing in it."""
     parts = [name for name, _ in kind.parts]
+    ours = os.geteuid(), os.getegid()
     try:
-        return sorted(os.listdir(path)) == sorted(parts) and not any(os.listdir(f"{path}/{name}") for name in parts)
+        if sorted(os.listdir(path)) != sorted(parts) or any(os.listdir(f"{path}/{name}") for name in parts):
+            return False
+        found = [(mode, os.lstat(f"{path}/{name}")) for name, mode in (("", 0o700), *kind.parts)]
     except OSError:
         return False
+    return all(stat.S_IMODE(each.st_mode) == mode and (each.st_uid, each.st_gid) == ours for mode, each in found)
 
 
 def _remove_tree(path: str, kind: Kind) -> None:

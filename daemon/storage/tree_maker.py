@@ -33,7 +33,10 @@ ORDER_BYTES_MAX = 128 << 10
 
 
 class Order(msgspec.Struct, frozen=True):
+    daemon: int
+    """Its process id."""
     paths: tuple[str, ...]
+    """Each byte of a path as a character: it need not be UTF-8."""
     parts: Parts
 
 
@@ -60,7 +63,8 @@ class TreeMaker:
 
     def make(self, paths: Sequence[str], parts: Parts) -> None:
         """All of them. Raises OSError: not all are made, some may be."""
-        order = msgspec.json.encode(Order(tuple(map(os.path.abspath, paths)), parts))
+        absolute = (os.fsencode(os.path.abspath(path)).decode("latin-1") for path in paths)
+        order = msgspec.json.encode(Order(os.getpid(), tuple(absolute), parts))
         with self._lock:
             control = self._started()
             try:
@@ -96,18 +100,17 @@ class TreeMaker:
 def main() -> None:
     # A terminal sends it to the daemon, too, which ends this in good order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(BrokenPipeError), socket.socket(fileno=0) as control:
+    with contextlib.suppress(ConnectionError), socket.socket(fileno=0) as control:
         while message := control.recv(ORDER_BYTES_MAX):
             control.send(_carried_out(msgspec.json.decode(message, type=Order)).to_bytes(4, "big"))
 
 
 def _carried_out(order: Order) -> int:
-    daemon = os.getppid()
     for path in order.paths:
-        if os.getppid() != daemon:
+        if os.getppid() != order.daemon:
             return errno.EPIPE
         try:
-            make_tree(path, order.parts)
+            make_tree(os.fsdecode(path.encode("latin-1")), order.parts)
         except OSError as error:
             return error.errno or errno.EIO
     return 0

@@ -1,4 +1,4 @@
-"""The directories of containers and volumes: each appears whole, by one rename, and goes whole, by one rename.
+"""The directories of containers and volumes: each is whole before it is anybody's, and goes whole, by one rename.
 
     containers/<id>/          0700    one container: three inodes, made beforehand where there was time (ready.py)
       checkpoints/            0700
@@ -8,7 +8,8 @@
     staging/                          trees being made or removed; residue after a crash
 
 Nothing here is synced but what is copied into a volume: the record in the database is the truth, and a fresh tree is a function
-of it, so recovery makes again what a power cut took and removes what no record names.
+of it, so recovery makes again what a power cut took and removes what no record names. One that has to be changed for its image is
+changed aside: a power cut must not leave it there, and as it was before.
 """
 
 from __future__ import annotations
@@ -132,7 +133,8 @@ class ContainerTrees(TreeStore):
             plan = self._plan(layers, working_dir)
             aside = self._aside(container_id)
             try:
-                make_tree(aside, CONTAINER.parts)
+                if not self.ready.claim(aside):
+                    make_tree(aside, CONTAINER.parts)
                 plan.fit(f"{aside}/{UPPER}", layers, working_dir)
                 failpoint("containers.before_rename")
                 os.rename(aside, f"{self._home}/{container_id}")
@@ -140,11 +142,6 @@ class ContainerTrees(TreeStore):
             except BaseException:
                 remove_tree(Path(aside))
                 raise
-
-    def fit(self, container_id: str, layers: tuple[Path, ...], working_dir: str) -> None:
-        """As `create`, of a tree that was made beforehand; of one that is refused something may be left."""
-        with disk("make the container's directories"):
-            self._plan(layers, working_dir).fit(f"{self._home}/{container_id}/{UPPER}", layers, working_dir)
 
 
 def _plan(layers: tuple[Path, ...], working_dir: str) -> _Plan:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections import namedtuple
@@ -174,6 +175,39 @@ def test_a_tree_that_somebody_has_touched_is_not_as_it_was_made(tmp_path: Path, 
         (tmp_path / "tree" / name).mkdir(parents=True, exist_ok=True)
     assert not is_untouched(str(tmp_path / "tree"), CONTAINER)
     assert not is_untouched(str(tmp_path / "none"), CONTAINER)
+
+
+@pytest.mark.parametrize("part", ["", "checkpoints", "diff"])
+def test_one_with_another_mode_is_not_as_it_was_made(tmp_path: Path, part: str) -> None:
+    """A create whose image has another at its root may have been cut short."""
+    trees = ready_at(tmp_path, 1)
+    trees.prepare(1)
+    tree = tmp_path / "containers" / str(trees.take())
+    (tree / part).chmod(0o711)
+    assert not is_untouched(str(tree), CONTAINER)
+
+
+def test_one_that_cannot_be_taken_over_does_not_hold_up_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = ready_at(tmp_path, 2)
+    earlier.prepare(2)
+    trees, rename, refused = ready_at(tmp_path, 2), os.rename, list[str]()
+
+    def refuse_first(source: str, target: str) -> None:
+        if not refused or refused == [source]:
+            refused[:] = [source]
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refuse_first)
+    trees.found(earlier.names())
+    with pytest.raises(System):
+        trees.prepare(2)
+    with pytest.raises(System):
+        trees.prepare(2)
+    assert len(trees) == 1
+    assert not trees.leave(tmp_path)
 
 
 def test_one_that_is_as_it_was_made_is_untouched(tmp_path: Path) -> None:

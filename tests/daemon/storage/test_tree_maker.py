@@ -48,6 +48,12 @@ def test_it_is_started_by_the_first_batch_or_before_and_once(maker: TreeMaker, t
     assert children() == before
 
 
+def test_a_path_need_not_be_utf_8(maker: TreeMaker, tmp_path: Path) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
+    maker.make([path], PARTS)
+    assert names_in(Path(path)) == ["a", "b"]
+
+
 def test_paths_are_those_of_our_directory(maker: TreeMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     maker.make(["tree"], PARTS)

@@ -67,15 +67,13 @@ def make(request: pytest.FixtureRequest) -> Make:
         trees.create(ID, layers, working_dir)
         return ID
 
-    def fit(trees: ContainerTrees, layers: tuple[Path, ...], working_dir: str) -> str:
+    def claim(trees: ContainerTrees, layers: tuple[Path, ...], working_dir: str) -> str:
         trees.ready.prepare(1)
-        container_id = trees.ready.take()
-        assert container_id is not None
-        assert shape(trees.path(container_id)) == WHOLE
-        trees.fit(container_id, layers, working_dir)
-        return container_id
+        trees.create(ID, layers, working_dir)
+        assert len(trees.ready) == 0
+        return ID
 
-    return fit if request.param else create
+    return claim if request.param else create
 
 
 # Containers ----------------------------------------------------------------------------------------------------------
