@@ -30,7 +30,8 @@ def disarmed() -> Iterator[None]:
 
 
 async def make_things(engine: Engine, *, with_image: bool) -> None:
-    config = ContainerConfig(image="busybox", cmd=("true",), volumes=("/full",))
+    # A container with a directory of its own: one that is as it was made would be as good as one made beforehand.
+    config = ContainerConfig(image="busybox", cmd=("true",), volumes=("/full",), working_dir="/its/own")
     await engine.create(CreateRequest(name="web", config=config))
     await engine.create_volume(VolumeRequest(name="vol"))
     if with_image:
