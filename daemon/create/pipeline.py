@@ -109,7 +109,7 @@ class Creator:
                     raise
                 return repeated
         if is_called_off:
-            raise Cancelled(f"the creation of container {request.name} was cancelled by a removal")
+            raise Cancelled(f"the creation of container {request.name or '(unnamed)'} was cancelled by a removal")
         raise Unavailable(f"the container could not be created within {self.config.ask_timeout_s:g} s")
 
     async def _create(self, request: CreateRequest, scope: anyio.CancelScope, call_off: Callable[[], None]) -> Created:
