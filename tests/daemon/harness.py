@@ -17,6 +17,7 @@ import attrs
 from actors import ActorCrashed, Ref
 from daemon.config import Config
 from daemon.container import ContainerConfig
+from daemon.create.pipeline import Creator
 from daemon.engine import Engine
 from daemon.errors import System
 from daemon.image import Image
@@ -180,6 +181,11 @@ class FaultyRef:
 def faulty(services: Services, faults: Faults) -> Services:
     refs = {field.name: FaultyRef(getattr(services, field.name), faults) for field in attrs.fields(Services)}
     return Services(**cast("Any", refs))
+
+
+def creator_of(engine: Engine, services: Services) -> Creator:
+    """Creates as the engine does, but for these services."""
+    return Creator(services=services, ready=engine.ready, host=engine.host, config=engine.config, now_ns=engine.now_ns)
 
 
 def crash(ref: Ref[Any]) -> None:

@@ -23,11 +23,10 @@ from msgspec.structs import replace
 from contrib import engines
 from contrib.bench.measuring import wait_idle
 from daemon.container import ContainerConfig
-from daemon.create.pipeline import Creator
 from daemon.create.request import CreateRequest
 from daemon.engine import Engine
 from loadtest import Scenario, load_image, run
-from tests.daemon.harness import Faults, engine_at, faulty
+from tests.daemon.harness import Faults, creator_of, engine_at, faulty
 from tests.engines import not_here
 
 MESSAGES = (
@@ -73,13 +72,7 @@ async def test_a_plain_create_is_five_messages(tmp_path: Path) -> None:
     async with engine_at(tmp_path, ready_trees=READY_TREES) as engine:
         messages = Faults()
         services = faulty(engine.services, messages)
-        creator = Creator(
-            services=services,
-            ready=engine.ready,
-            host=engine.host,
-            config=engine.config,
-            now_ns=engine.now_ns,
-        )
+        creator = creator_of(engine, services)
         for name in ("first", "second"):  # the second comes to hear of what becomes of images
             await creator.create(request(name))
         messages.steps.clear()

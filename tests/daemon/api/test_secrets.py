@@ -15,13 +15,12 @@ import pytest
 
 from daemon.access_log import AccessLog
 from daemon.api.routes import Router
-from daemon.create.pipeline import Creator
 from daemon.engine import Engine
 from daemon.errors import System
 from daemon.http.listeners import listening
 from daemon.http.server import Server
 from daemon.logs import LogWriter, logging_to
-from tests.daemon.harness import Faults, crash, engine_at, faulty, in_memory
+from tests.daemon.harness import Faults, crash, creator_of, engine_at, faulty, in_memory
 from tests.daemon.http.serving import LIMITS, Answer, Client
 
 pytestmark = pytest.mark.anyio
@@ -61,13 +60,7 @@ class Watched:
         faults, engine = Faults(), self.engine
         faults.plan(number, moment, strike)
         services = faulty(engine.services, faults)
-        engine._creator = Creator(
-            services=services,
-            ready=engine.ready,
-            host=engine.host,
-            config=engine.config,
-            now_ns=engine.now_ns,
-        )
+        engine._creator = creator_of(engine, services)
         return faults
 
     def check(self) -> None:

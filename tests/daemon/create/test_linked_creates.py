@@ -8,14 +8,13 @@ import pytest
 
 from daemon.container import ContainerConfig, HostConfig, Link, link_name
 from daemon.create.changes import Changer
-from daemon.create.pipeline import Creator
 from daemon.create.request import CreateRequest
 from daemon.engine import Engine
 from daemon.errors import Conflict, InvalidParameter, NotFound
 from daemon.services.allocator import Allocator, NameIndex
 from daemon.services.registrar import Registrar
 from daemon.storage.database import Database
-from tests.daemon.harness import Faults, Injected, crash, engine_at, faulty, state_of
+from tests.daemon.harness import Faults, Injected, crash, creator_of, engine_at, faulty, state_of
 
 pytestmark = pytest.mark.anyio
 
@@ -115,13 +114,7 @@ async def test_a_create_with_links_that_fails_or_meets_a_crash_at_any_step_leave
     async with engine_at(tmp_path) as engine:
         await engine.create(request_for("db"))
         faults = Faults()
-        creator = Creator(
-            services=faulty(engine.services, faults),
-            ready=engine.ready,
-            host=engine.host,
-            config=engine.config,
-            now_ns=engine.now_ns,
-        )
+        creator = creator_of(engine, faulty(engine.services, faults))
         await creator.create(request_for("rehearsal", "db:../rehearsed"))
         steps = faults.steps
         assert "allocator.reserve_links" in steps

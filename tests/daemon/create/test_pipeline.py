@@ -24,7 +24,7 @@ from daemon.services.allocator import Allocator
 from daemon.services.event_bus import Event, EventBus, new_subscription
 from daemon.services.registrar import Registrar
 from daemon.storage.database import Database
-from tests.daemon.harness import Faults, Injected, State, crash, engine_at, faulty, state_of
+from tests.daemon.harness import Faults, Injected, State, crash, creator_of, engine_at, faulty, state_of
 
 pytestmark = pytest.mark.anyio
 
@@ -40,13 +40,7 @@ def plain(name: str = "") -> CreateRequest:
 
 
 def creator_with(engine: Engine, faults: Faults) -> Creator:
-    return Creator(
-        services=faulty(engine.services, faults),
-        ready=engine.ready,
-        host=engine.host,
-        config=engine.config,
-        now_ns=engine.now_ns,
-    )
+    return creator_of(engine, faulty(engine.services, faults))
 
 
 @pytest.fixture(params=[0, 8], ids=["the long way", "with a tree that is ready"])
@@ -292,13 +286,7 @@ async def test_a_create_that_is_called_off_between_its_last_step_and_the_commit_
     async with engine_at(tmp_path) as engine:
         before, faults, heard = await state_of(engine), Sudden(), Heard(engine.services.allocator)
         services = attrs.evolve(faulty(engine.services, faults), allocator=cast("Ref[Allocator]", heard))
-        creator = Creator(
-            services=services,
-            ready=engine.ready,
-            host=engine.host,
-            config=engine.config,
-            now_ns=engine.now_ns,
-        )
+        creator = creator_of(engine, services)
         await engine.remove((await creator.create(plain("web"))).id)
         faults.plan(faults.steps.index("layers.create"), "after", lambda _: heard.call_off())
         with pytest.raises(Cancelled):

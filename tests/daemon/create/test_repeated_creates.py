@@ -24,7 +24,7 @@ from daemon.instruments import StepName
 from daemon.services.allocator import Allocator
 from daemon.services.idempotency import IdempotencyKeys
 from daemon.storage.database import Database
-from tests.daemon.harness import Faults, Injected, crash, engine_at, faulty, state_of
+from tests.daemon.harness import Faults, Injected, crash, creator_of, engine_at, faulty, state_of
 
 pytestmark = pytest.mark.anyio
 
@@ -39,13 +39,7 @@ OTHER = replace(KEYED, idempotency=Idempotency(key="key", fingerprint="g"))
 
 
 def creator_with(engine: Engine, faults: Faults) -> Creator:
-    return Creator(
-        services=faulty(engine.services, faults),
-        ready=engine.ready,
-        host=engine.host,
-        config=engine.config,
-        now_ns=engine.now_ns,
-    )
+    return creator_of(engine, faulty(engine.services, faults))
 
 
 async def containers_of(engine: Engine) -> list[str]:

@@ -17,7 +17,6 @@ from msgspec.structs import replace
 
 from actors import ActorCrashed, Ref, Subscription
 from daemon.container import ContainerConfig, HostConfig, MountRequest, VolumeDriver, VolumeOptions
-from daemon.create.pipeline import Creator
 from daemon.create.request import CreateRequest, Pruned
 from daemon.create.volume_changes import VolumeChanger
 from daemon.engine import Engine
@@ -27,7 +26,7 @@ from daemon.services.volumes import Volumes
 from daemon.storage.database import Database
 from daemon.storage.trees import VolumeTrees
 from daemon.volume import ANONYMOUS_LABEL, Volume, VolumeRequest
-from tests.daemon.harness import Faults, FaultyRef, Injected, State, crash, engine_at, faulty, state_of
+from tests.daemon.harness import Faults, FaultyRef, Injected, State, crash, creator_of, engine_at, faulty, state_of
 
 pytestmark = pytest.mark.anyio
 
@@ -400,13 +399,7 @@ async def test_a_volume_that_64_creates_want_at_once_is_made_once(tmp_path: Path
 async def test_a_volume_that_a_create_makes_is_told_of_once_whatever_crashes_after_the_commit(tmp_path: Path) -> None:
     async with engine_at(tmp_path) as engine:
         subscription, faults = await listening(engine), Faults()
-        creator = Creator(
-            services=faulty(engine.services, faults),
-            ready=engine.ready,
-            host=engine.host,
-            config=engine.config,
-            now_ns=engine.now_ns,
-        )
+        creator = creator_of(engine, faulty(engine.services, faults))
         await creator.create(asking_for("rehearsed:/full", name="rehearsal"))
         steps = faults.steps
         moments = (("database.insert_container", "after"), ("volumes.keep", "before"), ("volumes.keep", "after"))
@@ -571,13 +564,7 @@ async def test_an_inherited_volume_that_has_gone_meanwhile_is_not_made_anew(tmp_
 
         slow = cast("Ref[Volumes]", SlowToAcquire(engine.services.volumes, Faults()))
         services = attrs.evolve(engine.services, volumes=slow)
-        creator = Creator(
-            services=services,
-            ready=engine.ready,
-            host=engine.host,
-            config=engine.config,
-            now_ns=engine.now_ns,
-        )
+        creator = creator_of(engine, services)
         text = await outcome(creator.create(request))
         assert re.fullmatch("Conflict: volume [0-9a-f]{64} of another container has been removed", text)
         assert await state_of(engine) == before
