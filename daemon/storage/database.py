@@ -10,7 +10,8 @@
     set_aside          what could not be read (records.py)
 
 One writer thread drains its queue into one transaction (`BatchThread`), and nobody is answered before its commit has
-returned: with WAL and synchronous=FULL that is one fsync for all who waited. One reader thread reads beside it.
+returned: with WAL and synchronous=FULL that is one fsync for all who waited. One reader thread reads beside it. The log is
+copied into the database when nothing has been written for a while, or by the commit that fills it.
 `name UNIQUE` is the second fence behind the allocator, for the moment after that has crashed and forgotten what it reserved; the
 references of `volume_users` are that behind the volumes actor: no container without its volumes, no volume removed while in use.
 
@@ -30,7 +31,7 @@ from typing import Self, TypeVar
 
 import msgspec
 
-from actors import BatchThread, Deferred
+from actors import ActorContext, BatchThread, Deferred
 from daemon.container import Container
 from daemon.errors import (
     DaemonError,
@@ -54,7 +55,7 @@ from daemon.storage.schema import (
     open_for_reading,
     volumes_of,
 )
-from daemon.storage.writes import OnCommit, Statement, Write, commit, restart_log
+from daemon.storage.writes import COPY_LOG, OnCommit, Statement, Write, commit, copy_log, restart_log
 from daemon.summary import ContainerNames, ContainerSummary
 from daemon.volume import Volume, no_such_volume
 
@@ -62,6 +63,13 @@ COMMIT_BATCH_MAX = 256
 """Writes in one transaction: more would let the first wait for the last without saving a measurable part of the fsync."""
 
 READ_BATCH_MAX = 64
+
+IDLE_S = 0.25
+"""Without a write: nobody is likely to wait if the log is copied into the database now. Otherwise it is when it has reached its
+length, and all who create then wait for that."""
+
+COPIED_WRITES_MIN = 256
+"""Below that the log has hardly grown, and a commit now and then is not to cost two more syncs."""
 
 T = TypeVar("T")
 
@@ -85,6 +93,8 @@ class Database:
         self._log_bytes_max = log_bytes_max
         self._on_commit = on_commit
         self._reserve = Reserve(path.parent)
+        self._uncopied = 0
+        """Writes since the log was last copied because there were none."""
         self._removed_images: set[str] = set()
         """No container comes to have one of these: creates that found one before it was removed are under way."""
 
@@ -143,8 +153,7 @@ class Database:
                 volume for volume, rows in zip(volumes, changed[1 + len(claims) :], strict=False) if rows
             ),
         )
-        # The writer's jobs differ in what they answer; this one's is a tuple of volumes.
-        return self._writer.submit(write)  # type: ignore[return-value]
+        return self._submit_write(write)
 
     def rename_container(self, container_id: str, name: str) -> Deferred[None]:
         update = ("UPDATE containers SET name = ? WHERE id = ?", (name, container_id))
@@ -287,8 +296,25 @@ class Database:
 
         return self._submit_read(read)
 
-    def _submit_write(self, write: Write) -> Deferred[None]:
-        return self._writer.submit(write)  # type: ignore[return-value]  # None is what such a write answers
+    def copy_log(self, uncopied: int) -> Deferred[None]:
+        """From a timer: if there has been no write since, the log is copied, or else another look is taken later."""
+        if uncopied == self._uncopied:
+            self._uncopied = 0
+            return self._writer.submit(COPY_LOG)  # type: ignore[return-value]  # as below
+        self._look_later()
+        nothing: Deferred[None] = Deferred()
+        nothing.resolve(None)
+        return nothing
+
+    def _look_later(self) -> None:
+        ActorContext.of(self).after(IDLE_S, Database.copy_log, self._uncopied)
+
+    def _submit_write(self, write: Write) -> Deferred[T]:
+        self._uncopied += 1
+        if self._uncopied == COPIED_WRITES_MIN and self._log_bytes_max:
+            self._look_later()
+        # The writer's jobs differ in what they answer; each Deferred is typed by its own.
+        return self._writer.submit(write)  # type: ignore[return-value]
 
     def _submit_read(self, read: Callable[[sqlite3.Connection], T]) -> Deferred[T]:
         # The reader's jobs differ in what they return; each Deferred is typed by its own.
@@ -303,6 +329,9 @@ class Database:
         self._reserve.hold()
 
     def _commit(self, writes: Sequence[Write]) -> Sequence[object]:
+        if writes == [COPY_LOG]:
+            copy_log(self._connection)
+            return [None]
         if self._reserve.is_short:
             self._reserve.hold()
         if not self._reserve.is_short:

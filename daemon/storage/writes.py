@@ -36,6 +36,10 @@ class Write(msgspec.Struct, frozen=True):
     """What to tell whoever asked for it, by how many rows each statement has changed."""
 
 
+COPY_LOG = Write(())
+"""Changes nothing; by itself, it has the log copied."""
+
+
 def commit(connection: sqlite3.Connection, writes: Sequence[Write], on_commit: OnCommit) -> Sequence[object] | None:
     """The answers to all writes, which are durable; None if the disk is full, and nothing has changed."""
     outcomes: list[object] = []
@@ -57,11 +61,22 @@ def commit(connection: sqlite3.Connection, writes: Sequence[Write], on_commit: O
     return outcomes
 
 
+def copy_log(connection: sqlite3.Connection) -> None:
+    """Copy the log into the database as far as nobody reads what was before. What comes next overwrites it from its beginning if
+    that is all of it."""
+    _checkpoint(connection, "PASSIVE")
+
+
 def restart_log(connection: sqlite3.Connection) -> bool:
-    """Copy the log into the database, so that it is overwritten from its beginning: where that makes nothing longer, it can be
+    """The same, and wait for readers, so that it is overwritten from its beginning: where that makes nothing longer, it can be
     done on a full disk."""
+    return _checkpoint(connection, "RESTART")
+
+
+def _checkpoint(connection: sqlite3.Connection, mode: str) -> bool:
+    """Whether it was carried out: on a full disk it may not be."""
     try:
-        (is_busy, _, _) = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        (is_busy, _, _) = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
             raise

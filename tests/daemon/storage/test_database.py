@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import resource
 import shutil
@@ -13,18 +14,21 @@ import subprocess
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
+from random import Random
 
+import anyio
 import pytest
 from msgspec.structs import replace
 
 from actors import ActorCrashed, ActorStopped, Ref, Supervisor, TooManyRestarts
+from actors.testing import run_seeded
 from daemon.container import Container, ContainerConfig, EndpointSettings, HostConfig, Mount
 from daemon.errors import Conflict, DaemonError, NotFound, System
 from daemon.image import Image
 from daemon.network import Network
-from daemon.storage.database import COMMIT_BATCH_MAX, Database, KeptKey
+from daemon.storage.database import COMMIT_BATCH_MAX, COPIED_WRITES_MIN, IDLE_S, Database, KeptKey
 from daemon.storage.schema import SCHEMA, SCHEMA_VERSION, open_database
-from daemon.storage.writes import Write
+from daemon.storage.writes import COPY_LOG, Write, copy_log
 from daemon.summary import summary_of
 from daemon.volume import Volume
 from tests.daemon.storage.making import needs_root
@@ -34,10 +38,10 @@ pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def started(path: Path) -> AsyncIterator[Ref[Database]]:
+async def started(path: Path, log_bytes_max: int = 0) -> AsyncIterator[Ref[Database]]:
     """As the daemon starts it: it is not started again."""
     async with Supervisor(intensity=(0, 1.0)) as supervisor:
-        yield await supervisor.start(lambda: Database(path), name="database")
+        yield await supervisor.start(lambda: Database(path, log_bytes_max=log_bytes_max), name="database")
 
 
 @pytest.fixture
@@ -590,6 +594,58 @@ async def test_a_log_made_beforehand_takes_a_hundredth_of_what_is_free(
     async with Database(path, log_bytes_max=1 << 20) as database:
         assert path.with_name("db-wal").stat().st_size == 100 * 4096
         await database.insert_container(container(1, "a"))
+
+
+def copied_bytes(path: Path) -> int:
+    return path.stat().st_size
+
+
+def test_the_log_is_copied_when_there_is_much_in_it_and_nothing_is_written(path: Path) -> None:
+    async def scenario(_: Random) -> None:
+        async with started(path, log_bytes_max=1 << 20) as database:
+            numbers = iter(range(1000))
+
+            async def insert(count: int, *, every_s: float = 0.0) -> None:
+                for number in itertools.islice(numbers, count):
+                    await database.ask(Database.insert_container, container(number))
+                    await anyio.sleep(every_s)
+
+            none = copied_bytes(path)
+            await insert(COPIED_WRITES_MIN - 1)
+            await anyio.sleep(10 * IDLE_S)
+            assert copied_bytes(path) == none, "it is hardly worth it"
+            await insert(100, every_s=IDLE_S / 3)
+            assert copied_bytes(path) == none, "somebody might have waited"
+            await anyio.sleep(3 * IDLE_S)
+            some = copied_bytes(path)
+            assert some > none
+            await insert(COPIED_WRITES_MIN)
+            await anyio.sleep(3 * IDLE_S)
+            assert copied_bytes(path) > some, "and again"
+        assert len(names_in(path)) == 2 * COPIED_WRITES_MIN + 99
+
+    run_seeded(scenario, 0)
+
+
+def test_a_log_that_is_copied_begins_anew(path: Path) -> None:
+    with closing(open_database(path)) as connection:
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        log_bytes = set()
+        for number in range(5):
+            connection.execute("INSERT INTO volumes VALUES (?, ?)", (str(number), bytes(100_000)))
+            copy_log(connection)
+            log_bytes.add(path.with_name("db-wal").stat().st_size)
+        assert len(log_bytes) == 1
+
+
+async def test_what_comes_with_the_order_to_copy_the_log_comes_first(path: Path) -> None:
+    async with Database(path) as database:
+        size = copied_bytes(path)
+        write = Write((("INSERT INTO volumes VALUES ('v', ?)", (bytes(100_000),)),))
+        database._commit([COPY_LOG, write])
+        assert copied_bytes(path) == size
+        database._commit([COPY_LOG])
+        assert copied_bytes(path) > size
 
 
 def test_the_first_databases_had_containers_in_the_order_of_their_ids_and_are_read_as_well(path: Path) -> None:
