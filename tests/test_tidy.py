@@ -168,6 +168,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "loadtest": (set(), {"attrs", "httptools", "rich", "msgspec"}),
     "contrib": (set(), {"anyio", "attrs", "msgspec", "rich"}),
     "contrib.engines": ({"loadtest"}, {"attrs", "msgspec"}),
+    "contrib.places": ({"loadtest"}, {"attrs"}),
     "contrib.bench_load": ({"contrib.connection", "contrib.engines", "loadtest.procfs"}, {"attrs", "msgspec", "rich"}),
     "contrib.crash": (
         {"contrib.arguments", "contrib.connection", "contrib.engines", "contrib.unclaimed", "loadtest"},
@@ -184,6 +185,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
                 "actors",
                 "contrib.arguments",
                 "contrib.connection",
+                "contrib.places",
                 "daemon.config",
                 "daemon.engine",
                 "daemon.instruments",
@@ -198,7 +200,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"anyio", "attrs", "msgspec", "rich"},
     ),
     "contrib.bench_peers": ({"contrib.engines", "loadtest"}, {"attrs", "msgspec", "rich"}),
-    "contrib.bench": ({"contrib.engines", "contrib.marks", "loadtest"}, {"attrs", "msgspec", "rich"}),
+    "contrib.bench": ({"contrib.engines", "contrib.marks", "contrib.places", "loadtest"}, {"attrs", "msgspec", "rich"}),
     "contrib.bench_actors.libraries": (
         {"actors", "contrib.bench_actors.contract"},
         {"pykka", "thespian", "trio", "triotp", "xoscar"},

@@ -10,7 +10,6 @@ design, and the file system is synced. A load of more creates than it has direct
 
     __main__      argv -> plan -> results.json, table.md, report.html, and the table in README.md
     plan.py       which engines, which loads, how many
-    places.py     file systems to measure on
     measuring.py  rounds of measurements; the only one that starts engines
     results.py    results.json, its schema: samples by engine, row and metric
     targets.py    what we promise, as ratios to dockerd in the same run, and whether it holds

@@ -21,13 +21,13 @@ from rich.markdown import Markdown
 
 from contrib.bench.comparing import comparison_page
 from contrib.bench.measuring import Measuring, first_line
-from contrib.bench.places import Places
 from contrib.bench.plan import DOCKERD, ENGINES, OURS, PRESENT, QUICK, Plan
 from contrib.bench.results import Machine, Results, Row, Subject
 from contrib.bench.table import MARKS, in_short, markdown
 from contrib.bench.targets import TARGETS
 from contrib.engines import NotHere
 from contrib.marks import between_marks
+from contrib.places import Places
 from loadtest import HarnessError
 from loadtest.describing import environment
 

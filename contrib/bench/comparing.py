@@ -8,8 +8,8 @@ from random import Random
 import msgspec
 
 from contrib.bench.measuring import Failed, wait_idle
-from contrib.bench.places import Places
 from contrib.bench.plan import ENGINES, Plan
+from contrib.places import Places
 from loadtest import Result, Scenario, describe_run
 from loadtest import document as doc
 from loadtest.compare import CONFIDENCE, Comparing, fairness, pooled, quotients

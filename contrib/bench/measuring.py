@@ -12,11 +12,11 @@ from functools import partial
 
 import attrs
 
-from contrib.bench.places import Places
 from contrib.bench.plan import ENGINES, GROWING, GROWN, OURS, PRESENT, Plan
 from contrib.bench.plan import Load as Row
 from contrib.bench.results import CREATES, DISK, INODES, LIST, MEMORY, P50, P99, START, Samples
 from contrib.engines import Engine, NotHere
+from contrib.places import Places
 from loadtest import HarnessError, Load, Scenario, Statistics
 from loadtest.client import Client, request_bytes
 from loadtest.errors import Failure

@@ -21,9 +21,10 @@ from rich.table import Table
 from contrib.arguments import count
 from contrib.crash_actors.crowd import Answer, Crowd, listed
 from contrib.crash_actors.host import READY
+from contrib.places import NoPlace, Places
 from daemon.services import Services
 
-EXIT_OK, EXIT_BROKEN = 0, 1
+EXIT_OK, EXIT_BROKEN, EXIT_USAGE = 0, 1, 2
 
 ACTORS = [field.name for field in attrs.fields(Services) if field.name != "database"]
 PRESENT = 1000
@@ -33,6 +34,8 @@ BREAK_S = 1.0
 """Between two rounds: a supervisor grants three restarts in five seconds."""
 PAUSE_S = 0.01
 STOP_TIMEOUT_S = 30.0
+BYTES_NEEDED = 1 << 30
+"""Of one actor's daemon, with room to spare."""
 SOURCES = Path(__file__).parents[2]
 
 
@@ -58,10 +61,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line `argv` and returns the exit code. Raises `SystemExit` for bad flags, as argparse does."""
     arguments = _parser().parse_args(argv)
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, markup=False)
+    try:
+        places = Places.at(arguments.place, bytes_needed=BYTES_NEEDED, plain=arguments.plain)
+    except (NoPlace, OSError) as error:
+        print(f"crash-actors: {error}", file=sys.stderr)
+        return EXIT_USAGE
     crashes, acknowledged, missing, odd = list[Crash](), 0, 0, list[str]()
     for actor in arguments.actor or ACTORS:
-        with tempfile.TemporaryDirectory(prefix="by-", dir=arguments.directory) as home, _daemon(Path(home)) as host:
-            crowd = Crowd(Path(home) / "socket")
+        with places.fresh() as home, _daemon(home) as host:
+            crowd = Crowd(home / "socket")
             _create_some(crowd, arguments.clients, arguments.present)
             crashes += [_crash(host, crowd, actor, arguments.clients) for _ in range(arguments.rounds)]
             there = listed(crowd.socket)
@@ -69,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         missing += sum(there.get(name) != container_id for name, container_id in crowd.acknowledged.items())
         odd += crowd.odd
     console.print(_table(crashes, arguments.clients, arguments.present))
-    console.print(f"{acknowledged} creates acknowledged, {missing} of them missing")
+    console.print(f"{acknowledged} creates acknowledged, {missing} of them missing; {places}")
     for text in odd:
         console.print(text)
     return EXIT_BROKEN if missing or odd or any(each.dropped for each in crashes) else EXIT_OK
@@ -173,8 +181,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--clients", type=count, default=64, metavar="N", help="(default %(default)s)")
     parser.add_argument(
-        "--directory", type=Path, help="on the disk to use (default: the temporary one); a short path, for a socket"
+        "--place",
+        type=Path,
+        default=Path(tempfile.gettempdir()),
+        metavar="DIR",
+        help="on the disk to use (default %(default)s); with root, files there are mounted as ext4",
     )
+    parser.add_argument("--plain", action="store_true", help="new directories in the place instead of new file systems")
     return parser
 
 

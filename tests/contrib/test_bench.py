@@ -16,12 +16,12 @@ import pytest
 from contrib.bench.__main__ import SOURCES, bench, main, write
 from contrib.bench.comparing import comparison_page
 from contrib.bench.measuring import Measuring
-from contrib.bench.places import NoPlace, Places
 from contrib.bench.plan import BURST, DOCKERD, ENGINES, GROWING, MANY, ONE, OURS, PODMAN, PRESENT, SUSTAINED, Plan
 from contrib.bench.results import CREATES, DISK, INODES, LIST, MEMORY, P50, P99, START, Results, Samples
 from contrib.bench.table import MARKS, in_short, markdown
 from contrib.bench.targets import TARGETS, Target
 from contrib.marks import between_marks
+from contrib.places import NoPlace, Places
 
 TINY = Plan(
     engines=(OURS,),

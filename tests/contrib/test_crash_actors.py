@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from contrib.crash_actors.__main__ import EXIT_OK, main, noticed
+from contrib.crash_actors.__main__ import EXIT_OK, EXIT_USAGE, main, noticed
 from contrib.crash_actors.crowd import Answer
 from tests.daemon.harness import in_memory
 
@@ -12,11 +14,16 @@ from tests.daemon.harness import in_memory
 @pytest.mark.integration
 def test_no_create_is_lost_and_no_connection_dropped(capsys: pytest.CaptureFixture[str]) -> None:
     with in_memory() as home:
-        options = ["--directory", str(home), "--rounds", "1", "--clients", "4", "--present", "10"]
+        options = ["--place", str(home), "--plain", "--rounds", "1", "--clients", "4", "--present", "10"]
         exit_code = main([*options, "--actor", "registrar", "--actor", "keys"])
     told = capsys.readouterr().out
     assert exit_code == EXIT_OK, told
     assert ", 0 of them missing" in told
+
+
+def test_where_there_is_no_place_that_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--place", str(tmp_path / "nowhere")]) == EXIT_USAGE
+    assert "nowhere" in capsys.readouterr().err
 
 
 def test_service_is_back_with_the_first_answer_after_the_actor_is_up() -> None:
