@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, markup=False)
     try:
-        places = Places.at(arguments.place, bytes_needed=BYTES_NEEDED, plain=arguments.plain)
+        places = Places.at(arguments.place, bytes_needed=0 if arguments.plain else BYTES_NEEDED, plain=arguments.plain)
     except (NoPlace, OSError) as error:
         print(f"crash-actors: {error}", file=sys.stderr)
         return EXIT_USAGE

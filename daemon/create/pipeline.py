@@ -36,7 +36,7 @@ from daemon.create.storage import refuse_storage_options
 from daemon.create.undo import Undo
 from daemon.create.validate import validate_options, verify
 from daemon.create.versions import for_api_version
-from daemon.errors import Cancelled, Conflict, InvalidParameter, NotFound, Unavailable
+from daemon.errors import Cancelled, Conflict, InvalidParameter, NotFound, System, Unavailable
 from daemon.host import Host
 from daemon.image import Image
 from daemon.instruments import Step, plainly
@@ -272,7 +272,7 @@ class Creator:
         before a bind that makes no sense."""
         services, request = self.services, draft.request
         host_config = request.host_config
-        ready_id = self.ready.take() if draft.is_plain else None
+        ready_id = await self._ready_tree() if draft.is_plain else None
         container_id = ready_id or new_container_id()
         name = await self._reserve(request, container_id, undo, call_off, is_ready=ready_id is not None)
         config = with_hostname(
@@ -306,6 +306,15 @@ class Creator:
             links=links,
         )
         return Built(container=container, volumes=volumes, key=_kept_key(draft, container_id))
+
+    async def _ready_tree(self) -> str | None:
+        """The id of one, made now with those for others if there is none; None where there are to be none, or cannot be."""
+        while (ready_id := self.ready.take()) is None and self.ready.has_room:
+            try:
+                await self.step("layer", self.services.layers.ask(LayerManager.make_ready))
+            except System:  # a name that is taken is told before that
+                return None
+        return ready_id
 
     async def _reserve(
         self, request: CreateRequest, container_id: str, undo: Undo, call_off: Callable[[], None], *, is_ready: bool

@@ -54,6 +54,14 @@ class LayerManager:
         """
         return self._thread.submit(lambda: self._trees.is_plain(self._paths(chain_ids), working_dir))
 
+    def make_ready(self) -> Deferred[None]:
+        """Have some trees ready if there are none. Whoever asks takes one then, and asks again if others were faster.
+
+        Raises System: the disk failed.
+        """
+        self._preparation.note_claim()
+        return self._thread.submit(self._make_ready)
+
     def create(self, container_id: str, chain_ids: tuple[str, ...], working_dir: str) -> Deferred[None]:
         """The container's directory 0700, its checkpoints directory, its read-write layer, its working directory.
 
@@ -67,6 +75,10 @@ class LayerManager:
     def remove(self, container_id: str) -> Deferred[None]:
         """Harmless twice, and for an id that was never created."""
         return self._thread.submit(lambda: self._trees.remove(container_id))
+
+    def _make_ready(self) -> None:
+        if not len(self._trees.ready):
+            self._trees.ready.prepare(BATCH_MAX)
 
     def _paths_of(self, chain_ids: tuple[str, ...]) -> tuple[Path, ...]:
         """The directories of an image's layers, top first."""

@@ -69,7 +69,7 @@ IDLE_S = 0.25
 length, and all who create then wait for that."""
 
 COPIED_WRITES_MIN = 256
-"""Below that the log has hardly grown, and a commit now and then is not to cost two more syncs."""
+"""Since it was copied last. Below that it has hardly grown, and a commit now and then is not to cost two more syncs."""
 
 T = TypeVar("T")
 
@@ -87,14 +87,18 @@ class Database:
     """The actor that owns the file. Every method answers when the thing is done, and a write when it is durable."""
 
     def __init__(self, path: Path, *, log_bytes_max: int = 0, on_commit: OnCommit = lambda _, __: None) -> None:
-        """`log_bytes_max` is the size that the log is given before it is used, where there is space enough; `on_commit` is told
-        in the writer's thread."""
+        """`log_bytes_max` is the size that the log is given before it is used, where there is space enough; with 0 all is left
+        to SQLite, which copies it when it is long. `on_commit` is told in the writer's thread."""
         self._path = path
         self._log_bytes_max = log_bytes_max
         self._on_commit = on_commit
         self._reserve = Reserve(path.parent)
-        self._uncopied = 0
-        """Writes since the log was last copied because there were none."""
+        self._written = 0
+        """Writes that were asked for; below, those that have been answered, and those that the log was copied after."""
+        self._done = 0
+        self._copied = 0
+        self._is_looked_at = False
+        """Whether a timer is set, to copy the log if there are no writes until then."""
         self._removed_images: set[str] = set()
         """No container comes to have one of these: creates that found one before it was removed are under way."""
 
@@ -296,10 +300,10 @@ class Database:
 
         return self._submit_read(read)
 
-    def copy_log(self, uncopied: int) -> Deferred[None]:
-        """From a timer: if there has been no write since, the log is copied, or else another look is taken later."""
-        if uncopied == self._uncopied:
-            self._uncopied = 0
+    def copy_log(self, written: int) -> Deferred[None]:
+        """From a timer: if nothing has been written since, or is being written, the log is copied; else it is looked at later."""
+        if written == self._written == self._done:
+            self._is_looked_at = False  # what could not be copied is tried again after the next write
             return self._writer.submit(COPY_LOG)  # type: ignore[return-value]  # as below
         self._look_later()
         nothing: Deferred[None] = Deferred()
@@ -307,11 +311,12 @@ class Database:
         return nothing
 
     def _look_later(self) -> None:
-        ActorContext.of(self).after(IDLE_S, Database.copy_log, self._uncopied)
+        self._is_looked_at = True
+        ActorContext.of(self).after(IDLE_S, Database.copy_log, self._written)
 
     def _submit_write(self, write: Write) -> Deferred[T]:
-        self._uncopied += 1
-        if self._uncopied == COPIED_WRITES_MIN and self._log_bytes_max:
+        self._written += 1
+        if self._written - self._copied >= COPIED_WRITES_MIN and self._log_bytes_max and not self._is_looked_at:
             self._look_later()
         # The writer's jobs differ in what they answer; each Deferred is typed by its own.
         return self._writer.submit(write)  # type: ignore[return-value]
@@ -330,8 +335,15 @@ class Database:
 
     def _commit(self, writes: Sequence[Write]) -> Sequence[object]:
         if writes == [COPY_LOG]:
-            copy_log(self._connection)
+            if copy_log(self._connection):
+                self._copied = self._done
             return [None]
+        try:
+            return self._commit_all(writes)
+        finally:
+            self._done += len(writes) - writes.count(COPY_LOG)
+
+    def _commit_all(self, writes: Sequence[Write]) -> Sequence[object]:
         if self._reserve.is_short:
             self._reserve.hold()
         if not self._reserve.is_short:

@@ -37,7 +37,7 @@ class Write(msgspec.Struct, frozen=True):
 
 
 COPY_LOG = Write(())
-"""Changes nothing; by itself, it has the log copied."""
+"""Changes nothing, and has the log copied if no other write has come with it."""
 
 
 def commit(connection: sqlite3.Connection, writes: Sequence[Write], on_commit: OnCommit) -> Sequence[object] | None:
@@ -61,22 +61,26 @@ def commit(connection: sqlite3.Connection, writes: Sequence[Write], on_commit: O
     return outcomes
 
 
-def copy_log(connection: sqlite3.Connection) -> None:
-    """Copy the log into the database as far as nobody reads what was before. What comes next overwrites it from its beginning if
-    that is all of it."""
-    _checkpoint(connection, "PASSIVE")
+def copy_log(connection: sqlite3.Connection) -> bool:
+    """Copy the log into the database as far as nobody reads what was before; whether that is all of it, and so it is overwritten
+    from its beginning.
+
+    A database that cannot grow, on a full disk or for a quota, is left as it is: the log has it all.
+    """
+    try:
+        (_, pages, copied) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
+            raise
+        return False
+    return bool(pages == copied)
 
 
 def restart_log(connection: sqlite3.Connection) -> bool:
-    """The same, and wait for readers, so that it is overwritten from its beginning: where that makes nothing longer, it can be
-    done on a full disk."""
-    return _checkpoint(connection, "RESTART")
-
-
-def _checkpoint(connection: sqlite3.Connection, mode: str) -> bool:
-    """Whether it was carried out: on a full disk it may not be."""
+    """Copy all of the log into the database and wait for readers, so that it is overwritten from its beginning: where that makes
+    nothing longer, it can be done on a full disk."""
     try:
-        (is_busy, _, _) = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+        (is_busy, _, _) = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
             raise

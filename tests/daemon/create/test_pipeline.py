@@ -19,11 +19,13 @@ from daemon.container import ContainerConfig, HostConfig, MountRequest
 from daemon.create.pipeline import Creator
 from daemon.create.request import CreateRequest
 from daemon.engine import Engine
-from daemon.errors import Cancelled, Conflict, DaemonError, InvalidParameter, NotFound
+from daemon.errors import Cancelled, Conflict, DaemonError, InvalidParameter, NotFound, disk_full
 from daemon.services.allocator import Allocator
 from daemon.services.event_bus import Event, EventBus, new_subscription
 from daemon.services.registrar import Registrar
 from daemon.storage.database import Database
+from daemon.storage.ready import ReadyTrees
+from daemon.storage.trees import ContainerTrees
 from tests.daemon.harness import Faults, Injected, State, crash, creator_of, engine_at, faulty, state_of
 
 pytestmark = pytest.mark.anyio
@@ -149,6 +151,46 @@ async def test_a_tree_that_was_ready_is_given_back_when_the_name_is_refused(tmp_
             assert engine.ready.names() == {ready}
         assert (await engine.create(plain("other"))).id == ready
         assert web.id != ready
+
+
+async def test_creates_that_find_no_tree_ready_have_some_made_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created: list[str] = []
+
+    async def create(engine: Engine, number: int) -> None:
+        created.append((await engine.create(plain(f"c{number}"))).id)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the long way")
+
+    monkeypatch.setattr(ContainerTrees, "create", refuse)
+    async with engine_at(tmp_path, ready_trees=4) as engine:
+        async with anyio.create_task_group() as tasks:
+            for number in range(40):
+                tasks.start_soon(create, engine, number)
+        assert len(set(created)) == 40
+        state = await state_of(engine)
+        assert {f"containers/{container_id}/diff" for container_id in created} <= state.files
+        assert {container_id for container_id, _ in state.rows} == set(created)
+
+
+async def test_where_no_trees_can_be_made_beforehand_creates_go_the_long_way_and_names_are_refused_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with engine_at(tmp_path, ready_trees=1) as engine:
+        await engine.create(plain("web"))
+
+        def refuse(*_: object) -> None:
+            raise disk_full()
+
+        monkeypatch.setattr(ReadyTrees, "prepare", refuse)
+        while engine.ready.take() is not None:
+            pass
+        with pytest.raises(Conflict):
+            await engine.create(plain("web"))
+        other = await engine.create(plain("other"))
+        assert f"containers/{other.id}/diff" in (await state_of(engine)).files
 
 
 async def test_a_create_that_is_cancelled_at_any_step_is_whole_or_leaves_nothing(

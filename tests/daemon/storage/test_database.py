@@ -27,7 +27,7 @@ from daemon.errors import Conflict, DaemonError, NotFound, System
 from daemon.image import Image
 from daemon.network import Network
 from daemon.storage.database import COMMIT_BATCH_MAX, COPIED_WRITES_MIN, IDLE_S, Database, KeptKey
-from daemon.storage.schema import SCHEMA, SCHEMA_VERSION, open_database
+from daemon.storage.schema import SCHEMA, SCHEMA_VERSION, open_database, open_for_reading
 from daemon.storage.writes import COPY_LOG, Write, copy_log
 from daemon.summary import summary_of
 from daemon.volume import Volume
@@ -619,10 +619,47 @@ def test_the_log_is_copied_when_there_is_much_in_it_and_nothing_is_written(path:
             await anyio.sleep(3 * IDLE_S)
             some = copied_bytes(path)
             assert some > none
-            await insert(COPIED_WRITES_MIN)
+            await insert(COPIED_WRITES_MIN - 1)
+            await anyio.sleep(3 * IDLE_S)
+            assert copied_bytes(path) == some, "hardly worth it again"
+            await insert(1)
             await anyio.sleep(3 * IDLE_S)
             assert copied_bytes(path) > some, "and again"
         assert len(names_in(path)) == 2 * COPIED_WRITES_MIN + 99
+
+    run_seeded(scenario, 0)
+
+
+def test_to_wait_for_a_commit_is_not_to_be_idle(path: Path) -> None:
+    async def scenario(_: Random) -> None:
+        async with started(path, log_bytes_max=1 << 20) as database:
+            none, numbers = copied_bytes(path), iter(range(2 * COPIED_WRITES_MIN))
+
+            async def insert() -> None:
+                for number in numbers:
+                    await database.ask(Database.insert_container, container(number))
+
+            async with anyio.create_task_group() as tasks:
+                for _task in range(16):
+                    tasks.start_soon(insert)
+            assert copied_bytes(path) == none
+
+    run_seeded(scenario, 0, work_s_max=20 * IDLE_S)
+
+
+def test_a_log_that_somebody_reads_is_copied_when_it_is_idle_again(path: Path) -> None:
+    async def scenario(_: Random) -> None:
+        async with started(path, log_bytes_max=1 << 20) as database:
+            with closing(open_for_reading(path)) as reader:
+                reader.execute("BEGIN")
+                reader.execute("SELECT * FROM containers").fetchall()
+                for number in range(COPIED_WRITES_MIN):
+                    await database.ask(Database.insert_container, container(number))
+                await anyio.sleep(3 * IDLE_S)
+                little = copied_bytes(path)
+            await database.ask(Database.insert_container, container(COPIED_WRITES_MIN))
+            await anyio.sleep(3 * IDLE_S)
+            assert copied_bytes(path) > 2 * little
 
     run_seeded(scenario, 0)
 
@@ -633,9 +670,18 @@ def test_a_log_that_is_copied_begins_anew(path: Path) -> None:
         log_bytes = set()
         for number in range(5):
             connection.execute("INSERT INTO volumes VALUES (?, ?)", (str(number), bytes(100_000)))
-            copy_log(connection)
+            assert copy_log(connection)
             log_bytes.add(path.with_name("db-wal").stat().st_size)
         assert len(log_bytes) == 1
+
+
+def test_a_log_that_the_disk_has_no_room_for_stays_as_it_is(path: Path) -> None:
+    with closing(open_database(path)) as connection:
+        connection.execute("INSERT INTO volumes VALUES ('v', ?)", (bytes(100_000),))
+        with file_size_max(copied_bytes(path)):
+            assert not copy_log(connection)
+        assert connection.execute("SELECT length(record) FROM volumes").fetchall() == [(100_000,)]
+        assert copy_log(connection)
 
 
 async def test_what_comes_with_the_order_to_copy_the_log_comes_first(path: Path) -> None:

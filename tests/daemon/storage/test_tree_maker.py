@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.storage.tree_maker import Order, TreeMaker, carry_out
+from daemon.storage.tree_maker import Order, TreeMaker, sync
 from tests.daemon.storage.making import names_in
 
 PARTS = (("a", 0o700), ("b", 0o755))
@@ -68,26 +68,16 @@ def test_an_error_is_told_and_ends_the_batch_but_not_the_process(maker: TreeMake
     assert names_in(tmp_path) == ["one", "two"]
 
 
-def test_a_batch_is_synced_when_all_of_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced: list[tuple[Path, list[str]]] = []
+def test_the_directory_of_a_batch_is_synced_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
 
-    def note_sync(descriptor: int) -> None:
-        path = Path(f"/proc/self/fd/{descriptor}").readlink()
-        synced.append((path, names_in(path)))
+    def note_and_fail(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        raise OSError(errno.EIO, "nobody's concern")
 
-    monkeypatch.setattr(os, "fsync", note_sync)
-    paths = tuple(str(tmp_path / name) for name in ("one", "two"))
-    assert carry_out(Order(daemon=os.getppid(), paths=paths, parts=PARTS)) == 0
-    assert synced == [(tmp_path, ["one", "two"])]
-
-
-def test_a_batch_that_cannot_be_synced_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: int) -> None:
-        raise OSError(errno.EDQUOT, "over quota")
-
-    monkeypatch.setattr(os, "fsync", fail)
-    order = Order(daemon=os.getppid(), paths=(str(tmp_path / "one"),), parts=PARTS)
-    assert carry_out(order) == errno.EDQUOT
+    monkeypatch.setattr(os, "fsync", note_and_fail)
+    sync(Order(daemon=os.getppid(), paths=tuple(str(tmp_path / name) for name in ("one", "two")), parts=PARTS))
+    assert synced == [tmp_path]
 
 
 def test_one_that_has_died_is_told_and_replaced(maker: TreeMaker, tmp_path: Path) -> None:
