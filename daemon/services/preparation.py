@@ -21,7 +21,7 @@ BATCH = 8
 """Made in a row: a create that needs the thread meanwhile waits for them, about 1 ms."""
 
 BUSY_BATCH = 64
-"""The same while there are creates and few trees are left: about 5 ms, in which others make them."""
+"""The same while there are creates and few trees are left: about 5 ms, and the sync of those before, while others make them."""
 
 PAUSE_S = 0.02
 """Between two looks while there are creates."""

@@ -7,9 +7,9 @@
       _data/                  0755
     staging/                          trees being made or removed; residue after a crash
 
-Nothing here is synced but what is copied into a volume: the record in the database is the truth, and a fresh tree is a function
-of it, so recovery makes again what a power cut took and removes what no record names. One that has to be changed for its image is
-changed aside: a power cut must not leave it there, and as it was before.
+Nothing here has to be durable but what is copied into a volume: the record in the database is the truth, and a fresh tree is a
+function of it, so recovery makes again what a power cut took and removes what no record names. One that has to be changed for its
+image is changed aside: a power cut must not leave it there, and as it was before.
 """
 
 from __future__ import annotations
