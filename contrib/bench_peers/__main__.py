@@ -7,6 +7,7 @@ import contextlib
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -16,10 +17,14 @@ from contrib.bench_peers import overload, slow
 from contrib.bench_peers.creates import Load
 from contrib.bench_peers.crowd import Crowd
 from contrib.engines import Engine, boatyard
+from contrib.places import NoPlace, Places
 from loadtest.pinning import pinned
 from loadtest.target import load_image
 
 CLIENTS = 16
+BYTES_NEEDED = 4 << 30
+"""Of 200,000 containers, with room to spare."""
+EXIT_OK, EXIT_USAGE = 0, 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,36 +45,46 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--in-step", action="store_true", help="the slow ones all send in the same moment")
     parser.add_argument("--pin", action="store_true", help="those who create and the daemon on CPUs of their own")
     parser.add_argument(
-        "--directory", type=Path, help="where it is done: on the disk that is of interest (default: /tmp)"
+        "--place",
+        type=Path,
+        default=Path(tempfile.gettempdir()),
+        metavar="DIR",
+        help="on the disk to measure (default %(default)s); with root, files there are mounted as ext4",
     )
+    parser.add_argument("--plain", action="store_true", help="new directories in the place instead of new file systems")
     parser.add_argument("--option", action="append", default=[], help="of the daemon, as --option=--creates-max=64")
     arguments = parser.parse_args(argv)
     console = Console() if sys.stdout.isatty() else Console(width=140)
     measure = measure_slow if arguments.what == "slow" else measure_overload
-    measure(arguments, console)
-    return 0
+    try:
+        places = Places.at(arguments.place, bytes_needed=0 if arguments.plain else BYTES_NEEDED, plain=arguments.plain)
+    except (NoPlace, OSError) as error:
+        print(f"bench_peers: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    measure(arguments, places, console)
+    return EXIT_OK
 
 
-def measure_slow(arguments: argparse.Namespace, console: Console) -> None:
+def measure_slow(arguments: argparse.Namespace, places: Places, console: Console) -> None:
     crowd = Crowd(idle=arguments.idle, slow=arguments.slow, is_in_step=arguments.in_step)
     load = Load(CLIENTS, arguments.seconds, rate_per_s=arguments.rate)
-    with running(arguments, slow.options_for(crowd)) as engine:
+    with running(arguments, places, slow.options_for(crowd)) as engine:
         rounds = slow.rounds_of(engine, load, crowd, arguments.rounds, console.print)
     console.print(slow.table_of(rounds, crowd))
     console.print(slow.notes_on(rounds))
 
 
-def measure_overload(arguments: argparse.Namespace, console: Console) -> None:
-    with running(arguments, []) as engine:
-        found = overload.overloads(engine, arguments.seconds, arguments.rounds, console.print)
+def measure_overload(arguments: argparse.Namespace, places: Places, console: Console) -> None:
+    start = partial(running, arguments, places)
+    found = overload.overloads(start, arguments.seconds, arguments.rounds, console.print)
     console.print(overload.table_of(found))
 
 
 @contextlib.contextmanager
-def running(arguments: argparse.Namespace, options: Sequence[str]) -> Iterator[Engine]:
+def running(arguments: argparse.Namespace, places: Places, options: Sequence[str] = ()) -> Iterator[Engine]:
     with (
-        tempfile.TemporaryDirectory(prefix="by-", dir=arguments.directory) as name,
-        boatyard(Path(name), options=[*options, *arguments.option]) as engine,
+        places.fresh() as home,
+        boatyard(home, options=[*options, *arguments.option]) as engine,
         pinned(engine.process.pid) if arguments.pin else contextlib.nullcontext(),
     ):
         load_image(engine.host)

@@ -1,7 +1,8 @@
 """Four times as many creates as the daemon can do: how many of those it can do it still does.
 
 Its capacity is measured with the number of clients that gets most out of it, before and after each overload, on connections of
-the same kind. There are three overloads, each from more clients than the daemon lets create at once:
+the same kind; daemon and file system are new for each. There are three overloads, each from more clients than the daemon lets
+create at once:
 
 - hammering: on connections that are kept, each client asks again in the moment in which it is refused
 - by the clock: so many creates a second, on connections that are kept; who is refused does not come again
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 
 import attrs
 from rich.table import Table
@@ -62,25 +64,33 @@ def best_clients(engine: Engine, seconds: float, say: Callable[[str], None]) -> 
     return max(rates, key=lambda clients: rates[clients])
 
 
-def overloads(engine: Engine, seconds: float, rounds: int, say: Callable[[str], None]) -> dict[str, list[Overload]]:
-    clients = best_clients(engine, seconds, say)
+def overloads(
+    start: Callable[[], AbstractContextManager[Engine]], seconds: float, rounds: int, say: Callable[[str], None]
+) -> dict[str, list[Overload]]:
+    """By kind; each of an engine that `start` gives."""
+    with start() as engine:
+        clients = best_clients(engine, seconds, say)
     found: dict[str, list[Overload]] = {HAMMERING: [], BY_THE_CLOCK: [], STRANGERS: []}
     for number in range(rounds):
         for kind in found:
-            as_many_as_can_be = Load(clients, seconds, keeps_alive=kind != STRANGERS)
-            before = outcome_of(engine, as_many_as_can_be)
-            outcome = outcome_of(engine, kinds(before.creates_per_s, seconds)[kind])
-            right_after = outcome_of(engine, attrs.evolve(as_many_as_can_be, seconds=AFTER_S, warmup_s=0.0))
-            after = outcome_of(engine, as_many_as_can_be)
-            done = Overload(
-                statistics.fmean((before.creates_per_s, after.creates_per_s)),
-                statistics.fmean((before.creates_per_cpu_s, after.creates_per_cpu_s)),
-                outcome,
-                right_after.creates_per_s,
-            )
+            with start() as engine:
+                done = _overload(engine, kind, Load(clients, seconds, keeps_alive=kind != STRANGERS))
             found[kind].append(done)
             say(f"round {number + 1}, {kind}: {done.goodput:.0%} of {done.capacity_per_s:.0f}/s")
     return found
+
+
+def _overload(engine: Engine, kind: str, as_many_as_can_be: Load) -> Overload:
+    before = outcome_of(engine, as_many_as_can_be)
+    outcome = outcome_of(engine, kinds(before.creates_per_s, as_many_as_can_be.seconds)[kind])
+    right_after = outcome_of(engine, attrs.evolve(as_many_as_can_be, seconds=AFTER_S, warmup_s=0.0))
+    after = outcome_of(engine, as_many_as_can_be)
+    return Overload(
+        statistics.fmean((before.creates_per_s, after.creates_per_s)),
+        statistics.fmean((before.creates_per_cpu_s, after.creates_per_cpu_s)),
+        outcome,
+        right_after.creates_per_s,
+    )
 
 
 def table_of(found: Mapping[str, Sequence[Overload]]) -> Table:

@@ -113,6 +113,6 @@ def missing(connection: Connection, known: Mapping[str, str]) -> int:
 
 def entries(root: Path, known: Collection[str] = ()) -> frozenset[str]:
     """What there is of the `known` containers and all else, but for what is made beforehand."""
-    nobodys = NOT_ON_THE_DISK | unclaimed(root, known)
-    paths = (path.relative_to(root) for path in root.rglob("*"))
+    paths = [path.relative_to(root) for path in root.rglob("*")]
+    nobodys = NOT_ON_THE_DISK | unclaimed(root, known)  # afterwards: else it would not have what was being made
     return frozenset(str(path) for path in paths if nobodys.isdisjoint(path.parts))
