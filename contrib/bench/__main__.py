@@ -21,7 +21,7 @@ from rich.markdown import Markdown
 
 from contrib.bench.comparing import comparison_page
 from contrib.bench.measuring import Measuring, first_line
-from contrib.bench.plan import DOCKERD, ENGINES, OURS, PRESENT, QUICK, Plan
+from contrib.bench.plan import DOCKERD, ENGINES, FEW_PRESENT, OURS, PRESENT, QUICK, Plan
 from contrib.bench.results import Machine, Results, Row, Subject
 from contrib.bench.table import MARKS, in_short, markdown
 from contrib.bench.targets import TARGETS
@@ -92,7 +92,7 @@ def bench(plan: Plan, places: Places, say: Callable[[str], None]) -> tuple[Resul
         Row(name=load.row, clients=load.clients, creates=load.count, creates_slow=load.count_slow)
         for load in plan.loads
     ]
-    rows.append(Row(name=PRESENT, clients=16, creates=plan.burst, creates_slow=0))
+    rows += [Row(name=name, clients=16, creates=plan.burst, creates_slow=0) for name in (FEW_PRESENT, PRESENT)]
     subjects = [
         Subject(name, measuring.versions.get(name, ""), measuring.skipped.get(name, "")) for name in plan.engines
     ]

@@ -12,7 +12,7 @@ from functools import partial
 
 import attrs
 
-from contrib.bench.plan import ENGINES, GROWING, GROWN, OURS, PRESENT, Plan
+from contrib.bench.plan import ENGINES, FEW_PRESENT, GROWING, GROWN, OURS, PRESENT, Plan
 from contrib.bench.plan import Load as Row
 from contrib.bench.results import CREATES, DISK, INODES, LIST, MEMORY, P50, P99, START, Samples
 from contrib.engines import Engine, NotHere
@@ -91,6 +91,7 @@ class Measuring:
 
     def _present(self) -> None:
         with self._warm(OURS) as running:
+            self._record(OURS, FEW_PRESENT, create(running, clients=16, count=self._plan.burst, when_idle=True))
             create(running, clients=FILLERS, count=self._plan.present)
             self._record(OURS, PRESENT, create(running, clients=16, count=self._plan.burst, when_idle=True))
 

@@ -28,7 +28,8 @@ GROWN = (OURS, DOCKERD)
 """Measured with many containers, too. Podman's service keeps nothing in memory that it could start up with."""
 
 ONE, BURST, SUSTAINED, MANY = "1 client", "16 clients, burst", "16 clients, sustained", "64 clients"
-PRESENT = "16 clients, many present"
+FEW_PRESENT, PRESENT = "16 clients, few present", "16 clients, many present"
+"""The same burst in one daemon, before and after it has been given many containers."""
 GROWING = "growing"
 """The rows of the results."""
 

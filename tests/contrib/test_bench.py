@@ -16,7 +16,20 @@ import pytest
 from contrib.bench.__main__ import SOURCES, bench, main, write
 from contrib.bench.comparing import comparison_page
 from contrib.bench.measuring import Measuring
-from contrib.bench.plan import BURST, DOCKERD, ENGINES, GROWING, MANY, ONE, OURS, PODMAN, PRESENT, SUSTAINED, Plan
+from contrib.bench.plan import (
+    BURST,
+    DOCKERD,
+    ENGINES,
+    FEW_PRESENT,
+    GROWING,
+    MANY,
+    ONE,
+    OURS,
+    PODMAN,
+    PRESENT,
+    SUSTAINED,
+    Plan,
+)
 from contrib.bench.results import CREATES, DISK, INODES, LIST, MEMORY, P50, P99, START, Results, Samples
 from contrib.bench.table import MARKS, in_short, markdown
 from contrib.bench.targets import TARGETS, Target
@@ -65,7 +78,7 @@ def test_a_tiny_run_measures_all_of_ours_and_fails_at_nothing(place: Path, tmp_p
     assert list(place.iterdir()) == []
     assert len(said) == 6
     samples = Samples(results.figures)
-    for row in (ONE, BURST, SUSTAINED, MANY, PRESENT):
+    for row in (ONE, BURST, SUSTAINED, MANY, FEW_PRESENT, PRESENT):
         assert len(samples.of(OURS, row, CREATES)) == 1
         assert len(samples.of(OURS, row, P50)) == 1
         assert samples.of(OURS, row, P99) == [], "of so few creates nobody can tell"
@@ -213,7 +226,7 @@ def test_the_interval_of_what_is_to_be_small_is_turned_with_it() -> None:
 
 
 def test_every_target_is_about_rows_and_engines_that_there_are() -> None:
-    rows = {load.row for load in Plan().loads} | {PRESENT, GROWING}
+    rows = {load.row for load in Plan().loads} | {FEW_PRESENT, PRESENT, GROWING}
     for target in TARGETS:
         assert target.engine in ENGINES
         assert target.row in rows
