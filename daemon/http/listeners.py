@@ -21,8 +21,8 @@ BACKLOG = 1024
 GROUP = "docker"
 """Who may use a socket that is given to no other group, where there is such a one."""
 
-_UMASK = 0o177
-"""Leaves 0600: until it belongs to its group, nobody else may use the socket."""
+_MODE_AT_FIRST = 0o600
+"""Until it belongs to its group, nobody else may use the socket."""
 
 
 @attrs.frozen(kw_only=True)
@@ -118,12 +118,10 @@ def _bound(path: Path, access: SocketAccess) -> Iterator[Listener]:
         _remove_stale(path)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     with contextlib.closing(bound):
-        previous = os.umask(_UMASK)
-        try:
-            with _reasons_told(path):
-                bound.bind(str(path))
-        finally:
-            os.umask(previous)
+        # Linux gives the path the socket's own mode. A umask would be that of the directories, too, which a thread may be making.
+        os.fchmod(bound.fileno(), _MODE_AT_FIRST)
+        with _reasons_told(path):
+            bound.bind(str(path))
         listener = Listener(bound, path)
         try:
             with _reasons_told(path):

@@ -86,10 +86,18 @@ def test_nobody_may_connect_before_the_socket_has_its_group_and_then_only_who_is
     try:
         with listening(path):
             pass
-        assert os.umask(umask) == umask, "it is put back"
+        assert os.umask(umask) == umask
     finally:
         os.umask(previous)
     assert modes == [stat.S_IFSOCK | 0o600, stat.S_IFSOCK | 0o660]
+
+
+def test_the_umask_is_left_alone_as_threads_make_directories(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_to: list[int] = []
+    monkeypatch.setattr(os, "umask", set_to.append)
+    with listening(path):
+        pass
+    assert not set_to
 
 
 def test_mode_and_group_are_what_the_operator_says(path: Path) -> None:
