@@ -199,8 +199,14 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"contrib.engines", "daemon.container", "daemon.storage", "loadtest"},
         {"anyio", "attrs", "msgspec", "rich"},
     ),
-    "contrib.bench_peers": ({"contrib.engines", "contrib.places", "loadtest"}, {"attrs", "msgspec", "rich"}),
-    "contrib.bench": ({"contrib.engines", "contrib.marks", "contrib.places", "loadtest"}, {"attrs", "msgspec", "rich"}),
+    "contrib.bench_peers": (
+        {"contrib.arguments", "contrib.engines", "contrib.places", "loadtest"},
+        {"attrs", "msgspec", "rich"},
+    ),
+    "contrib.bench": (
+        {"contrib.arguments", "contrib.engines", "contrib.marks", "contrib.places", "loadtest"},
+        {"attrs", "msgspec", "rich"},
+    ),
     "contrib.bench_actors.libraries": (
         {"actors", "contrib.bench_actors.contract"},
         {"pykka", "thespian", "trio", "triotp", "xoscar"},

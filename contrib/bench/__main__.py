@@ -6,7 +6,6 @@ import argparse
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ import msgspec
 from rich.console import Console
 from rich.markdown import Markdown
 
+from contrib.arguments import add_place
 from contrib.bench.comparing import comparison_page
 from contrib.bench.measuring import Measuring, first_line
 from contrib.bench.plan import DOCKERD, ENGINES, FEW_PRESENT, OURS, PRESENT, QUICK, Plan
@@ -155,14 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--rounds", type=_rounds, metavar="N", help=f"medians of so many (default {Plan().rounds})")
     parser.add_argument("--only", nargs="+", choices=ENGINES, metavar="ENGINE", help=f"of {', '.join(ENGINES)}")
-    parser.add_argument(
-        "--place",
-        type=Path,
-        default=Path(tempfile.gettempdir()),
-        metavar="DIR",
-        help="on the disk to measure (default %(default)s); with root, files there are mounted as ext4",
-    )
-    parser.add_argument("--plain", action="store_true", help="new directories in the place instead of new file systems")
+    add_place(parser)
     parser.add_argument(
         "--out",
         type=Path,

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 
 from rich.console import Console
 
 import contrib.bench_peers
+from contrib.arguments import add_place
 from contrib.bench_peers import overload, slow
 from contrib.bench_peers.creates import Load
 from contrib.bench_peers.crowd import Crowd
@@ -44,14 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--slow", type=int, default=300)
     parser.add_argument("--in-step", action="store_true", help="the slow ones all send in the same moment")
     parser.add_argument("--pin", action="store_true", help="those who create and the daemon on CPUs of their own")
-    parser.add_argument(
-        "--place",
-        type=Path,
-        default=Path(tempfile.gettempdir()),
-        metavar="DIR",
-        help="on the disk to measure (default %(default)s); with root, files there are mounted as ext4",
-    )
-    parser.add_argument("--plain", action="store_true", help="new directories in the place instead of new file systems")
+    add_place(parser)
     parser.add_argument("--option", action="append", default=[], help="of the daemon, as --option=--creates-max=64")
     arguments = parser.parse_args(argv)
     console = Console() if sys.stdout.isatty() else Console(width=140)

@@ -7,7 +7,6 @@ import itertools
 import math
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ import attrs
 from rich.console import Console
 from rich.table import Table
 
-from contrib.arguments import count
+from contrib.arguments import add_place, count
 from contrib.crash_actors.crowd import Answer, Crowd, listed
 from contrib.crash_actors.host import READY
 from contrib.places import NoPlace, Places
@@ -180,14 +179,7 @@ def _parser() -> argparse.ArgumentParser:
         "--present", type=count, default=PRESENT, metavar="N", help="containers to begin with (default %(default)s)"
     )
     parser.add_argument("--clients", type=count, default=64, metavar="N", help="(default %(default)s)")
-    parser.add_argument(
-        "--place",
-        type=Path,
-        default=Path(tempfile.gettempdir()),
-        metavar="DIR",
-        help="on the disk to use (default %(default)s); with root, files there are mounted as ext4",
-    )
-    parser.add_argument("--plain", action="store_true", help="new directories in the place instead of new file systems")
+    add_place(parser)
     return parser
 
 
