@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from pathlib import Path
-from random import SystemRandom
+from random import Random
 from types import MappingProxyType, TracebackType
 from typing import Self
 
@@ -142,7 +142,7 @@ class Engine:
                 self.config,
                 database,
                 stores,
-                SystemRandom(),
+                Random(),  # names are no secrets, and each draw of the system's gives the interpreter up
                 self._surroundings,
                 on_crash=self._note_crash,
                 note_residue=self._note_residue,

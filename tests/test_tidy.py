@@ -42,7 +42,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "actors.adapters": ({"actors"}, {"attrs", "opentelemetry"}),
     "daemon": (set(), set()),
     "daemon.errors": ({"actors"}, set()),
-    "daemon.container": (set(), {"attrs", "msgspec"}),
+    "daemon.container": ({"daemon.entropy"}, {"attrs", "msgspec"}),
+    "daemon.entropy": (set(), set()),
     "daemon.summary": ({"daemon.container"}, {"msgspec"}),
     "daemon.image": ({"daemon.container"}, {"attrs", "msgspec"}),
     "daemon.network": ({"daemon.container", "daemon.errors"}, {"attrs", "msgspec"}),
@@ -72,7 +73,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "daemon.process": (set(), set()),
     "daemon.systemd": ({"daemon.errors"}, {"anyio"}),
     "daemon.http": ({"daemon.errors"}, {"anyio", "attrs", "msgspec", "httptools"}),
-    "daemon.storage": ({"actors"} | NOUNS, {"attrs", "msgspec"}),
+    "daemon.storage": ({"actors", "daemon.entropy"} | NOUNS, {"attrs", "msgspec"}),
     "daemon.storage.streams": ({"daemon.errors"}, {"backports", "compression"}),
     "daemon.services": ({"actors", "daemon.storage"} | NOUNS, {"anyio", "attrs", "msgspec"}),
     "daemon.create": (

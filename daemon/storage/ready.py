@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -28,7 +27,8 @@ from pathlib import Path
 import attrs
 import msgspec
 
-from daemon.container import new_container_id
+from daemon.container import new_container_ids
+from daemon.entropy import hex_names
 from daemon.storage.disk import FREE_SHARE_MAX, disk, remove_tree
 from daemon.storage.failpoints import failpoint
 from daemon.storage.tree_maker import Parts, TreeMaker, make_tree
@@ -45,13 +45,14 @@ class Kind:
     home: str
     """Below the data root."""
     parts: Parts
-    draw_name: Callable[[], str]
+    draw_names: Callable[[int], list[str]]
+    """So many."""
     is_told: bool
     """Whether clients come to know the name."""
 
 
-CONTAINER = Kind("containers", (("checkpoints", 0o700), (UPPER, 0o755)), new_container_id, is_told=True)
-VOLUME = Kind("ready", ((DATA, 0o755),), lambda: secrets.token_hex(16), is_told=False)
+CONTAINER = Kind("containers", (("checkpoints", 0o700), (UPPER, 0o755)), new_container_ids, is_told=True)
+VOLUME = Kind("ready", ((DATA, 0o755),), lambda count: hex_names(count, 32), is_told=False)
 
 _LISTED = "prepared"
 
@@ -137,7 +138,7 @@ class ReadyTrees:
                     self._take_over(self._found[0])
                     self._found.pop()
                 return
-        names = [self._kind.draw_name() for _ in range(min(count, self._count - len(self._ready)))]
+        names = self._kind.draw_names(max(0, min(count, self._count - len(self._ready))))
         self._in_the_making = frozenset(names)
         try:
             with disk("prepare directories"):
@@ -174,7 +175,7 @@ class ReadyTrees:
             _remove_tree(path, self._kind)
             return
         if self._kind.is_told:
-            name = self._kind.draw_name()
+            (name,) = self._kind.draw_names(1)
             os.rename(path, f"{self._home}/{name}")
         self._ready.append(name)
 
