@@ -131,7 +131,8 @@ class Loop:
             self._disconnect(connection)
 
     def _wake_at_ns(self, now_ns: int) -> int:
-        wake_at_ns = min(self._next_beat_ns, self._due_ns)
+        # What is due while nobody is free can wait until somebody is: to wake for it would only take time from the server.
+        wake_at_ns = min(self._next_beat_ns, self._due_ns) if self._free else self._next_beat_ns
         return min(wake_at_ns, now_ns + RETRY_NS) if self._waiting else wake_at_ns
 
     def _beat(self, now_ns: int, lag_ns: int) -> None:
@@ -184,6 +185,8 @@ class Loop:
 
     def _go_on(self, connection: Connection, now_ns: int) -> None:
         """Takes up whatever comes next on a connection that has come free."""
+        if self._due_ns <= now_ns:
+            self._take_up(now_ns)
         if not self._is_open:
             self._start_next(connection, now_ns, now_ns)
         elif self._queue:

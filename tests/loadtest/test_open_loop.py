@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from loadtest.arrivals import constant, measured_part, poisson
+from loadtest.loop import BEAT_NS
 from loadtest.runner import Load, Result
 from loadtest.scenario import Scenario
 from loadtest.statistics import Distribution
@@ -91,6 +92,16 @@ def test_an_offered_rate_beyond_the_server_makes_response_times_grow_and_service
     assert milliseconds(statistics.response_time, "max") == pytest.approx(2000, rel=0.02)
     assert milliseconds(statistics.service_time, "max") == pytest.approx(10)
     assert (result.unsent, result.late) == (0, 3990)
+
+
+def test_a_client_that_can_send_nothing_sleeps_until_it_can() -> None:
+    """It takes the server's time otherwise, most of all where the server has too little."""
+    system = VirtualSystem(lambda number, at_ns: at_ns + 100 * MS)
+    scenario = Scenario(host="unix:///s", run_id="r", rate_per_s=10_000, count=10_000, concurrency=2, timeout_s=2.0)
+    result = Load(scenario, lambda: system).create()
+    assert result.sent + result.unsent == 10_000
+    assert result.sent == pytest.approx(2 * 30, abs=4)
+    assert system.waits < 3 * S // BEAT_NS + result.sent
 
 
 def test_what_is_still_waiting_a_timeout_after_the_schedules_end_is_abandoned_and_counted() -> None:

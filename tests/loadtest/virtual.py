@@ -20,6 +20,8 @@ class VirtualSystem:
         self._events: list[tuple[int, int, _VirtualWire]] = []
         self.requests = 0
         self.connections = 0
+        self.waits = 0
+        """How often the client went to sleep."""
 
     def now_ns(self) -> int:
         return self._now_ns
@@ -32,6 +34,7 @@ class VirtualSystem:
         raise AssertionError("there is always room to send")
 
     def wait(self, until_ns: int) -> list[tuple[int, int]]:
+        self.waits += 1
         at_ns = self._events[0][0] if self._events else until_ns
         self._now_ns = max(self._now_ns, min(at_ns, until_ns))
         ready = []
