@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Protocol
+from contextlib import AbstractContextManager
+from typing import Protocol, Self
 
 import anyio
 
@@ -23,20 +22,9 @@ class Readable(Protocol):
         ...
 
 
-@contextmanager
-def watching(peer: socket.socket) -> Iterator[Readable]:
+def watching(peer: socket.socket) -> AbstractContextManager[Readable]:
     """In the task that serves the connection; at the end whoever still waits is told."""
-    if not _is_asyncio_task():
-        try:
-            yield _Anew(peer)
-        finally:
-            anyio.notify_closing(peer)
-        return
-    watch = _Watch(peer.fileno())
-    try:
-        yield watch
-    finally:
-        watch.close()
+    return _Watch(peer.fileno()) if _is_asyncio_task() else _Anew(peer)
 
 
 def _is_asyncio_task() -> bool:
@@ -50,6 +38,12 @@ def _is_asyncio_task() -> bool:
 class _Anew:
     def __init__(self, peer: socket.socket) -> None:
         self._peer = peer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        anyio.notify_closing(self._peer)
 
     async def wait(self) -> None:
         try:
@@ -69,6 +63,15 @@ class _Watch:
         self._has_unread = False
         self._is_closed = False
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_closed = True
+        self._turn_off()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
     async def wait(self) -> None:
         assert self._waiter is None, "one task reads a connection"
         if self._is_closed:
@@ -84,12 +87,6 @@ class _Watch:
             self._waiter = None
         if self._is_closed:
             raise Cancelled("the connection has been closed")
-
-    def close(self) -> None:
-        self._is_closed = True
-        self._turn_off()
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
 
     def _on_readable(self) -> None:
         """Called in each turn of the loop until it is read: when nobody does, this is called off."""

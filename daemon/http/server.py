@@ -33,7 +33,7 @@ from daemon.http.sockets import (
     OUT_OF_DESCRIPTORS,
     HangupWatcher,
     Reserve,
-    closing_peer,
+    close_peer,
     linger,
     peer_of,
     send,
@@ -46,12 +46,18 @@ ErrorResponse = Callable[[int, str], Response]
 
 _log = logging.getLogger(__name__)
 
-ACCEPTED_AT_ONCE = 16
+ACCEPTED_AT_ONCE = 4
 """One a turn of the event loop, and of a thousand who come at once the last would wait for a thousand turns of a busy daemon. As
-each takes a tenth of a millisecond, and its first request comes with it, more would hold up everybody else's."""
+each takes a tenth of a millisecond, and its first request comes with it, more would hold up everybody else's; and of more that
+come while there is no room for their requests all are refused, where the last of them might have found some."""
+
+REFUSAL_PAUSE_S = 0.001
+"""For each client that is told to come again later and whose connection ends with that, before more are accepted. Others pause on
+their own connections; such a one may come again at once, over the next. A thousand refusals a second take a tenth of the daemon's
+time, and all that come would take it from those who are served."""
 
 ACCEPT_PAUSE_S = 0.1
-"""When there are no descriptors left, not even the last."""
+"""When there are no descriptors left, not even the last; and the longest pause after refusals."""
 
 SHORT_LINGER_S = 0.1
 """For who is turned away with the last descriptor, one after the other: enough for a client that sends its request at once."""
@@ -89,6 +95,8 @@ class Server:
         self._accountant = Accountant(on_answered)
         self._reserve = Reserve()
         self._turning_away = 0
+        self._accepting_from = -math.inf
+        """The event loop's time until which no more connections are accepted."""
         self._idle: dict[socket.socket, tuple[Peer, float]] = {}
         """Connections without a request that is being answered, and since when, the longest first."""
         self._leaving: set[socket.socket] = set()
@@ -149,6 +157,8 @@ class Server:
     async def _accept(self, listener: Listener, connections: anyio.abc.TaskGroup) -> None:
         while True:
             await anyio.wait_readable(listener.socket)
+            while self._accepting_from > anyio.current_time():  # noqa: ASYNC110 - that is all there is to wait for
+                await anyio.sleep_until(self._accepting_from)
             try:
                 for _ in range(ACCEPTED_AT_ONCE):
                     self._start(listener.socket.accept()[0], listener, connections)
@@ -192,7 +202,12 @@ class Server:
                 return
         self._admission.admit(client)
         self._idle[peer] = client, time.monotonic()  # before its task has begun: it may be told to stop before that
-        connections.start_soon(self._serve, peer, client)
+        task = connections.create_task(self._serve(peer, client))
+        try:
+            self._hangups.watch(peer, task.cancel)
+        except OSError as error:
+            _log.error("a connection is closed: %s", error.strerror)
+            task.cancel()
 
     def _make_room(self, refusal: Refusal) -> bool:
         """Whether a connection goes instead: the longest idle. If it has just asked, it is answered first."""
@@ -211,26 +226,25 @@ class Server:
     async def _turn_away(self, peer: socket.socket, client: Peer, refusal: Refusal, linger_s: float = LINGER_S) -> None:
         self._turning_away += 1
         try:
-            with suppress(Cancelled), closing_peer(peer):
+            with suppress(Cancelled):
                 await self._refuse(peer, client, refusal.status, refusal.text)
                 if self._turning_away <= LINGERING_MAX:
                     await linger(peer, linger_s)
         finally:
+            close_peer(peer)
             self._turning_away -= 1
 
     async def _serve(self, peer: socket.socket, client: Peer) -> None:
         try:
-            with (
-                suppress(Cancelled, TooSlow),  # the client has gone, or never said who it is: there is nobody to tell
-                closing_peer(peer),
-                anyio.CancelScope() as scope,
-                self._hangups.watching(peer, scope.cancel),
-            ):
-                known = await self._introduced(peer, client)
-                await self._serve_requests(peer, known)
+            known = await self._introduced(peer, client)
+            await self._serve_requests(peer, known)
+        except (Cancelled, TooSlow):
+            pass  # the client has gone, or never said who it is: there is nobody to tell
         except Exception:  # noqa: BLE001 - a defect of ours: one connection lost, not the daemon
             _log.exception("serving a connection failed")
         finally:
+            self._hangups.forget(peer)
+            close_peer(peer)
             self._idle.pop(peer, None)
             if peer in self._leaving:
                 self._leaving.remove(peer)
@@ -301,8 +315,14 @@ class Server:
             # In HTTP/1.0 the end of a stream is the end of the connection.
             and (isinstance(response.body, bytes) or not head.is_http10)
         )
+        if response.pause_s and not keeps_alive:
+            self._accept_later()
         await self._respond(peer, head, response, account, keeps_alive=keeps_alive)
         return keeps_alive
+
+    def _accept_later(self) -> None:
+        now = anyio.current_time()
+        self._accepting_from = min(max(self._accepting_from, now) + REFUSAL_PAUSE_S, now + ACCEPT_PAUSE_S)
 
     async def _next_head(self, peer: socket.socket, client: Peer, exchange: Exchange) -> Head | None:
         """None when there will be no more; what is no request has then been answered."""

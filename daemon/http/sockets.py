@@ -29,15 +29,17 @@ LINGER_S = 2.0
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-@contextlib.contextmanager
-def closing_peer(peer: socket.socket) -> Iterator[None]:
-    """Close it at the end. Whoever still waits for it, as an actor does that reads a body, learns that it has gone."""
-    try:
-        yield
-    finally:
+_waited_for: set[socket.socket] = set()
+"""Sockets for which some task has waited by way of anyio, and so others than that which closes them may."""
+
+
+def close_peer(peer: socket.socket) -> None:
+    """Whoever still waits for it, as an actor does that reads a body, learns that it has gone."""
+    if peer in _waited_for:  # hardly ever, and it costs a connection a tenth of its time
+        _waited_for.remove(peer)
         anyio.notify_closing(peer)
-        end_tls(peer)
-        peer.close()
+    end_tls(peer)
+    peer.close()
 
 
 async def receive(peer: socket.socket, readable: Readable) -> bytes:
@@ -145,6 +147,7 @@ def _shut_down(peer: socket.socket, how: int) -> None:
 
 
 async def _wait(until: Callable[[socket.socket], Awaitable[None]], peer: socket.socket) -> None:
+    _waited_for.add(peer)
     try:
         await until(peer)
     except anyio.ClosedResourceError as error:
@@ -163,19 +166,22 @@ class HangupWatcher:
         self._epoll = select.epoll()
         self._callbacks: dict[int, Callable[[], None]] = {}
 
-    @contextlib.contextmanager
-    def watching(self, peer: socket.socket, on_hangup: Callable[[], None]) -> Iterator[None]:
+    def watch(self, peer: socket.socket, on_hangup: Callable[[], None]) -> None:
+        """Until it is forgotten. Raises OSError: the kernel has no room for one more."""
+        if self._epoll.closed:  # as it is when the server stops before its connections do
+            return
         descriptor = peer.fileno()
-        self._callbacks[descriptor] = on_hangup
         is_tls = isinstance(peer, ssl.SSLSocket)
         # EPOLLHUP is always reported.
         self._epoll.register(descriptor, select.EPOLLONESHOT | (select.EPOLLRDHUP if is_tls else 0))
-        try:
-            yield
-        finally:
-            if not self._epoll.closed:  # as it is when the server stops before its connections do
-                self._epoll.unregister(descriptor)
-            del self._callbacks[descriptor]
+        self._callbacks[descriptor] = on_hangup
+
+    def forget(self, peer: socket.socket) -> None:
+        """Before it is closed; harmless if it is not watched."""
+        descriptor = peer.fileno()
+        if self._callbacks.pop(descriptor, None) is not None and not self._epoll.closed:
+            # Closing it is not enough: a child that is being started has it, too, until it becomes another program.
+            self._epoll.unregister(descriptor)
 
     def expect_end(self, peer: socket.socket) -> None:
         """We have told it that we read no more, which over TCP looks as if it had gone."""

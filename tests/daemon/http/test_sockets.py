@@ -52,14 +52,15 @@ async def test_that_we_have_stopped_to_receive_is_no_hangup(made: Certificates) 
     watcher, hangups = HangupWatcher(), Hangups()
     with both_ends(made) as (server, _), both_ends(made) as (other, client):
         async with anyio.create_task_group() as tasks:
-            with watcher.watching(server, hangups.note("server")), watcher.watching(other, hangups.note("other")):
-                watcher.expect_end(server)
-                stop_receiving(server)
-                client.close()
-                tasks.start_soon(watcher.run)
-                with anyio.fail_after(5):
-                    await hangups.have_come.wait()
-                tasks.cancel_scope.cancel()
+            watcher.watch(server, hangups.note("server"))
+            watcher.watch(other, hangups.note("other"))
+            watcher.expect_end(server)
+            stop_receiving(server)
+            client.close()
+            tasks.start_soon(watcher.run)
+            with anyio.fail_after(5):
+                await hangups.have_come.wait()
+            tasks.cancel_scope.cancel()
     assert hangups.of == ["other"]
 
 
