@@ -57,9 +57,16 @@ def kinds(capacity_per_s: float, seconds: float) -> Mapping[str, Load]:
     }
 
 
-def best_clients(engine: Engine, seconds: float, say: Callable[[str], None]) -> int:
+def best_clients(
+    start: Callable[[], AbstractContextManager[Engine]], seconds: float, say: Callable[[str], None]
+) -> int:
     """With so many it does most."""
-    rates = {clients: outcome_of(engine, Load(clients, seconds)).creates_per_s for clients in CAPACITY_CLIENTS}
+    rates = {}
+    for clients in CAPACITY_CLIENTS:
+        with start() as engine:
+            load = Load(clients, seconds)
+            outcome_of(engine, load)
+            rates[clients] = outcome_of(engine, load).creates_per_s
     say(f"creates/s by clients: {', '.join(f'{clients}: {rate:.0f}' for clients, rate in rates.items())}")
     return max(rates, key=lambda clients: rates[clients])
 
@@ -68,8 +75,7 @@ def overloads(
     start: Callable[[], AbstractContextManager[Engine]], seconds: float, rounds: int, say: Callable[[str], None]
 ) -> dict[str, list[Overload]]:
     """By kind; each of an engine that `start` gives."""
-    with start() as engine:
-        clients = best_clients(engine, seconds, say)
+    clients = best_clients(start, seconds, say)
     found: dict[str, list[Overload]] = {HAMMERING: [], BY_THE_CLOCK: [], STRANGERS: []}
     for number in range(rounds):
         for kind in found:
