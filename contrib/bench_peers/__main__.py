@@ -60,8 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def measure_slow(arguments: argparse.Namespace, places: Places, console: Console) -> None:
     crowd = Crowd(idle=arguments.idle, slow=arguments.slow, is_in_step=arguments.in_step)
     load = Load(CLIENTS, arguments.seconds, rate_per_s=arguments.rate)
-    with running(arguments, places, slow.options_for(crowd)) as engine:
-        rounds = slow.rounds_of(engine, load, crowd, arguments.rounds, console.print)
+    start = partial(running, arguments, places, slow.options_for(crowd))
+    rounds = slow.rounds_of(start, load, crowd, arguments.rounds, console.print)
     console.print(slow.table_of(rounds, crowd))
     console.print(slow.notes_on(rounds))
 

@@ -1,10 +1,14 @@
-"""16 clients create, with and without a crowd: in blocks ABBA on one daemon, so that what changes with time changes both."""
+"""16 clients create, with and without a crowd: in blocks ABBA on one daemon, so that what changes with time changes both.
+
+Daemon and file system are new for each round: they would run out of inodes.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import statistics
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 import attrs
 from rich.table import Table
@@ -45,15 +49,25 @@ def options_for(crowd: Crowd) -> list[str]:
     return ["--connections-max", places, "--connections-per-uid-max", places]
 
 
-def rounds_of(engine: Engine, load: Load, crowd: Crowd, count: int, say: Callable[[str], None]) -> list[Round]:
+def rounds_of(
+    start: Callable[[], AbstractContextManager[Engine]],
+    load: Load,
+    crowd: Crowd,
+    count: int,
+    say: Callable[[str], None],
+) -> list[Round]:
+    """Each of an engine that `start` gives."""
     rounds = []
     for number in range(count):
         done = Round({ALONE: [], BESIDE: []}, [])
-        for where in ABBA:
-            with present(crowd, engine.socket) if where == BESIDE else contextlib.nullcontext(done.crowds) as crowds:
-                done.outcomes[where].append(outcome_of(engine, load))
-            if where == BESIDE:
-                done.crowds.extend(crowds)
+        with start() as engine:
+            for where in ABBA:
+                with (
+                    present(crowd, engine.socket) if where == BESIDE else contextlib.nullcontext(done.crowds) as crowds
+                ):
+                    done.outcomes[where].append(outcome_of(engine, load))
+                if where == BESIDE:
+                    done.crowds.extend(crowds)
         rounds.append(done)
         ratios = ", ".join(f"{name} {done.ratio(name):.2f}" for name in ("p50", "p99"))
         say(f"round {number + 1}: beside the crowd over alone: {ratios}")
