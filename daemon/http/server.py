@@ -225,6 +225,7 @@ class Server:
 
     async def _turn_away(self, peer: socket.socket, client: Peer, refusal: Refusal, linger_s: float = LINGER_S) -> None:
         self._turning_away += 1
+        self._accept_later()
         try:
             with suppress(Cancelled):
                 await self._refuse(peer, client, refusal.status, refusal.text)

@@ -11,7 +11,7 @@ import trio.testing
 
 from daemon.http.message import Request, Response
 from daemon.http.server import ACCEPT_PAUSE_S, ACCEPTED_AT_ONCE, REFUSAL_PAUSE_S
-from tests.daemon.http.serving import Service, serving
+from tests.daemon.http.serving import LIMITS, Service, serving
 
 CONNECTIONS_MAX = 1000
 CUSHION_S = 0.01
@@ -103,6 +103,17 @@ def test_however_many_are_refused_the_next_waits_no_longer_than_the_longest_paus
         nursery.start_soon(crowd.come, 0)
         assert await crowd.count_after(0.9 * ACCEPT_PAUSE_S) == 0
         assert await crowd.count_after(0.2 * ACCEPT_PAUSE_S) == 1
+
+    crowding(directory, talk)
+
+
+def test_after_each_for_whom_there_is_no_connection_the_next_waits_too(directory: Path) -> None:
+    async def talk(crowd: Crowd, nursery: trio.Nursery) -> None:
+        crowd.service.change_limits(attrs.evolve(LIMITS, connections_max=0))
+        await crowd.come(0)
+        nursery.start_soon(crowd.come, 1)
+        assert await crowd.count_after(0.9 * REFUSAL_PAUSE_S) == 1
+        assert await crowd.count_after(0.2 * REFUSAL_PAUSE_S) == 2
 
     crowding(directory, talk)
 
