@@ -142,6 +142,8 @@ class Loop:
             return
         self._next_tick_ns = now_ns + self._tick_ns
         self._sweep(now_ns)
+        if self._due_ns <= now_ns:  # while nobody was free: it is to be counted
+            self._take_up(now_ns)
         if not self._plan.tick() or now_ns >= self._end_ns:
             self._abandon(len(self._queue))
 

@@ -1,8 +1,8 @@
 """Four times as many creates as the daemon can do: how many of those it can do it still does.
 
 Its capacity is measured with the number of clients that gets most out of it, before and after each overload, on connections of
-the same kind; daemon and file system are new for each, and not quite new any more: the first creates find directories that were
-made before anybody asked. There are three overloads, each from more clients than the daemon lets create at once:
+the same kind. Daemon and file system are new for each, and used for as long before that: the first creates find directories that
+were made before anybody asked. There are three overloads, each from more clients than the daemon lets create at once:
 
 - hammering: on connections that are kept, each client asks again in the moment in which it is refused
 - by the clock: so many creates a second, on connections that are kept; who is refused does not come again

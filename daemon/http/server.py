@@ -206,7 +206,7 @@ class Server:
         try:
             self._hangups.watch(peer, task.cancel)
         except OSError as error:
-            _log.error("a connection is closed: %s", error.strerror)
+            _log.warning("cannot watch a connection: %s", error.strerror)
             task.cancel()
 
     def _make_room(self, refusal: Refusal) -> bool:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import count, pairwise
 from random import Random
 
 import attrs
 import pytest
 
 from loadtest.arrivals import constant, measured_part, poisson
+from loadtest.client import Client
+from loadtest.errors import ErrorKind
 from loadtest.loop import BEAT_NS
+from loadtest.response import Response
 from loadtest.runner import Load, Result
 from loadtest.scenario import Scenario
-from loadtest.statistics import Distribution
+from loadtest.statistics import Distribution, Times
 from tests.loadtest.virtual import Delay, VirtualSystem
 
 MS = 1_000_000
@@ -102,6 +105,44 @@ def test_a_client_that_can_send_nothing_sleeps_until_it_can() -> None:
     assert result.sent + result.unsent == 10_000
     assert result.sent == pytest.approx(2 * 30, abs=4)
     assert system.waits < 3 * S // BEAT_NS + result.sent
+
+
+class EndsAfter:
+    """A `Plan` that has enough when it is first looked at after so long."""
+
+    def __init__(self, system: VirtualSystem, after_ns: int) -> None:
+        self._system = system
+        self._end_ns = system.now_ns() + after_ns
+        self.ended_at_ns = 0
+        self.count = 0
+        """Of the requests that were sent or abandoned."""
+
+    def next_request(self, intended_start_ns: int) -> tuple[int, bytes] | None:
+        self.count += 1
+        return self.count, b"x"
+
+    def answered(self, number: int, times: Times, response: Response) -> None:
+        """Of no interest."""
+
+    def failed(self, number: int, times: Times, kind: ErrorKind, text: str) -> None:
+        """Of no interest."""
+
+    def abandoned(self, count: int) -> None:
+        self.count += count
+
+    def tick(self) -> bool:
+        now_ns = self._system.now_ns()
+        if now_ns < self._end_ns:
+            return True
+        self.ended_at_ns = self.ended_at_ns or now_ns
+        return False
+
+
+def test_all_that_was_due_when_it_ends_is_counted_though_nobody_was_free_for_it() -> None:
+    system = VirtualSystem(lambda number, at_ns: at_ns + 2 * S)
+    plan, began_ns = EndsAfter(system, S), system.now_ns()
+    Client("/s", concurrency=1, timeout_s=5.0).run(plan, (began_ns + number * MS // 2 for number in count()), system)
+    assert plan.count == (plan.ended_at_ns - began_ns) // (MS // 2) + 1
 
 
 def test_what_is_still_waiting_a_timeout_after_the_schedules_end_is_abandoned_and_counted() -> None:
