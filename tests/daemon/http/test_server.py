@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import email.utils
+import errno
 import gc
 import os
+import select
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -101,6 +103,35 @@ async def test_after_an_answer_with_a_pause_the_next_request_waits_and_those_of_
         assert (await client.read_answer()).status == 200
         assert anyio.current_time() - began >= pause_s
         assert (await client.ask(GET)).status == 200
+
+
+async def test_a_connection_that_the_kernel_has_no_room_to_watch_is_closed_and_the_next_is_served(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = select.epoll
+
+    class Full:
+        """Once: there are as many watches as a user may have (epoll_ctl(2), ENOSPC)."""
+
+        def __init__(self) -> None:
+            self._real = real()
+            self._is_full = True
+
+        def register(self, descriptor: int, events: int) -> None:
+            if self._is_full:
+                self._is_full = False
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._real.register(descriptor, events)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._real, name)
+
+    monkeypatch.setattr("daemon.http.sockets.select.epoll", Full)
+    async with serving(greet, directory) as service:
+        async with await service.connect() as client:
+            assert await client.read_to_end() == b""
+        async with await service.connect() as client:
+            assert (await client.ask(GET)).status == 200
 
 
 async def test_the_answer_to_head_has_a_length_and_no_body(directory: Path) -> None:
